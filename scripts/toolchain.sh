@@ -1,0 +1,276 @@
+#!/usr/bin/env bash
+# Provides the C to WebAssembly toolchain under build/toolchain/bin: emcc, emar, wasm-opt, llvm-nm ...
+#   TOOLCHAIN=auto     (default) an Emscripten SDK on PATH that is new enough, else a private one
+#   TOOLCHAIN=sdk      only the one on PATH
+#   TOOLCHAIN=private  only the private one: the pinned packages, which our reproducible bytes are promised for
+# The private toolchain is unpacked from Debian packages (toolchain.lock) without root and without touching the
+# machine: its programs get the unpacked C library as interpreter, so the machine's own may be older. Every step
+# leaves a stamp: an interrupted run goes on where it stopped.
+#   toolchain.sh --lock   prints a toolchain.lock for the packages that Debian serves today
+set -euo pipefail
+# shellcheck source=scripts/debian.sh
+. "$(dirname "$0")/debian.sh"
+
+prefix=$root/build/toolchain
+unpacked=$prefix/root
+emscripten=$unpacked/usr/share/emscripten
+mode=${TOOLCHAIN:-auto}
+oldest_emscripten=3.1.59 # wasm64 as ao-loader knows it
+advice="or put an Emscripten SDK >= $oldest_emscripten (emcc and wasm-opt) on PATH and run again"
+ready_mark="$mode $prefix $(cat "$0" "$(dirname "$0")/debian.sh" "$lock_file" | sha256sum | cut -c 1-16)"
+
+# Tests, documentation and the prebuilt libraries that nothing here links: 1.5 GB of 2.2.
+not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' './usr/share/emscripten/test/*'
+  './usr/share/emscripten/docs/*' './usr/share/emscripten/media/*' './usr/share/emscripten/ChangeLog.*'
+  './usr/share/emscripten/cache/sysroot/lib/*/lto*' './usr/share/emscripten/cache/sysroot/lib/*/pic*'
+  './usr/share/emscripten/cache/sysroot/lib/*/*-mt[.-]*' './usr/share/emscripten/cache/sysroot/lib/*/*-ww[.-]*'
+  './usr/share/emscripten/cache/sysroot/lib/*/*asan*' './usr/share/emscripten/cache/sysroot/lib/*/lib[cuGwmes]*an_*'
+  './usr/share/emscripten/cache/sysroot/lib/*/libwasmfs*' './usr/share/emscripten/cache/sysroot/lib/*/libwebgpu*'
+  './usr/share/emscripten/cache/sysroot/lib/*/libGL-*' './usr/share/emscripten/cache/sysroot/lib/*/libc++*'
+  './usr/lib/llvm-19/lib/clang/19/lib/linux/*i386*' './usr/lib/x86_64-linux-gnu/gconv/*'
+  './usr/lib/llvm-19/build/*' './usr/lib/llvm-19/share/*')
+
+is_ready() { [ "$(cat "$prefix/ready" 2>/dev/null)" = "$ready_mark" ] && [ -x "$prefix/bin/emcc" ]; }
+
+write_file() { # FILE, content on standard input; never half-written
+  mkdir -p "$(dirname "$1")"
+  cat >"$1.tmp"
+  mv "$1.tmp" "$1"
+}
+
+write_program() { # NAME LINE...
+  printf '%s\n' '#!/bin/sh' "${@:2}" | write_file "$prefix/bin/$1"
+  chmod +x "$prefix/bin/$1"
+}
+
+# --- an SDK on PATH ---------------------------------------------------------------------------------------------
+
+version_at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# Only a trial link tells whether an SDK can make wasm64: a distribution's may have a frozen cache without it.
+links_wasm64() { # EMCC WASM_OPT
+  local trial; trial=$(mktemp -d)
+  echo 'int main(void) { return 0; }' >"$trial/trial.c"
+  "$1" -O1 -sMEMORY64=1 "$trial/trial.c" -o "$trial/trial.js" >"$trial/log" 2>&1 &&
+    "$2" --table64-lowering --all-features "$trial/trial.wasm" -o "$trial/low.wasm" >>"$trial/log" 2>&1
+  local result=$?
+  rm -rf "$trial"
+  return $result
+}
+
+# Sets sdk_emcc and sdk_wasm_opt, or prints why not.
+find_sdk() {
+  local version directory
+  sdk_emcc=$(command -v emcc) || { say "no emcc on PATH"; return 1; }
+  version=$("$sdk_emcc" --version 2>/dev/null | sed -nE '1s/.* ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p') || version=''
+  version_at_least "${version:-0}" "$oldest_emscripten" ||
+    { say "$sdk_emcc is version ${version:-unknown}, $oldest_emscripten or newer is needed"; return 1; }
+  directory=$(dirname "$(readlink -f "$sdk_emcc")")
+  sdk_wasm_opt=$(command -v wasm-opt || command -v "$directory/../bin/wasm-opt" || true)
+  [ -n "$sdk_wasm_opt" ] || { say "$sdk_emcc comes without wasm-opt"; return 1; }
+  say "trying $sdk_emcc $version (its first wasm64 link may take a minute)"
+  links_wasm64 "$sdk_emcc" "$sdk_wasm_opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
+}
+
+sdk_tool() { # NAME: of the SDK, else of the machine
+  command -v "$(dirname "$(readlink -f "$sdk_emcc")")/../bin/$1" || command -v "$1" || true
+}
+
+use_sdk() {
+  local name program
+  rm -rf "$prefix/bin"
+  for name in emcc emar emranlib; do write_program "$name" "exec '$(dirname "$sdk_emcc")/$name' \"\$@\""; done
+  for name in wasm-opt llvm-nm llvm-ar llvm-objcopy clang-format; do
+    program=$(sdk_tool "$name")
+    [ "$name" = wasm-opt ] && program=$sdk_wasm_opt
+    [ -z "$program" ] || write_program "$name" "exec '$program' \"\$@\""
+  done
+  program=$(command -v clang || true) # the SDK's own clang has no sanitizers for this machine
+  [ -z "$program" ] || write_program clang "exec '$program' \"\$@\""
+}
+
+# --- the private toolchain --------------------------------------------------------------------------------------
+
+locked_packages() { awk '$1 == "compiler" || $1 == "support" { print $2 }' "$lock_file"; }
+
+served_packages() { # -> "package version sha256" as the signed index has them
+  # shellcheck disable=SC2046
+  debian_apt apt-cache --no-all-versions show $(locked_packages) |
+    awk '/^Package: / { p = $2 } /^Version: / { v = $2 } /^SHA256: / { print p, v, $2 }'
+}
+
+print_lock() {
+  require_apt "$advice"
+  debian_update "$advice"
+  grep -E '^#' "$lock_file" || true
+  served_packages | while read -r package version sha256; do
+    printf '%s %s %s %s\n' "$(awk -v p="$package" '$2 == p { print $1 }' "$lock_file")" "$package" "$version" "$sha256"
+  done
+  awk '$1 != "compiler" && $1 != "support" && !/^#/' "$lock_file"
+}
+
+# A locked version with other bytes is an error. A later version of a compiler package is taken on the word of
+# the archive's signature, and said: then the bytes of our images may differ from the published ones.
+check_served() { # PACKAGE VERSION SHA256
+  local kind locked_version locked_sha256
+  read -r kind locked_version locked_sha256 < <(awk -v p="$1" '$2 == p { print $1, $3, $4 }' "$lock_file")
+  if [ "$2" = "$locked_version" ]; then
+    [ "$3" = "$locked_sha256" ] || fail "the archive's index gives $1 $2 the checksum $3, toolchain.lock has $locked_sha256"
+  elif [ "$kind" = compiler ]; then
+    say "NOTICE: Debian serves $1 $2, toolchain.lock has $locked_version: signed by the archive and accepted, but" \
+      "reproducible bytes are only promised for the locked version"
+  fi
+}
+
+unpack() { # FILE.deb
+  local excludes=("${not_unpacked[@]/#/--exclude=}")
+  dpkg-deb --fsys-tarfile "$1" | tar -x -C "$unpacked" --no-same-owner --no-same-permissions "${excludes[@]}"
+}
+
+install_package() { # PACKAGE VERSION SHA256
+  local stamp=$prefix/stamps/$1 wanted="$2 $3 ${not_unpacked[*]}" deb
+  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+  check_served "$@"
+  say "[$step/$steps] $1 $2"
+  mkdir -p "$prefix/debs"
+  (cd "$prefix/debs" && debian_apt apt-get -qq -o Dpkg::Use-Pty=0 download "$1=$2") ||
+    fail "$1 $2 could not be downloaded (apt's words above); run again to go on from here, $advice"
+  deb=$(find "$prefix/debs" -name "$1_*.deb")
+  [ "$(sha256_of "$deb")" = "$3" ] || { rm -f "$deb"; fail "$1 $2 arrived with a wrong checksum; run again"; }
+  unpack "$deb"
+  echo "$wanted" | write_file "$stamp"
+  rm -f "$deb"
+}
+
+install_packages() {
+  local package version sha256 directory step=0 steps
+  mkdir -p "$prefix"/{debs,stamps} "$unpacked/usr"/{bin,lib,lib64,sbin}
+  for directory in bin lib lib64 sbin; do ln -sfn "usr/$directory" "$unpacked/$directory"; done
+  served_packages >"$prefix/served"
+  steps=$(wc -l <"$prefix/served")
+  [ "$steps" -eq "$(locked_packages | wc -l)" ] || fail "the archive lacks a package that toolchain.lock names: $(
+    comm -3 <(locked_packages | sort) <(cut -d ' ' -f 1 "$prefix/served" | sort) | xargs)"
+  while read -r package version sha256 <&3; do
+    step=$((step + 1))
+    install_package "$package" "$version" "$sha256"
+  done 3<"$prefix/served"
+}
+
+libraries=$unpacked/usr/lib/x86_64-linux-gnu
+interpreter=$libraries/ld-linux-x86-64.so.2
+run_patchelf() { "$interpreter" --library-path "$libraries" "$unpacked/usr/bin/patchelf" "$@"; }
+
+# The programs must load the unpacked C library, not the machine's. A renamed copy is patched, so that an
+# interruption cannot leave half a program. patchelf breaks Python; that is started through the interpreter instead.
+patch_program() { # FILE
+  local current
+  current=$(run_patchelf --print-interpreter "$1" 2>/dev/null) || return 0 # a script, or nothing to load
+  [ "$current" = "$interpreter" ] && return
+  run_patchelf --set-interpreter "$interpreter" --force-rpath \
+    --set-rpath "$libraries:$libraries/binaryen:$unpacked/usr/lib/llvm-19/lib" --output "$1.tmp" "$1"
+  chmod +x "$1.tmp"
+  mv "$1.tmp" "$1"
+}
+
+patch_programs() {
+  local program
+  say "making the programs run on the unpacked C library"
+  for program in "$unpacked"/usr/bin/wasm* "$unpacked"/usr/lib/llvm-19/bin/*; do
+    [ -L "$program" ] || patch_program "$program"
+  done
+}
+
+write_emscripten_config() {
+  local node
+  node=$(command -v node) || fail "node is not on PATH; install Node.js 18 to 22 and run again"
+  [ ! -d "$emscripten/cache" ] || { rm -rf "$prefix/cache"; mv "$emscripten/cache" "$prefix/cache"; }
+  ln -sfn ../nodejs "$emscripten/node_modules" # acorn is imported as an ES module, NODE_PATH does not reach it
+  write_file "$prefix/emscripten.config" <<CONFIG
+EMSCRIPTEN_ROOT = '$emscripten'
+LLVM_ROOT = '$unpacked/usr/bin'
+BINARYEN_ROOT = '$unpacked/usr'
+NODE_JS = '$node'
+CACHE = '$prefix/cache'
+FROZEN_CACHE = False
+LLVM_ADD_VERSION = '19'
+CLANG_ADD_VERSION = '19'
+CONFIG
+}
+
+write_private_programs() {
+  local name
+  rm -rf "$prefix/bin"
+  write_program python3 "export PYTHONHOME='$unpacked/usr' PYTHONNOUSERSITE=1; unset PYTHONPATH" \
+    "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' \"\$@\""
+  for name in emcc emar emranlib; do
+    write_program "$name" "export EM_CONFIG='$prefix/emscripten.config'; unset EM_CACHE EMCC_CFLAGS" \
+      "exec '$prefix/bin/python3' '$emscripten/$name.py' \"\$@\""
+  done
+  for name in wasm-opt wasm-dis wasm-metadce; do ln -s "../root/usr/bin/$name" "$prefix/bin/$name"; done
+  for name in clang clang-format llvm-nm llvm-ar llvm-objcopy llvm-objdump llvm-symbolizer; do
+    ln -s "../root/usr/lib/llvm-19/bin/$name" "$prefix/bin/$name"
+  done
+}
+
+# Emscripten builds its C library at the first link of a kind; here, where progress is shown, and not in the
+# middle of the first image. Its cache has a lock and renames, so an interruption costs at most one library.
+build_system_libraries() {
+  local bits trial=$prefix/trial.c
+  printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' '#include <math.h>' '#include <setjmp.h>' 'static jmp_buf b;' \
+    'int main(int n, char **v) { if (setjmp(b)) return 1; void *p = malloc(n); printf("%p %g %s", p, pow(n, 0.5), v[0]);' \
+    'FILE *f = fopen(v[0], "r"); longjmp(b, f != 0); }' >"$trial"
+  for bits in 64 32; do
+    say "building Emscripten's C library for wasm$bits"
+    local flags=(-O3 -sSUPPORT_LONGJMP=1 -sASYNCIFY=1 -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1 -sMODULARIZE)
+    [ "$bits" = 32 ] || flags+=(-sMEMORY64=1)
+    for assertions in 1 0; do
+      "$prefix/bin/emcc" "${flags[@]}" -sASSERTIONS=$assertions "$trial" -o "$prefix/trial.js" -lm 2>"$prefix/trial.log" ||
+        { cat "$prefix/trial.log" >&2; fail "the private emcc cannot link a small wasm$bits program (its words above)"; }
+    done
+  done
+  rm -f "$prefix"/trial.*
+}
+
+install_private() {
+  [ "$(uname -m)" = x86_64 ] || fail "the private toolchain is for x86_64, this machine is $(uname -m); $advice"
+  [[ $prefix != *[[:space:]:\'\"]* ]] || fail "the path '$prefix' holds a space, a colon or a quote, which make and emcc cannot take; move the clone"
+  require_apt "$advice"
+  debian_update "$advice"
+  install_packages
+  patch_programs
+  write_emscripten_config
+  write_private_programs
+  build_system_libraries
+}
+
+# --- for shells and Makefiles -----------------------------------------------------------------------------------
+
+write_env() {
+  write_file "$prefix/env.sh" <<ENV
+# Written by scripts/toolchain.sh
+export PATH='$prefix/bin':"\$PATH"
+export EMCC='$prefix/bin/emcc' EMAR='$prefix/bin/emar' WASM_OPT='$prefix/bin/wasm-opt'
+export CLANG='$prefix/bin/clang' CLANG_FORMAT='$prefix/bin/clang-format'
+export LLVM_NM='$prefix/bin/llvm-nm' LLVM_AR='$prefix/bin/llvm-ar' LLVM_OBJCOPY='$prefix/bin/llvm-objcopy'
+ENV
+}
+
+main() {
+  case ${1:-}:$mode in
+    --lock:*) print_lock; return ;;
+    :auto | :sdk | :private) ;;
+    *) fail "TOOLCHAIN='$mode' ${1:+and argument '$1' }not understood; TOOLCHAIN is auto, sdk or private, the only argument is --lock" ;;
+  esac
+  is_ready && return
+  one_at_a_time "$prefix/lock"
+  is_ready && return # the other run has done it
+  rm -f "$prefix/ready"
+  if [ "$mode" != private ] && find_sdk; then use_sdk
+  elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
+  else install_private; fi
+  write_env
+  echo "$ready_mark" | write_file "$prefix/ready"
+  say "ready: $("$prefix/bin/emcc" --version | head -n 1)"
+}
+
+main "$@"
