@@ -1,0 +1,69 @@
+#include "modules.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lauxlib.h"
+
+#include "bundle.h"
+
+/* Reads from the data segment; wasm-merge puts the function in its place. */
+__attribute__((import_module("bundle"), import_name("read"))) void bundle_read(void *to, uint32_t offset_bytes,
+                                                                               uint32_t bytes);
+
+static const struct bundle_module *find_exactly(const char *name, const char *suffix) {
+  size_t name_bytes = strlen(name);
+  for (size_t i = 0; i < bundle_module_count; i++) {
+    const char *candidate = bundle_modules[i].name;
+    if (strncmp(candidate, name, name_bytes) == 0 && strcmp(candidate + name_bytes, suffix) == 0)
+      return &bundle_modules[i];
+  }
+  return NULL;
+}
+
+static const struct bundle_module *find(const char *name) {
+  const struct bundle_module *module = find_exactly(name, "");
+  return module != NULL ? module : find_exactly(name, ".init");
+}
+
+/* The chunk is called by the name that was asked for: error messages say [string ".process"]:123. */
+static void load(lua_State *L, const struct bundle_module *module, const char *name) {
+  char *source = malloc(module->bytes);
+  if (source == NULL) luaL_error(L, "not enough memory");
+  bundle_read(source, module->offset_bytes, module->bytes);
+  int status = luaL_loadbuffer(L, source, module->bytes, name);
+  free(source);
+  if (status == LUA_ERRMEM) lua_error(L);
+  if (status != LUA_OK) luaL_error(L, "error loading module %s: %s", name, lua_tostring(L, -1));
+}
+
+void modules_load(lua_State *L, const char *name) {
+  const struct bundle_module *module = find(name);
+  if (module == NULL) luaL_error(L, "module %s not found", name);
+  load(L, module, name);
+}
+
+static int search(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const struct bundle_module *module = find(name);
+  if (module == NULL)
+    lua_pushfstring(L, "module %s not found", name);
+  else
+    load(L, module, name);
+  return 1;
+}
+
+void modules_install_searcher(lua_State *L) {
+  enum { our_place = 2 };
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= our_place; i--) {
+    lua_geti(L, -1, i);
+    lua_seti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search);
+  lua_seti(L, -2, our_place);
+  lua_pop(L, 2);
+}

@@ -1,0 +1,33 @@
+/*
+** The stack pointer, for the loader. The first two do what the C library's do; the third takes the loader's text
+** arguments to the heap (arguments.c). All three stand in one object there, so all three stand here.
+*/
+	.globl	_emscripten_stack_restore
+	.globl	emscripten_stack_get_current
+	.globl	_emscripten_stack_alloc
+
+#ifdef __wasm64__
+#define POINTER i64
+#else
+#define POINTER i32
+#endif
+
+	.globaltype	__stack_pointer, POINTER
+	.functype	image_allocate_argument (POINTER) -> (POINTER)
+
+_emscripten_stack_restore:
+	.functype	_emscripten_stack_restore (POINTER) -> ()
+	local.get	0
+	global.set	__stack_pointer
+	end_function
+
+emscripten_stack_get_current:
+	.functype	emscripten_stack_get_current () -> (POINTER)
+	global.get	__stack_pointer
+	end_function
+
+_emscripten_stack_alloc:
+	.functype	_emscripten_stack_alloc (POINTER) -> (POINTER)
+	local.get	0
+	call	image_allocate_argument
+	end_function

@@ -1,0 +1,62 @@
+#define weavedrive_c
+#include "weavedrive.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "suspend.h"
+
+enum { most_host_files = 4096, bits_per_word = 32 };
+
+static unsigned host_file_bits[most_host_files / bits_per_word]; /* which descriptors the host serves */
+
+static bool is_host_file(int descriptor) {
+  return descriptor >= 0 && descriptor < most_host_files &&
+         (host_file_bits[descriptor / bits_per_word] >> (descriptor % bits_per_word) & 1u) != 0;
+}
+
+static void set_host_file(int descriptor, bool is_host) {
+  unsigned bit = 1u << (descriptor % bits_per_word);
+  unsigned *word = &host_file_bits[descriptor / bits_per_word];
+  *word = is_host ? *word | bit : *word & ~bit;
+}
+
+/* The host's names are absolute. Relative ones and Lua's own library folder come from `require` looking for a module:
+** a missing module is found missing at once, not after eight round trips through the host. */
+static bool is_host_name(const char *name) { return name[0] == '/' && strncmp(name, "/usr/", 5) != 0; }
+
+static FILE *fail(int error) {
+  errno = error;
+  return NULL;
+}
+
+FILE *weavedrive_fopen(const char *name, const char *mode) {
+  if (!is_host_name(name)) return fail(ENOENT);
+  int descriptor = suspend_open(name, mode);
+  if (descriptor <= 0) return fail(ENOENT);
+  if (descriptor >= most_host_files) return fail(EMFILE);
+  FILE *file = fdopen(descriptor, mode);
+  if (file == NULL)
+    close(descriptor);
+  else
+    set_host_file(descriptor, true);
+  return file;
+}
+
+/* The loader's read knows no end of file for headers of blocks and transactions; aos asks for exact sizes. */
+size_t weavedrive_fread(void *to, size_t item_bytes, size_t items, FILE *file) {
+  int descriptor = fileno(file);
+  if (!is_host_file(descriptor)) return fread(to, item_bytes, items, file);
+  if (item_bytes == 0) return 0;
+  int read_bytes = suspend_read(descriptor, to, item_bytes * items);
+  return read_bytes > 0 ? (size_t)read_bytes / item_bytes : 0;
+}
+
+/* Closing needs no round trip: the C library's close is the host's. */
+int weavedrive_fclose(FILE *file) {
+  int descriptor = fileno(file);
+  if (is_host_file(descriptor)) set_host_file(descriptor, false);
+  return fclose(file);
+}
