@@ -1,0 +1,17 @@
+/* Outside WebAssembly the profiler measures Lua alone. */
+#include "platform.h"
+
+enum platform_status platform_memory(struct platform_memory *memory) {
+  *memory = (struct platform_memory){0};
+  return PLATFORM_UNKNOWN;
+}
+
+enum platform_status platform_each_chunk(platform_visit visit, void *context) {
+  (void)visit, (void)context;
+  return PLATFORM_UNKNOWN;
+}
+
+size_t platform_chunk_bytes(const void *payload) {
+  (void)payload;
+  return 0;
+}
