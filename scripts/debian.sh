@@ -1,27 +1,13 @@
 # Plain apt-get with a state of its own under build/apt: nothing is installed, nothing on the machine is
 # changed, no root is needed. Sourced by toolchain.sh and lua-sources.sh. apt verifies the archive's
 # signature; what comes out of it is checked against toolchain.lock by the callers.
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-lock_file=$root/scripts/toolchain.lock
 suite=trixie # the first Debian release whose Emscripten knows wasm64
 debian_default_mirror=http://deb.debian.org/debian
 apt_state=$root/build/apt
 apt_lists_fresh_minutes=60
-
-say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
-fail() { say "error: $*"; exit 1; }
-
-# Whoever starts second waits; the lock goes with the process, so no stale lock can remain.
-one_at_a_time() { # FILE
-  mkdir -p "$(dirname "$1")"
-  exec 9>"$1"
-  flock -n 9 && return
-  say "another run is at work, waiting for it"
-  flock 9
-}
-
-sha256_of() { sha256sum "$1" | cut -d ' ' -f 1; }
 
 # Every place where this machine looks for Debian's "main", one URI a line. A third party's archive may
 # call its suite "stable" too, so the URI must end in /debian (or be apt's own list of mirrors).

@@ -17,7 +17,7 @@ emscripten=$unpacked/usr/share/emscripten
 mode=${TOOLCHAIN:-auto}
 oldest_emscripten=3.1.59 # wasm64 as ao-loader knows it
 advice="or put an Emscripten SDK >= $oldest_emscripten (emcc and wasm-opt) on PATH and run again"
-ready_mark="$mode $prefix $(cat "$0" "$(dirname "$0")/debian.sh" "$lock_file" | sha256sum | cut -c 1-16)"
+ready_mark="$prefix $(cat "$0" "$lock_file" | sha256sum | cut -c 1-16)"
 
 # Tests, documentation and the prebuilt libraries that nothing here links: 1.5 GB of 2.2.
 not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' './usr/share/emscripten/test/*'
@@ -26,16 +26,15 @@ not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' '.
   './usr/share/emscripten/cache/sysroot/lib/*/*-mt[.-]*' './usr/share/emscripten/cache/sysroot/lib/*/*-ww[.-]*'
   './usr/share/emscripten/cache/sysroot/lib/*/*asan*' './usr/share/emscripten/cache/sysroot/lib/*/lib[cuGwmes]*an_*'
   './usr/share/emscripten/cache/sysroot/lib/*/libwasmfs*' './usr/share/emscripten/cache/sysroot/lib/*/libwebgpu*'
-  './usr/share/emscripten/cache/sysroot/lib/*/libGL-*' './usr/share/emscripten/cache/sysroot/lib/*/libc++*'
+   './usr/share/emscripten/cache/sysroot/lib/*/lib*-except.a'
   './usr/lib/llvm-19/lib/clang/19/lib/linux/*i386*' './usr/lib/x86_64-linux-gnu/gconv/*'
   './usr/lib/llvm-19/build/*' './usr/lib/llvm-19/share/*')
 
-is_ready() { [ "$(cat "$prefix/ready" 2>/dev/null)" = "$ready_mark" ] && [ -x "$prefix/bin/emcc" ]; }
-
-write_file() { # FILE, content on standard input; never half-written
-  mkdir -p "$(dirname "$1")"
-  cat >"$1.tmp"
-  mv "$1.tmp" "$1"
+# ready holds: sdk or private, where, and what it was made from (a moved clone or a changed lock is redone).
+is_ready() {
+  local kind mark
+  read -r kind mark 2>/dev/null <"$prefix/ready" || return 1
+  [ "$mark" = "$ready_mark" ] && { [ "$mode" = auto ] || [ "$mode" = "$kind" ]; } && [ -x "$prefix/bin/emcc" ]
 }
 
 write_program() { # NAME LINE...
@@ -127,18 +126,29 @@ unpack() { # FILE.deb
   dpkg-deb --fsys-tarfile "$1" | tar -x -C "$unpacked" --no-same-owner --no-same-permissions "${excludes[@]}"
 }
 
+installed_mark() { echo "$2 $3 ${not_unpacked[*]}"; } # PACKAGE VERSION SHA256: what its stamp says
+
+missing_packages() { # PACKAGE VERSION SHA256 lines in, those not unpacked yet out
+  local package version sha256
+  while read -r package version sha256; do
+    [ "$(cat "$prefix/stamps/$package" 2>/dev/null)" = "$(installed_mark "$package" "$version" "$sha256")" ] ||
+      echo "$package $version $sha256"
+  done
+}
+
+download_packages() { # FILE of PACKAGE VERSION SHA256 lines
+  local wanted
+  mapfile -t wanted < <(awk '{ print $1 "=" $2 }' "$1")
+  (cd "$prefix/debs" && debian_apt apt-get -q download "${wanted[@]}") >&2 ||
+    fail "the packages could not be downloaded (apt's words above); run again to go on from here, $advice"
+}
+
 install_package() { # PACKAGE VERSION SHA256
-  local stamp=$prefix/stamps/$1 wanted="$2 $3 ${not_unpacked[*]}" deb
-  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
-  check_served "$@"
-  say "[$step/$steps] $1 $2"
-  mkdir -p "$prefix/debs"
-  (cd "$prefix/debs" && debian_apt apt-get -qq -o Dpkg::Use-Pty=0 download "$1=$2") ||
-    fail "$1 $2 could not be downloaded (apt's words above); run again to go on from here, $advice"
-  deb=$(find "$prefix/debs" -name "$1_*.deb")
+  local deb
+  deb=$(find "$prefix/debs" -name "$1_*.deb" ! -name '*.tmp')
   [ "$(sha256_of "$deb")" = "$3" ] || { rm -f "$deb"; fail "$1 $2 arrived with a wrong checksum; run again"; }
   unpack "$deb"
-  echo "$wanted" | write_file "$stamp"
+  installed_mark "$@" | write_file "$prefix/stamps/$1"
   rm -f "$deb"
 }
 
@@ -147,13 +157,19 @@ install_packages() {
   mkdir -p "$prefix"/{debs,stamps} "$unpacked/usr"/{bin,lib,lib64,sbin}
   for directory in bin lib lib64 sbin; do ln -sfn "usr/$directory" "$unpacked/$directory"; done
   served_packages >"$prefix/served"
-  steps=$(wc -l <"$prefix/served")
-  [ "$steps" -eq "$(locked_packages | wc -l)" ] || fail "the archive lacks a package that toolchain.lock names: $(
-    comm -3 <(locked_packages | sort) <(cut -d ' ' -f 1 "$prefix/served" | sort) | xargs)"
+  [ "$(wc -l <"$prefix/served")" -eq "$(locked_packages | wc -l)" ] ||
+    fail "the archive lacks a package that toolchain.lock names: $(
+      comm -3 <(locked_packages | sort) <(cut -d ' ' -f 1 "$prefix/served" | sort) | xargs)"
+  missing_packages <"$prefix/served" >"$prefix/missing"
+  steps=$(wc -l <"$prefix/missing")
+  [ "$steps" -gt 0 ] || return 0
+  while read -r package version sha256; do check_served "$package" "$version" "$sha256"; done <"$prefix/missing"
+  download_packages "$prefix/missing"
   while read -r package version sha256 <&3; do
     step=$((step + 1))
+    say "[$step/$steps] unpacking $package $version"
     install_package "$package" "$version" "$sha256"
-  done 3<"$prefix/served"
+  done 3<"$prefix/missing"
 }
 
 libraries=$unpacked/usr/lib/x86_64-linux-gnu
@@ -214,19 +230,32 @@ write_private_programs() {
 
 # Emscripten builds its C library at the first link of a kind; here, where progress is shown, and not in the
 # middle of the first image. Its cache has a lock and renames, so an interruption costs at most one library.
+link_trial() { # BITS FLAG...
+  local bits=$1 memory=()
+  [ "$bits" = 32 ] || memory=(-sMEMORY64=1)
+  "$prefix/bin/emcc" "${memory[@]}" "${@:2}" "$prefix/trial.c" -o "$prefix/trial.js" -lm 2>&1 | tee "$prefix/trial.log" |
+    sed -unE "s|.*generating system library: .*/(.*\.a)\.\.\. .*|${0##*/}: building wasm$bits \1|p" >&2 ||
+    { cat "$prefix/trial.log" >&2; fail "the private emcc cannot link a small wasm$bits program (its words above)"; }
+}
+
 build_system_libraries() {
-  local bits trial=$prefix/trial.c
-  printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' '#include <math.h>' '#include <setjmp.h>' 'static jmp_buf b;' \
-    'int main(int n, char **v) { if (setjmp(b)) return 1; void *p = malloc(n); printf("%p %g %s", p, pow(n, 0.5), v[0]);' \
-    'FILE *f = fopen(v[0], "r"); longjmp(b, f != 0); }' >"$trial"
+  local bits
+  echo '{"type": "commonjs"}' | write_file "$prefix/package.json" # or ours would make modules of Emscripten's scripts
+  write_file "$prefix/trial.c" <<'PROGRAM'
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+static jmp_buf back;
+int main(int count, char **arguments) {
+  if (setjmp(back)) return 1;
+  printf("%p %g %s", malloc(count), pow(count, 0.5), arguments[0]);
+  longjmp(back, fopen(arguments[0], "r") != NULL);
+}
+PROGRAM
+  say "building Emscripten's C library (a minute or two, once)"
   for bits in 64 32; do
-    say "building Emscripten's C library for wasm$bits"
-    local flags=(-O3 -sSUPPORT_LONGJMP=1 -sASYNCIFY=1 -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1 -sMODULARIZE)
-    [ "$bits" = 32 ] || flags+=(-sMEMORY64=1)
-    for assertions in 1 0; do
-      "$prefix/bin/emcc" "${flags[@]}" -sASSERTIONS=$assertions "$trial" -o "$prefix/trial.js" -lm 2>"$prefix/trial.log" ||
-        { cat "$prefix/trial.log" >&2; fail "the private emcc cannot link a small wasm$bits program (its words above)"; }
-    done
+    link_trial $bits -O3 -sDEFAULT_TO_CXX=0 -sSUPPORT_LONGJMP=1 -sASYNCIFY=1 -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1
   done
   rm -f "$prefix"/trial.*
 }
@@ -252,6 +281,7 @@ export PATH='$prefix/bin':"\$PATH"
 export EMCC='$prefix/bin/emcc' EMAR='$prefix/bin/emar' WASM_OPT='$prefix/bin/wasm-opt'
 export CLANG='$prefix/bin/clang' CLANG_FORMAT='$prefix/bin/clang-format'
 export LLVM_NM='$prefix/bin/llvm-nm' LLVM_AR='$prefix/bin/llvm-ar' LLVM_OBJCOPY='$prefix/bin/llvm-objcopy'
+export ASAN_SYMBOLIZER_PATH='$prefix/bin/llvm-symbolizer'
 ENV
 }
 
@@ -265,11 +295,12 @@ main() {
   one_at_a_time "$prefix/lock"
   is_ready && return # the other run has done it
   rm -f "$prefix/ready"
-  if [ "$mode" != private ] && find_sdk; then use_sdk
+  local kind=private
+  if [ "$mode" != private ] && find_sdk; then kind=sdk; use_sdk
   elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
   else install_private; fi
   write_env
-  echo "$ready_mark" | write_file "$prefix/ready"
+  echo "$kind $ready_mark" | write_file "$prefix/ready"
   say "ready: $("$prefix/bin/emcc" --version | head -n 1)"
 }
 
