@@ -63,17 +63,24 @@ require_apt() { # WHAT-TO-DO-INSTEAD
 }
 
 # The machine's own mirrors first, Debian's own name last; a mirror counts when its signed index arrives.
-debian_update() { # WHAT-TO-DO-INSTEAD
+read_index() { # WHAT-TO-DO-INSTEAD
   local mirror log=$apt_state/update.log
   mkdir -p "$apt_state"/{lists/partial,cache/archives/partial}
   : >"$apt_state/status"
-  [ -n "$(find "$apt_state/updated" -mmin "-$apt_lists_fresh_minutes" 2>/dev/null)" ] && return
+  [ -z "$(find "$apt_state/updated" -mmin "-$apt_lists_fresh_minutes" 2>/dev/null)" ] || return 0
   for mirror in $(debian_mirrors) "$debian_default_mirror"; do
     say "reading the index of Debian $suite from $mirror"
     write_sources_list "$mirror"
-    if debian_apt apt-get -qq --error-on=any update >"$log" 2>&1; then touch "$apt_state/updated"; return; fi
+    if debian_apt apt-get -qq --error-on=any update >"$log" 2>&1; then touch "$apt_state/updated"; return 0; fi
   done
   cat "$log" >&2
   fail "no Debian mirror answered with a valid index of $suite (apt's words above); check the network and" \
     "that the package debian-archive-keyring is installed, or $1"
+}
+
+# make runs our scripts side by side: one reads the index, the other waits and finds it fresh.
+debian_update() { # WHAT-TO-DO-INSTEAD
+  require_apt "$1"
+  mkdir -p "$apt_state"
+  (flock 8 && read_index "$1") 8>"$apt_state/update.lock"
 }

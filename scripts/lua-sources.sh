@@ -50,7 +50,6 @@ download() { # VERSION
   # The name of the package carries Debian's revision; any revision brings the same upstream tarball.
   mkdir -p "$work"
   if [ "$(sha256_of "$work/$file" 2>/dev/null)" != "$sha256" ]; then
-    require_apt "$advice"
     debian_update "$advice"
     say "downloading Lua $version"
     (cd "$work" && { debian_apt apt-get -qq source --download-only --tar-only "$package" ||

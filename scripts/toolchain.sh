@@ -77,7 +77,6 @@ sdk_tool() { # NAME: of the SDK, else of the machine
 
 use_sdk() {
   local name program
-  rm -rf "$prefix/bin"
   for name in emcc emar emranlib; do write_program "$name" "exec '$(dirname "$sdk_emcc")/$name' \"\$@\""; done
   for name in wasm-opt llvm-nm llvm-ar llvm-objcopy clang-format; do
     program=$(sdk_tool "$name")
@@ -99,7 +98,6 @@ served_packages() { # -> "package version sha256" as the signed index has them
 }
 
 print_lock() {
-  require_apt "$advice"
   debian_update "$advice"
   grep -E '^#' "$lock_file" || true
   served_packages | while read -r package version sha256; do
@@ -215,16 +213,15 @@ CONFIG
 
 write_private_programs() {
   local name
-  rm -rf "$prefix/bin"
   write_program python3 "export PYTHONHOME='$unpacked/usr' PYTHONNOUSERSITE=1; unset PYTHONPATH" \
     "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' \"\$@\""
   for name in emcc emar emranlib; do
     write_program "$name" "export EM_CONFIG='$prefix/emscripten.config'; unset EM_CACHE EMCC_CFLAGS" \
       "exec '$prefix/bin/python3' '$emscripten/$name.py' \"\$@\""
   done
-  for name in wasm-opt wasm-dis wasm-metadce; do ln -s "../root/usr/bin/$name" "$prefix/bin/$name"; done
+  for name in wasm-opt wasm-dis wasm-metadce; do ln -sfn "../root/usr/bin/$name" "$prefix/bin/$name"; done
   for name in clang clang-format llvm-nm llvm-ar llvm-objcopy llvm-objdump llvm-symbolizer; do
-    ln -s "../root/usr/lib/llvm-19/bin/$name" "$prefix/bin/$name"
+    ln -sfn "../root/usr/lib/llvm-19/bin/$name" "$prefix/bin/$name"
   done
 }
 
@@ -263,7 +260,6 @@ PROGRAM
 install_private() {
   [ "$(uname -m)" = x86_64 ] || fail "the private toolchain is for x86_64, this machine is $(uname -m); $advice"
   [[ $prefix != *[[:space:]:\'\"]* ]] || fail "the path '$prefix' holds a space, a colon or a quote, which make and emcc cannot take; move the clone"
-  require_apt "$advice"
   debian_update "$advice"
   install_packages
   patch_programs
@@ -285,6 +281,11 @@ export ASAN_SYMBOLIZER_PATH='$prefix/bin/llvm-symbolizer'
 ENV
 }
 
+begin() { # KIND: programs of the other kind must not stay
+  [ "$(cut -d ' ' -f 1 "$prefix/ready" 2>/dev/null)" = "$1" ] || rm -rf "$prefix/bin"
+  rm -f "$prefix/ready"
+}
+
 main() {
   case ${1:-}:$mode in
     --lock:*) print_lock; return ;;
@@ -294,11 +295,10 @@ main() {
   is_ready && return
   one_at_a_time "$prefix/lock"
   is_ready && return # the other run has done it
-  rm -f "$prefix/ready"
   local kind=private
-  if [ "$mode" != private ] && find_sdk; then kind=sdk; use_sdk
+  if [ "$mode" != private ] && find_sdk; then kind=sdk; begin sdk; use_sdk
   elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
-  else install_private; fi
+  else begin private; install_private; fi
   write_env
   echo "$kind $ready_mark" | write_file "$prefix/ready"
   say "ready: $("$prefix/bin/emcc" --version | head -n 1)"

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Formats C files in place, or says which lines are not formatted. The output of clang-format differs between
+# versions, so only the pinned one's word counts.
+#   format.sh [--check] FILE...
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+wanted_major=19
+mode=(-i)
+[ "${1:-}" != --check ] || { mode=(--dry-run -Werror); shift; }
+clang_format=$root/build/toolchain/bin/clang-format
+major=$("$clang_format" --version 2>/dev/null | sed -nE 's/.*version ([0-9]+).*/\1/p') || true
+if [ "${major:-}" != "$wanted_major" ]; then
+  say "skipped: clang-format $wanted_major is needed, the Emscripten SDK in use brings ${major:-none}" \
+    "(TOOLCHAIN=private brings it)"
+  exit 0
+fi
+[ $# -gt 0 ] || exit 0
+cd "$root"
+"$clang_format" "${mode[@]}" "$@" || fail "these lines are not formatted as .clang-format says; run: make format"
