@@ -10,8 +10,8 @@
 #include "platform.h"
 
 #include <stdint.h>
-#include <unistd.h>
 
+#include <emscripten/heap.h>
 #include <emscripten/stack.h>
 
 extern char __global_base, __data_end, __heap_base, __stack_low, __stack_high;
@@ -39,7 +39,7 @@ static size_t deepest_written(size_t low, size_t high) {
   return address_of(word) < high ? address_of(word) : high;
 }
 
-static size_t heap_end(void) { return address_of(sbrk(0)); }
+static size_t heap_end(void) { return *emscripten_get_sbrk_ptr(); }
 
 enum platform_status platform_memory(struct platform_memory *memory) {
   memory->memory_bytes = __builtin_wasm_memory_size(0) * (size_t)page_bytes;

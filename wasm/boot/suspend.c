@@ -5,6 +5,7 @@
 
 #include <emscripten/heap.h>
 
+#include "asyncify_bytes.h"
 #include "image.h"
 
 enum { buffer_bytes = IMAGE_ASYNCIFY_BYTES };

@@ -1,0 +1,111 @@
+# The images and the drop-in archives, for each Lua version and width:
+#   dist/libmembuddy-lua54-wasm64.a   the profiler: an archive for `ao build`'s libs/ folder
+#   dist/membuddy-lua54-wasm64.wasm   an aos image linked from that very archive
+#
+# An image of another preset has the preset's name at the end of its own. AOS_PROCESS=dir takes aos's Lua from the
+# `process` folder of an aos checkout.
+
+PRESET ?= default
+# memory of the image: default (small, measured), or xs, sm, md, lg, xl, xxl of the official builder
+
+# Stack, initial and maximum memory, in bytes. The default's stack is measured: test/stack.test.js.
+preset_default := 262144 1048576 1073741824
+preset_xs      := 16777216 20971520 134217728
+preset_sm      := 33554432 37748736 268435456
+preset_md      := 67108864 71303168 536870912
+preset_lg      := 100663296 104857600 1073741824
+preset_xl      := 134217728 138412032 8589934592
+preset_xxl     := 536870912 543162368 17179869184
+
+# Nothing below needs editing.
+
+ifeq ($(preset_$(PRESET)),)
+$(error PRESET=$(PRESET) is not known: default, xs, sm, md, lg, xl or xxl)
+endif
+
+-include src/sources.mk # MEMBUDDY_SOURCES: the C files of the profiler
+
+image_variants   := lua54-wasm64 lua54-wasm32 lua53-wasm64 lua53-wasm32
+image_suffix     := $(if $(filter-out default,$(PRESET)),-$(PRESET))
+image_archives   := $(image_variants:%=dist/libmembuddy-%.a)
+image_files      := $(image_variants:%=dist/membuddy-%$(image_suffix).wasm)
+image_official   := build/specimens/aos2_0_6.wasm
+image_bundle     := build/image/bundle
+image_ready      := $(TOOLCHAIN_READY) $(LUA_READY)
+image_boot       := $(filter-out wasm/boot/bit32_%,$(wildcard wasm/boot/*.c)) wasm/boot/stack.S
+image_boot_headers := $(wildcard wasm/boot/*.h src/platform.h)
+
+image_lua54      := build/lua-5.4.7/src
+image_lua53      := build/lua-5.3.6/src
+image_compat_lua54 := -DLUA_COMPAT_5_3
+image_compat_lua53 := -DLUA_COMPAT_5_2
+image_width_wasm64 := -sMEMORY64=1 -Wno-experimental
+image_width_wasm32 :=
+
+# The bytes must not depend on the folder; the hash seed must not depend on the clock.
+image_cflags     := -O3 -DNDEBUG -msimd128 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
+image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
+
+# Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
+archive_cflags   := -O3 -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
+                    -mno-reference-types -mno-multivalue -mno-bulk-memory
+
+.PHONY: images archives reproducible
+images: $(image_files) ## four aos images with membuddy inside (PRESET=..., AOS_PROCESS=...)
+
+archives: $(image_archives) ## the profiler for libs/ of the official builder
+
+# Lua's own sources, except its two programs; what opens files does so through the host.
+lua_opens_files  := liolib.c lauxlib.c loadlib.c
+lua_sources       = $(filter-out $(lua_opens_files) lua.c luac.c lbitlib.c,$(notdir $(wildcard $(1)/l*.c)))
+
+image_part = $(word $(1),$(subst -, ,$(2)))
+
+# $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64)
+define image_rules
+build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/image.mk | $$(image_ready)
+	@echo "$(1): Lua"
+	@rm -rf $$(@D)/lua && mkdir -p $$(@D)/lua
+	@sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
+	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && cd $$(@D)/lua && \
+	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
+	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c
+	@touch $$@
+
+build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/done \
+  wasm/image.mk | $$(image_ready)
+	@rm -rf $$(@D)/boot && mkdir -p $$(@D)/boot
+	@root=$$(CURDIR) && cd $$(@D)/boot && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
+	 -I$$$$root/wasm/boot -I$$$$root/src -I$$$$root/$$(image_$(2)) \
+	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)
+	@touch $$@
+
+dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk | $$(image_ready)
+	@echo "$$@"
+	@mkdir -p dist && rm -rf build/image/$(1)/membuddy && mkdir -p build/image/$(1)/membuddy
+	@root=$$(CURDIR) && cd build/image/$(1)/membuddy && $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) \
+	 -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_SOURCES)) && \
+	 $$(EMAR) rcD archive.a *.o && mv archive.a $$$$root/$$@
+
+dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
+  wasm/link.sh wasm/host_imports.js wasm/limits.c
+	@echo "$$@"
+	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) wasm/link.sh $(3:wasm%=%) $$(preset_$$(PRESET)) $$(image_bundle)/sources-$(3).wat $$@ \
+	 build/image/$(1)/boot/*.o build/image/$(1)/lua/*.o dist/libmembuddy-$(1).a
+endef
+
+$(foreach v,$(image_variants),$(eval $(call image_rules,$(v),$(call image_part,1,$(v)),$(call image_part,2,$(v)))))
+
+# aos's own Lua. Another AOS_PROCESS is another bundle.
+build/image/process-$(subst /,_,$(AOS_PROCESS)):
+	@mkdir -p $(@D) && rm -f build/image/process-* && touch $@
+
+$(image_bundle)/done: $(SPECIMENS_READY) $(NODE_MODULES_READY) wasm/bundle.js test/support/process.js build/image/process-$(subst /,_,$(AOS_PROCESS)) \
+  $(if $(AOS_PROCESS),$(shell find $(AOS_PROCESS) -name '*.lua' 2>/dev/null))
+	@$(NODE) $(NODE_FLAGS) --no-warnings wasm/bundle.js $(image_official) $(@D)
+	@touch $@
+
+reproducible: ## builds twice, in folders of different length, and compares the bytes
+	@wasm/reproducible.sh $(image_files) $(image_archives)
