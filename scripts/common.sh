@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every script here shares: where things are, how to speak, fail, wait and write. Sourced.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

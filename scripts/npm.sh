@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # One file out of the npm registry, through the ordinary client, without its dependencies. Sourced.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

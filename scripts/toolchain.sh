@@ -11,7 +11,7 @@ set -euo pipefail
 # shellcheck source=scripts/debian.sh
 . "$(dirname "$0")/debian.sh"
 
-prefix=$root/build/toolchain
+prefix=$(realpath -m "$root/build/toolchain") # a second work tree may link to the first one's
 unpacked=$prefix/root
 emscripten=$unpacked/usr/share/emscripten
 mode=${TOOLCHAIN:-auto}
@@ -57,34 +57,32 @@ links_wasm64() { # EMCC WASM_OPT
   return $result
 }
 
-# Sets sdk_emcc and sdk_wasm_opt, or prints why not.
+# Sets sdk_emcc and sdk_binaryen (the directory of wasm-opt and wasm-merge), or says why not.
 find_sdk() {
   local version directory
   sdk_emcc=$(command -v emcc) || { say "no emcc on PATH"; return 1; }
   version=$("$sdk_emcc" --version 2>/dev/null | sed -nE '1s/.* ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p') || version=''
   version_at_least "${version:-0}" "$oldest_emscripten" ||
     { say "$sdk_emcc is version ${version:-unknown}, $oldest_emscripten or newer is needed"; return 1; }
-  directory=$(dirname "$(readlink -f "$sdk_emcc")")
-  sdk_wasm_opt=$(command -v wasm-opt || command -v "$directory/../bin/wasm-opt" || true)
-  [ -n "$sdk_wasm_opt" ] || { say "$sdk_emcc comes without wasm-opt"; return 1; }
+  for directory in "$(dirname "$(readlink -f "$sdk_emcc")")/../bin" "$(dirname "$(command -v wasm-opt || echo /)")"; do
+    [ ! -x "$directory/wasm-opt" ] || [ ! -x "$directory/wasm-merge" ] || break
+    directory=''
+  done
+  [ -n "$directory" ] || { say "$sdk_emcc comes without wasm-opt and wasm-merge"; return 1; }
+  sdk_binaryen=$(realpath "$directory")
   say "trying $sdk_emcc $version (its first wasm64 link may take a minute)"
-  links_wasm64 "$sdk_emcc" "$sdk_wasm_opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
-}
-
-sdk_tool() { # NAME: of the SDK, else of the machine
-  command -v "$(dirname "$(readlink -f "$sdk_emcc")")/../bin/$1" || command -v "$1" || true
+  links_wasm64 "$sdk_emcc" "$sdk_binaryen/wasm-opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
 }
 
 use_sdk() {
   local name program
   for name in emcc emar emranlib; do write_program "$name" "exec '$(dirname "$sdk_emcc")/$name' \"\$@\""; done
-  for name in wasm-opt llvm-nm llvm-ar llvm-objcopy clang-format; do
-    program=$(sdk_tool "$name")
-    [ "$name" = wasm-opt ] && program=$sdk_wasm_opt
+  for name in wasm-opt wasm-merge; do write_program "$name" "exec '$sdk_binaryen/$name' \"\$@\""; done
+  for name in llvm-nm llvm-ar llvm-objcopy clang-format clang; do # clang: the machine's, for native code
+    program=$sdk_binaryen/$name # where emsdk has LLVM too
+    [ "$name" != clang ] && [ -x "$program" ] || program=$(command -v "$name-19" || command -v "$name" || true)
     [ -z "$program" ] || write_program "$name" "exec '$program' \"\$@\""
   done
-  program=$(command -v clang || true) # the SDK's own clang has no sanitizers for this machine
-  [ -z "$program" ] || write_program clang "exec '$program' \"\$@\""
 }
 
 # --- the private toolchain --------------------------------------------------------------------------------------
@@ -213,13 +211,15 @@ CONFIG
 
 write_private_programs() {
   local name
-  write_program python3 "export PYTHONHOME='$unpacked/usr' PYTHONNOUSERSITE=1; unset PYTHONPATH" \
+  ln -sfn root/usr/lib "$prefix/lib" # where Python looks for its library, seen from bin/
+  write_program python3 'export PYTHONNOUSERSITE=1; unset PYTHONHOME PYTHONPATH' \
     "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' \"\$@\""
   for name in emcc emar emranlib; do
-    write_program "$name" "export EM_CONFIG='$prefix/emscripten.config'; unset EM_CACHE EMCC_CFLAGS" \
+    write_program "$name" "export EM_CONFIG='$prefix/emscripten.config' EMSDK_PYTHON='$prefix/bin/python3'" \
+      'unset EM_CACHE EMCC_CFLAGS _EMCC_CCACHE PYTHON' \
       "exec '$prefix/bin/python3' '$emscripten/$name.py' \"\$@\""
   done
-  for name in wasm-opt wasm-dis wasm-metadce; do ln -sfn "../root/usr/bin/$name" "$prefix/bin/$name"; done
+  for name in wasm-opt wasm-merge wasm-dis; do ln -sfn "../root/usr/bin/$name" "$prefix/bin/$name"; done
   for name in clang clang-format llvm-nm llvm-ar llvm-objcopy llvm-objdump llvm-symbolizer; do
     ln -sfn "../root/usr/lib/llvm-19/bin/$name" "$prefix/bin/$name"
   done
@@ -252,7 +252,7 @@ int main(int count, char **arguments) {
 PROGRAM
   say "building Emscripten's C library (a minute or two, once)"
   for bits in 64 32; do
-    link_trial $bits -O3 -sDEFAULT_TO_CXX=0 -sSUPPORT_LONGJMP=1 -sASYNCIFY=1 -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1
+    link_trial $bits -O1 -g2 -sDEFAULT_TO_CXX=0 -sASSERTIONS=0 -sSUPPORT_LONGJMP=emscripten -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1
   done
   rm -f "$prefix"/trial.*
 }
@@ -282,7 +282,7 @@ ENV
 }
 
 begin() { # KIND: programs of the other kind must not stay
-  [ "$(cut -d ' ' -f 1 "$prefix/ready" 2>/dev/null)" = "$1" ] || rm -rf "$prefix/bin"
+  [ "$(cut -d ' ' -f 1 "$prefix/ready" 2>/dev/null)" = "$1" ] || rm -rf "${prefix:?}/bin"
   rm -f "$prefix/ready"
 }
 
