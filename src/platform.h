@@ -42,6 +42,9 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context);
 /* Bytes of the chunk that holds this block of malloc's, header included; 0 where unknown. */
 size_t platform_chunk_bytes(const void *payload);
 
+/* Bytes of C stack left below the caller; SIZE_MAX where unknown. */
+size_t platform_stack_left_bytes(void);
+
 /*
 ** What an image may say about itself, because nothing inside WebAssembly can find it out. Weak: an image that was not
 ** built by MemBuddy lacks it.

@@ -1,6 +1,8 @@
 /* Outside WebAssembly the profiler measures Lua alone. */
 #include "platform.h"
 
+#include <stdint.h>
+
 enum platform_status platform_memory(struct platform_memory *memory) {
   *memory = (struct platform_memory){0};
   return PLATFORM_UNKNOWN;
@@ -15,3 +17,5 @@ size_t platform_chunk_bytes(const void *payload) {
   (void)payload;
   return 0;
 }
+
+size_t platform_stack_left_bytes(void) { return SIZE_MAX; }

@@ -110,3 +110,5 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
 }
 
 size_t platform_chunk_bytes(const void *payload) { return size_of(address_of(payload) - header_bytes); }
+
+size_t platform_stack_left_bytes(void) { return emscripten_stack_get_current() - address_of(&__stack_low); }

@@ -1,0 +1,100 @@
+#include "account.h"
+
+#include "tree.h"
+
+#define ROOTS 16u /* more than a walk has; see walk.c */
+
+typedef struct {
+  size_t in_use_bytes, free_bytes, largest_free_bytes, free_count;
+} chunk_sums;
+
+static void add_chunk(void *context, const void *payload, size_t chunk_bytes, int is_in_use) {
+  chunk_sums *sums = context;
+  (void)payload;
+  if (is_in_use) {
+    sums->in_use_bytes += chunk_bytes;
+    return;
+  }
+  sums->free_bytes += chunk_bytes;
+  sums->free_count++;
+  if (chunk_bytes > sums->largest_free_bytes) sums->largest_free_bytes = chunk_bytes;
+}
+
+static void add_block_chunk(void *context, const void *block, size_t bytes) {
+  if (bytes > 0) *(size_t *)context += platform_chunk_bytes(block);
+}
+
+/* lauxlib keeps a buffer that outgrew the C stack in a box: a userdata of {block, size}. Its
+** metatable stands in the registry under the name that each version gave it. */
+typedef struct {
+  const Table *metatable;
+  size_t bytes;
+} box_search;
+
+static void add_box_chunk(void *context, GCObject *object) {
+  box_search *search = context;
+  if (layout_kind(object) != KIND_USERDATA) return;
+  const Udata *userdata = gco2u(object);
+  if (userdata->metatable != search->metatable || userdata->len < sizeof(void *)) return;
+  const void *block;
+  memcpy(&block, layout_userdata_payload(userdata), sizeof block);
+  if (block) search->bytes += platform_chunk_bytes(block);
+}
+
+static size_t box_bytes(lua_State *L) {
+  GCObject *registry = walk_registry(L);
+  const TValue *entry = registry ? layout_field(gco2t(registry), LAYOUT_BUFFER_BOX) : NULL;
+  GCObject *metatable = entry ? object_of(entry) : NULL;
+  if (metatable == NULL || layout_kind(metatable) != KIND_TABLE) return 0;
+  box_search search = {gco2t(metatable), 0};
+  walk_each_object(L, add_box_chunk, &search);
+  return search.bytes;
+}
+
+static void read_lua_part(account *a) {
+  const walk_books *books = &a->books;
+  a->runtime_bytes = books->kinds[KIND_STATE].bytes + books->kinds[KIND_STRING_TABLE].bytes;
+  a->live_bytes = books->live_bytes - a->runtime_bytes;
+  a->garbage_bytes = books->garbage.bytes;
+}
+
+static void read_chunks(lua_State *L, account *a) {
+  chunk_sums sums = {0, 0, 0, 0};
+  a->chunks_are_known = platform_each_chunk(add_chunk, &sums) == PLATFORM_KNOWN;
+  if (!a->chunks_are_known) return;
+  size_t lua_chunk_bytes = 0;
+  walk_each_block(L, add_block_chunk, &lua_chunk_bytes);
+  a->buffer_bytes = box_bytes(L);
+  a->slack_bytes = lua_chunk_bytes - a->books.lua_bytes;
+  a->other_bytes = sums.in_use_bytes - lua_chunk_bytes - a->buffer_bytes;
+  a->free_bytes = sums.free_bytes;
+  a->free_count = sums.free_count;
+  a->largest_free_bytes = sums.largest_free_bytes;
+}
+
+static void read_regions(account *a) {
+  const struct platform_memory *m = &a->memory;
+  size_t heap_bytes = m->heap_end - m->heap_begin;
+  size_t named_bytes = a->books.lua_bytes + a->slack_bytes + a->buffer_bytes + a->other_bytes +
+                       a->free_bytes;
+  if (!a->chunks_are_known) named_bytes = heap_bytes;
+  a->static_bytes = m->static_end - m->static_begin;
+  a->stack_bytes = m->stack_high - m->stack_low;
+  a->free_bytes += m->memory_bytes - m->heap_end;
+  a->gap_bytes = m->heap_begin - a->static_bytes - a->stack_bytes + heap_bytes - named_bytes;
+}
+
+walk_status account_read(lua_State *L, account *a) {
+  tree t;
+  size_t room[TREE_MEMORY_BYTES(ROOTS, 0) / sizeof(size_t) + 1];
+  memset(a, 0, sizeof *a);
+  tree_init_bounded(&t, room, ROOTS, 0, 0);
+  walk_status status = walk_process(L, &t, &a->books);
+  if (status != WALK_OK) return status;
+  read_lua_part(a);
+  a->memory_is_known = platform_memory(&a->memory) == PLATFORM_KNOWN;
+  if (!a->memory_is_known) return WALK_OK;
+  read_chunks(L, a);
+  read_regions(a);
+  return WALK_OK;
+}

@@ -1,0 +1,343 @@
+/*
+** layout: the only reader of the virtual machine's structs.
+**
+** It answers four questions about a heap at rest and changes nothing in it:
+** how many bytes an object holds (the header and the blocks that belong to
+** it alone), what it refers to and under which label, where the roots are,
+** and what the machine itself says the total is. One file per Lua version
+** stands behind this header; nothing outside knows which one it is.
+**
+** Invariant: every byte that the machine counts belongs to exactly one
+** object, to the state block, to the string table, or (5.3) to an upvalue
+** cell that its holders share. Summed once each, they meet the total.
+**
+** Does not include: what the allocator adds to a block, buffers that C
+** libraries take outside the collector's count, and a parser's buffers while
+** a chunk is being read.
+*/
+#ifndef MEMBUDDY_LAYOUT_H
+#define MEMBUDDY_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lprefix.h"
+
+#include "lua.h"
+
+#include "lfunc.h"
+#include "lgc.h"
+#include "lobject.h"
+#include "lopcodes.h"
+#include "lstate.h"
+#include "lstring.h"
+#include "ltable.h"
+#include "ltm.h"
+
+/* What one step of a path is made of; `place` says which one of its kind. */
+typedef enum {
+  LABEL_ROOT,      /* place: const char *, static */
+  LABEL_INDEX,     /* place: index in a table's array part */
+  LABEL_NODE,      /* place: const Node * of a table */
+  LABEL_METATABLE, /* place: unused */
+  LABEL_UPVALUE,   /* place: index, from 1 */
+  LABEL_CONSTANT,  /* place: unused; constants of one prototype share a line */
+  LABEL_SOURCE,    /* place: unused */
+  LABEL_NAME,      /* place: unused; names of locals and upvalues, for debugging */
+  LABEL_PROTO,     /* place: const Proto * */
+  LABEL_USERVALUE, /* place: index, from 1 */
+  LABEL_SLOT,      /* place: index in a thread's stack, from 1 */
+  LABEL_UNKNOWN    /* place: unused; found out when it is printed */
+} label_kind;
+
+typedef struct {
+  label_kind kind;
+  uintptr_t place;
+} label;
+
+/* The kinds that a tally tells apart; the order is the order of print. */
+typedef enum {
+  KIND_TABLE,
+  KIND_STRING,
+  KIND_FUNCTION,
+  KIND_PROTO,
+  KIND_UPVALUE,
+  KIND_THREAD,
+  KIND_USERDATA,
+  KIND_STATE,
+  KIND_STRING_TABLE,
+  KIND_UNKNOWN, /* no object of a sound heap */
+  KIND_COUNT
+} object_kind;
+
+/*
+** One reference: `key` is the string or object under which a table holds the
+** value (NULL when the key owns no memory), `value` the object referred to
+** (NULL when the value owns none). Both borrowed from the heap.
+*/
+typedef void (*reference_visitor)(void *context, label place, GCObject *key, GCObject *value);
+
+/* One block that Lua asked its allocator for. */
+typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
+
+#if defined(__GNUC__)
+#define LAYOUT_INLINE static inline __attribute__((always_inline, unused))
+#define LAYOUT_HELPER static inline __attribute__((unused))
+#else
+#define LAYOUT_INLINE static inline
+#define LAYOUT_HELPER static inline
+#endif
+
+/* Bit 7 of `marked` belongs to nobody in a release build of any supported version. */
+#define LAYOUT_MARK_BIT 0x80u
+/* An object's own `tt` never uses these bits: variants stop at bit 5, and only strings use bit 4. */
+#define LAYOUT_SPARE_TT_BITS 0xD0u
+
+#define WEAK_KEYS 1
+#define WEAK_VALUES 2
+
+LAYOUT_INLINE label make_label(label_kind kind, uintptr_t place) {
+  label made = {kind, place};
+  return made;
+}
+
+LAYOUT_INLINE GCObject *object_of(const TValue *value) {
+  return iscollectable(value) ? gcvalue(value) : NULL;
+}
+
+#if LUA_VERSION_NUM == 503
+#include "layout_53.h"
+#elif LUA_VERSION_NUM == 504
+#include "layout_54.h"
+#else
+#error "MemBuddy reads the heaps of Lua 5.3 and 5.4; add a layout file for this version"
+#endif
+
+/* The parts that read the same in both versions. */
+
+/* What the machine counts, in bytes, at this instant. */
+LAYOUT_HELPER size_t layout_total_bytes(const global_State *g) { return (size_t)gettotalbytes(g); }
+
+LAYOUT_HELPER size_t layout_string_table_bytes(const global_State *g) {
+  return (size_t)g->strt.size * sizeof(TString *);
+}
+
+/* The pointers behind which the collector keeps its gray objects: see `gray.c`. */
+#define LAYOUT_GRAY_LISTS 5
+LAYOUT_HELPER void layout_gray_lists(global_State *g, GCObject *heads[LAYOUT_GRAY_LISTS]) {
+  heads[0] = g->gray;
+  heads[1] = g->grayagain;
+  heads[2] = g->weak;
+  heads[3] = g->ephemeron;
+  heads[4] = g->allweak;
+}
+
+/* True while the gray lists mean something: while the collector marks, and between the
+** collections of the generational mode. Elsewhere every `gclist` is free. */
+LAYOUT_HELPER int layout_gray_lists_in_use(const global_State *g) { return keepinvariant(g); }
+
+#define LAYOUT_OBJECT_LISTS 4
+LAYOUT_HELPER void layout_object_lists(global_State *g, GCObject *heads[LAYOUT_OBJECT_LISTS]) {
+  heads[0] = g->allgc;
+  heads[1] = g->finobj;
+  heads[2] = g->tobefnz;
+  heads[3] = g->fixedgc;
+}
+
+/* The entry of a string key, without the cache and the calls that a real look-up may make. */
+LAYOUT_HELPER const TValue *layout_short_string_entry(const Table *table, const TString *key) {
+  const Node *node = gnode(table, lmod(key->hash, sizenode(table)));
+  for (;;) {
+    if (layout_node_key_is(node, key)) return gval(node);
+    int step = gnext(node);
+    if (step == 0) return NULL;
+    node += step;
+  }
+}
+
+/* Which ends of a table's entries do not keep their objects alive: WEAK_KEYS | WEAK_VALUES. */
+LAYOUT_HELPER int layout_weakness(const global_State *g, const Table *table) {
+  const Table *metatable = table->metatable;
+  if (metatable == NULL || (metatable->flags & (1u << TM_MODE))) return 0;
+  const TValue *mode = layout_short_string_entry(metatable, g->tmname[TM_MODE]);
+  if (mode == NULL || !layout_is_mode_string(mode)) return 0;
+  const char *text = getstr(tsvalue(mode));
+  return (strchr(text, 'k') ? WEAK_KEYS : 0) | (strchr(text, 'v') ? WEAK_VALUES : 0);
+}
+
+/* A field of a table by its name, without metamethods; NULL when absent. */
+LAYOUT_HELPER const TValue *layout_field(const Table *table, const char *name) {
+  size_t length = strlen(name);
+  for (unsigned int i = 0; i < (unsigned int)sizenode(table); i++) {
+    const Node *node = gnode(table, i);
+    GCObject *key = layout_node_key(node);
+    if (key == NULL || !layout_is_string(key)) continue;
+    const TString *string = gco2ts(key);
+    if (tsslen(string) == length && memcmp(getstr(string), name, length) == 0) return gval(node);
+  }
+  return NULL;
+}
+
+LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visitor visit,
+                                         void *context) {
+  if (metatable) visit(context, make_label(LABEL_METATABLE, 0), NULL, obj2gco((Table *)metatable));
+}
+
+/*
+** Every entry of a table. `table_weakness` is for the visitor's use: entries are given whatever
+** it says, an entry without any object is not given at all.
+*/
+LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
+  size_t array_count = layout_array_count(table);
+  for (size_t i = 0; i < array_count; i++) {
+    GCObject *value = object_of(&table->array[i]);
+    if (value) visit(context, make_label(LABEL_INDEX, i + 1), NULL, value);
+  }
+  if (layout_has_no_nodes(table)) return;
+  const Node *node = gnode(table, 0), *end = node + sizenode(table);
+  for (; node < end; node++) {
+    if (layout_is_empty(gval(node))) continue;
+    GCObject *key = layout_node_key(node), *value = object_of(gval(node));
+    if (key || value) visit(context, make_label(LABEL_NODE, (uintptr_t)node), key, value);
+  }
+}
+
+LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_visitor visit,
+                                            void *context) {
+  for (int i = 0; i < closure->nupvalues; i++) {
+    GCObject *value = object_of(&closure->upvalue[i]);
+    if (value) visit(context, make_label(LABEL_UPVALUE, (uintptr_t)i + 1), NULL, value);
+  }
+}
+
+LAYOUT_INLINE void layout_each_in_proto(const Proto *proto, reference_visitor visit,
+                                        void *context) {
+#define VISIT_STRING(kind, string)                                                                 \
+  if (string) visit(context, make_label(kind, 0), NULL, obj2gco(string))
+  VISIT_STRING(LABEL_SOURCE, proto->source);
+  for (int i = 0; i < proto->sizek; i++) {
+    GCObject *value = object_of(&proto->k[i]);
+    if (value) visit(context, make_label(LABEL_CONSTANT, 0), NULL, value);
+  }
+  for (int i = 0; i < proto->sizeupvalues; i++) VISIT_STRING(LABEL_NAME, proto->upvalues[i].name);
+  for (int i = 0; i < proto->sizelocvars; i++) VISIT_STRING(LABEL_NAME, proto->locvars[i].varname);
+  for (int i = 0; i < proto->sizep; i++)
+    if (proto->p[i])
+      visit(context, make_label(LABEL_PROTO, (uintptr_t)proto->p[i]), NULL, obj2gco(proto->p[i]));
+#undef VISIT_STRING
+}
+
+/* The live part of a thread's stack, as the collector sees it: up to `top`. */
+LAYOUT_INLINE void layout_each_in_thread(lua_State *thread, reference_visitor visit,
+                                         void *context) {
+  if (layout_stack(thread) == NULL) return;
+  size_t used = layout_stack_used(thread);
+  for (size_t i = 0; i < used; i++) {
+    GCObject *value = object_of(layout_stack_slot(thread, i));
+    if (value) visit(context, make_label(LABEL_SLOT, i + 1), NULL, value);
+  }
+  layout_each_open_upvalue(thread, visit, context);
+}
+
+/* Everything that the object refers to, in an order that depends on the object alone. */
+LAYOUT_INLINE void layout_each_reference(GCObject *object, reference_visitor visit,
+                                         void *context) {
+  switch (layout_kind(object)) {
+  case KIND_TABLE:
+    layout_each_metatable(gco2t(object)->metatable, visit, context);
+    layout_each_entry(gco2t(object), visit, context);
+    break;
+  case KIND_FUNCTION:
+    if (layout_is_lua_function(object))
+      layout_each_in_lua_closure(gco2lcl(object), visit, context);
+    else
+      layout_each_in_c_closure(gco2ccl(object), visit, context);
+    break;
+  case KIND_PROTO: layout_each_in_proto(gco2p(object), visit, context); break;
+  case KIND_THREAD: layout_each_in_thread(gco2th(object), visit, context); break;
+  case KIND_USERDATA: layout_each_in_userdata(gco2u(object), visit, context); break;
+  case KIND_UPVALUE: layout_each_in_upvalue(object, visit, context); break;
+  default: break;
+  }
+}
+
+/*
+** The blocks of an object: what Lua asked its allocator for on its behalf, with address and size
+** in bytes. This is the one place that knows; every other figure is a sum over it. A block of
+** size 0 is none. Does not include upvalue cells of 5.3: see `layout_claim_cell`.
+*/
+LAYOUT_INLINE void layout_each_table_block(const Table *table, block_visitor visit,
+                                           void *context) {
+  /* [Table] [array: n x TValue] [nodes: 2^k x Node]   no nodes when they are the shared dummy */
+  visit(context, table, sizeof *table);
+  visit(context, table->array, layout_array_count(table) * sizeof(TValue));
+  if (!layout_has_no_nodes(table))
+    visit(context, table->node, (size_t)sizenode(table) * sizeof(Node));
+}
+
+LAYOUT_INLINE void layout_each_proto_block(const Proto *proto, block_visitor visit,
+                                           void *context) {
+  /* [Proto] [code] [k] [p] [lineinfo] [abslineinfo, 5.4] [locvars] [upvalues] */
+  visit(context, proto, sizeof *proto);
+  visit(context, proto->code, (size_t)proto->sizecode * sizeof *proto->code);
+  visit(context, proto->k, (size_t)proto->sizek * sizeof *proto->k);
+  visit(context, proto->p, (size_t)proto->sizep * sizeof *proto->p);
+  layout_each_line_block(proto, visit, context);
+  visit(context, proto->locvars, (size_t)proto->sizelocvars * sizeof *proto->locvars);
+  visit(context, proto->upvalues, (size_t)proto->sizeupvalues * sizeof *proto->upvalues);
+}
+
+LAYOUT_INLINE void layout_each_thread_block(const global_State *g, lua_State *thread,
+                                            block_visitor visit, void *context) {
+  /* [extra space, lua_State; the main thread's lie in the state block] [stack] [call infos] */
+  if (thread != g->mainthread)
+    visit(context, (const char *)thread - offsetof(layout_thread_block, thread),
+          sizeof(layout_thread_block));
+  visit(context, layout_stack(thread), layout_stack_bytes(thread));
+  /* the list, not `nci`: that counter is 16 bits wide and wraps */
+  for (const CallInfo *info = thread->base_ci.next; info; info = info->next)
+    visit(context, info, sizeof *info);
+}
+
+LAYOUT_INLINE void layout_each_block(const global_State *g, GCObject *object, block_visitor visit,
+                                     void *context) {
+  switch (layout_kind(object)) {
+  case KIND_TABLE: layout_each_table_block(gco2t(object), visit, context); break;
+  case KIND_STRING: visit(context, object, layout_string_bytes(gco2ts(object))); break;
+  case KIND_FUNCTION:
+    visit(context, object,
+          layout_is_lua_function(object) ? (size_t)sizeLclosure(gco2lcl(object)->nupvalues)
+                                         : (size_t)sizeCclosure(gco2ccl(object)->nupvalues));
+    break;
+  case KIND_PROTO: layout_each_proto_block(gco2p(object), visit, context); break;
+  case KIND_THREAD: layout_each_thread_block(g, gco2th(object), visit, context); break;
+  case KIND_USERDATA: visit(context, object, layout_userdata_bytes(gco2u(object))); break;
+  case KIND_UPVALUE: visit(context, object, sizeof(UpVal)); break;
+  default: break;
+  }
+}
+
+/* The blocks that belong to no object: the state with the main thread, and the string table. */
+LAYOUT_INLINE void layout_each_runtime_block(const global_State *g, block_visitor visit,
+                                             void *context) {
+  visit(context,
+        (const char *)g->mainthread - offsetof(layout_state_block, main) -
+            offsetof(layout_thread_block, thread),
+        sizeof(layout_state_block));
+  visit(context, g->strt.hash, layout_string_table_bytes(g));
+}
+
+LAYOUT_INLINE void layout_add_block(void *context, const void *block, size_t bytes) {
+  (void)block;
+  *(size_t *)context += bytes;
+}
+
+/* Own bytes of an object, its satellites included. */
+LAYOUT_INLINE size_t layout_object_bytes(const global_State *g, GCObject *object) {
+  size_t bytes = 0;
+  layout_each_block(g, object, layout_add_block, &bytes);
+  return bytes;
+}
+
+#endif

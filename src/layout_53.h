@@ -1,0 +1,176 @@
+/*
+** layout of Lua 5.3 (read in 5.3.4 and 5.3.6, whose structs are alike).
+** Included by layout.h alone.
+**
+** What differs from 5.4: the main thread is on no list; an upvalue is a block
+** that its closures count references to, and no object; line information is
+** an int an instruction; a userdata has one user value and never a `gclist`.
+*/
+/* The registry's name for the metatable of luaL_Buffer's boxes. */
+#define LAYOUT_BUFFER_BOX "LUABOX"
+#define LAYOUT_LUA_VERSION 503
+
+#define LAYOUT_ASSERT(type, bytes64, bytes32)                                                      \
+  _Static_assert(sizeof(type) == (sizeof(void *) == 8 ? (bytes64) : (bytes32)),                    \
+                 #type " changed: re-read lobject.h, lstate.h and lfunc.h of this version")
+#if defined(__wasm__) || defined(__x86_64__)
+LAYOUT_ASSERT(TValue, 16, 16);
+LAYOUT_ASSERT(Node, 32, 32);
+LAYOUT_ASSERT(Table, 56, 32);
+LAYOUT_ASSERT(Proto, 120, 80);
+LAYOUT_ASSERT(UpVal, 32, 24);
+LAYOUT_ASSERT(lua_State, 208, 120);
+LAYOUT_ASSERT(CallInfo, 72, 36);
+#endif
+#undef LAYOUT_ASSERT
+
+/* As in lstate.c, where they are private: a thread lies behind its extra space, the main thread
+** and the global state in one block. */
+typedef struct {
+  lu_byte extra[LUA_EXTRASPACE];
+  lua_State thread;
+} layout_thread_block;
+typedef struct {
+  layout_thread_block main;
+  global_State global;
+} layout_state_block;
+
+LAYOUT_INLINE size_t layout_state_bytes(void) { return sizeof(layout_state_block); }
+
+LAYOUT_INLINE object_kind layout_kind(const GCObject *object) {
+  switch (object->tt & 0x0F) {
+  case LUA_TTABLE: return KIND_TABLE;
+  case LUA_TSTRING: return KIND_STRING;
+  case LUA_TFUNCTION: return KIND_FUNCTION;
+  case LUA_TPROTO: return KIND_PROTO;
+  case LUA_TTHREAD: return KIND_THREAD;
+  case LUA_TUSERDATA: return KIND_USERDATA;
+  default: return KIND_UNKNOWN;
+  }
+}
+
+LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
+LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
+  return (o->tt & 0x3F & ~LAYOUT_SPARE_TT_BITS) == LUA_TLCL;
+}
+LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisstring(value); }
+
+LAYOUT_INLINE size_t layout_string_bytes(const TString *string) {
+  return sizelstring(string->tt == LUA_TSHRSTR ? (size_t)string->shrlen : string->u.lnglen);
+}
+
+LAYOUT_INLINE size_t layout_array_count(const Table *table) { return table->sizearray; }
+
+LAYOUT_INLINE int layout_has_no_nodes(const Table *table) { return table->lastfree == NULL; }
+LAYOUT_INLINE int layout_is_empty(const TValue *value) { return ttisnil(value); }
+LAYOUT_INLINE GCObject *layout_node_key(const Node *node) { return object_of(gkey(node)); }
+LAYOUT_INLINE int layout_node_key_is(const Node *node, const TString *key) {
+  return ttisshrstring(gkey(node)) && tsvalue(gkey(node)) == key;
+}
+LAYOUT_INLINE void layout_copy_node_key(const Node *node, TValue *key) {
+  key->value_ = gkey(node)->value_;
+  key->tt_ = gkey(node)->tt_;
+}
+
+LAYOUT_INLINE int layout_is_false(const TValue *value) { return l_isfalse(value); }
+
+
+LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit,
+                                          void *context) {
+  visit(context, proto->lineinfo, (size_t)proto->sizelineinfo * sizeof *proto->lineinfo);
+}
+
+LAYOUT_INLINE StkId layout_stack(lua_State *thread) { return thread->stack; }
+LAYOUT_INLINE size_t layout_stack_used(lua_State *thread) {
+  return (size_t)(thread->top - thread->stack);
+}
+LAYOUT_INLINE const TValue *layout_stack_slot(lua_State *thread, size_t index) {
+  return thread->stack + index;
+}
+LAYOUT_INLINE size_t layout_stack_bytes(lua_State *thread) {
+  return thread->stack ? (size_t)thread->stacksize * sizeof(TValue) : 0;
+}
+LAYOUT_INLINE size_t layout_frame_base(lua_State *thread, const CallInfo *info) {
+  return (size_t)(info->u.l.base - thread->stack);
+}
+
+LAYOUT_INLINE const LClosure *layout_frame_function(const CallInfo *info) {
+  return clLvalue(info->func);
+}
+
+/* The object at an index of the stack; NULL for a value that holds no memory. */
+LAYOUT_INLINE GCObject *layout_object_at(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  GCObject *object = object_of(L->top - 1);
+  lua_pop(L, 1);
+  return object;
+}
+
+LAYOUT_INLINE size_t layout_userdata_bytes(const Udata *userdata) { return sizeudata(userdata); }
+LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
+  return getudatamem(userdata);
+}
+
+LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visitor visit,
+                                           void *context) {
+  if (userdata->metatable)
+    visit(context, make_label(LABEL_METATABLE, 0), NULL, obj2gco(userdata->metatable));
+  if (userdata->ttuv_ & BIT_ISCOLLECTABLE)
+    visit(context, make_label(LABEL_USERVALUE, 1), NULL, userdata->user_.gc);
+}
+
+/* An upvalue's cell stands in the place of the key: it belongs to the reference. */
+LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference_visitor visit,
+                                              void *context) {
+  if (closure->p)
+    visit(context, make_label(LABEL_PROTO, (uintptr_t)closure->p), NULL, obj2gco(closure->p));
+  for (int i = 0; i < closure->nupvalues; i++) {
+    UpVal *cell = closure->upvals[i];
+    if (cell)
+      visit(context, make_label(LABEL_UPVALUE, (uintptr_t)i + 1), (GCObject *)cell,
+            object_of(cell->v));
+  }
+}
+/* Open cells whose closures died are reachable from here alone. */
+LAYOUT_INLINE void layout_each_open_upvalue(lua_State *thread, reference_visitor visit,
+                                            void *context) {
+  for (UpVal *cell = thread->openupval; cell; cell = cell->u.open.next)
+    visit(context, make_label(LABEL_UPVALUE, 0), (GCObject *)cell, NULL);
+}
+LAYOUT_INLINE void layout_each_in_upvalue(const GCObject *object, reference_visitor visit,
+                                          void *context) {
+  (void)object, (void)visit, (void)context;
+}
+
+/* The field through which the collector links gray objects; NULL where an object has none. */
+LAYOUT_INLINE GCObject **layout_link(GCObject *object) {
+  switch (object->tt & 0x0F) {
+  case LUA_TTABLE: return &gco2t(object)->gclist;
+  case LUA_TFUNCTION: return &((LClosure *)object)->gclist;
+  case LUA_TPROTO: return &gco2p(object)->gclist;
+  case LUA_TTHREAD: return &gco2th(object)->gclist;
+  default: return NULL;
+  }
+}
+
+/* A cell has no mark byte; its counter of references never reaches the highest bit. */
+#define LAYOUT_CELLS_ARE_OBJECTS 0
+#define LAYOUT_MAIN_THREAD_IS_LISTED 0
+#define LAYOUT_CELL_MARK (~(~(lu_mem)0 >> 1))
+LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
+  if (cell->refcount & LAYOUT_CELL_MARK) return 0;
+  cell->refcount |= LAYOUT_CELL_MARK;
+  return 1;
+}
+LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v); }
+LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->refcount &= ~LAYOUT_CELL_MARK; }
+
+/* Keeps the collector from working while results are built, without touching its pace. */
+LAYOUT_INLINE int layout_stop_collector(global_State *g) {
+  int before = g->gcrunning;
+  g->gcrunning = 0;
+  return before;
+}
+LAYOUT_INLINE void layout_restart_collector(global_State *g, int before) {
+  g->gcrunning = (lu_byte)before;
+}

@@ -1,0 +1,47 @@
+/*
+** lua_options: what a caller asks of a report, read from a Lua table.
+**
+** Tables are read raw, so that no metamethod runs. Anything unknown or of the
+** wrong type is an error that names the option, its value, and what is
+** accepted; nothing has happened then.
+*/
+#ifndef MEMBUDDY_LUA_OPTIONS_H
+#define MEMBUDDY_LUA_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lua.h"
+
+#define OPTION_ALL UINT32_MAX /* no limit */
+
+typedef struct {
+  uint32_t depth;
+  uint32_t top;
+  uint32_t children;
+  uint32_t lines;
+  lua_Number min_size; /* bytes */
+  int cycles;
+  int no_header;
+  int retained;
+  int has_target; /* then the target is on top of the stack */
+} report_options;
+
+/* How many lines a report has unless somebody asks for more. */
+#define OPTION_DEFAULT_DEPTH 3u
+#define OPTION_DEFAULT_CHILDREN 256u
+#define OPTION_DEFAULT_LINES 320u
+
+/* The options when none are given. */
+void options_default(report_options *options);
+
+/* True if every key of the table at `index` is the name of an option. */
+int options_are(lua_State *L, int index);
+
+/* Reads the table at `index`; pushes the target if it names one. Raises a Lua error. */
+void options_read(lua_State *L, int index, report_options *options);
+
+/* Settles what depends on several options: how many lines the report may have. */
+void options_settle(report_options *options);
+
+#endif

@@ -1,0 +1,325 @@
+#include "lua_print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lauxlib.h"
+
+#include "lua_results.h"
+#include "membuddy.h"
+
+/* ---- colours and sizes ---- */
+
+/* Pushes the escape sequence of a colour, or "". Raw: `Colors` may be anybody's. */
+static void push_colour(lua_State *L, const char *name) {
+  lua_pushglobaltable(L);
+  lua_pushliteral(L, "Colors");
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (lua_istable(L, -1)) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  if (lua_type(L, -1) == LUA_TSTRING) return;
+  lua_pop(L, 1);
+  lua_pushliteral(L, "");
+}
+
+/* Puts the colour round the string on top. */
+static void colour_top(lua_State *L, const char *name) {
+  push_colour(L, name);
+  lua_insert(L, -2);
+  push_colour(L, "reset");
+  lua_concat(L, 3);
+}
+
+void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
+  static const char *const units[] = {"bytes", "KB", "MB", "GB"};
+  char number[64];
+  size_t unit = 0;
+  for (; bytes >= 1024 && unit < 3; unit++) bytes /= 1024;
+  snprintf(number, sizeof number, unit == 0 ? "%.0f" : "%.2f", (double)bytes);
+  lua_pushstring(L, number);
+  if (coloured) colour_top(L, unit == 0 ? "green" : "red");
+  lua_pushliteral(L, " ");
+  lua_pushstring(L, units[unit]);
+  if (coloured) colour_top(L, "gray");
+  lua_concat(L, 3);
+}
+
+/* ---- lines ---- */
+
+/* Calls the global `print` with the string on top, and pops it. */
+static void print_top(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_pushliteral(L, "print");
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (!lua_isfunction(L, -1))
+    luaL_error(L, "membuddy: the global 'print' is a %s value; a function is needed",
+               luaL_typename(L, -1));
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
+}
+
+static void print_coloured(lua_State *L, const char *text, const char *colour) {
+  lua_pushstring(L, text);
+  colour_top(L, colour);
+  print_top(L);
+}
+
+/* ---- results that somebody may have edited ---- */
+
+static const char *shown(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TSTRING) return luaL_typename(L, index);
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  return length > 64 ? "a long string" : text;
+}
+
+static void refuse_results(lua_State *L, const char *field, const char *found,
+                           const char *expected) {
+  luaL_error(L, "membuddy: these results were changed: '%s' is %s; expected %s", field, found,
+             expected);
+}
+
+static void push_table_field(lua_State *L, int results, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, results);
+  if (!lua_istable(L, -1)) refuse_results(L, name, luaL_typename(L, -1), "a table");
+}
+
+static lua_Number number_field(lua_State *L, int results, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, results);
+  if (lua_type(L, -1) != LUA_TNUMBER) refuse_results(L, name, luaL_typename(L, -1), "a number");
+  lua_Number number = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+/* Checks a table of paths: string keys, values of one type. Returns their number and their sum. */
+static size_t check_paths(lua_State *L, int table, const char *name, int value_type,
+                          lua_Number *sum) {
+  size_t count = 0;
+  *sum = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), count++) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      refuse_results(L, name, "a table with other keys than paths", "paths only");
+    if (lua_type(L, -1) != value_type)
+      luaL_error(L, "membuddy: these results were changed: '%s' of '%s' is a %s; expected a %s",
+                 name, shown(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
+    if (value_type == LUA_TNUMBER) *sum += lua_tonumber(L, -1);
+  }
+  return count;
+}
+
+/* ---- sizes ---- */
+
+/* A line: borrowed from the results' own strings. */
+typedef struct {
+  const char *path;
+  lua_Number shown_bytes; /* with everything below */
+  lua_Number own_bytes;
+} line;
+
+static int compare_lines(const void *a, const void *b) {
+  const line *x = a, *y = b;
+  if (x->shown_bytes != y->shown_bytes) return x->shown_bytes < y->shown_bytes ? 1 : -1;
+  return strcmp(x->path, y->path);
+}
+
+static size_t collect_lines(lua_State *L, int sizes, int totals, lua_Number min_size,
+                            line *lines) {
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, sizes); lua_pop(L, 1)) {
+    line *l = &lines[count];
+    l->path = lua_tostring(L, -2);
+    l->own_bytes = l->shown_bytes = lua_tonumber(L, -1);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, totals);
+    if (lua_type(L, -1) == LUA_TNUMBER) l->shown_bytes = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    count += l->shown_bytes >= min_size;
+  }
+  return count;
+}
+
+/* Pushes a path; its last step, where it is a sum of others, in another colour. */
+static void push_path(lua_State *L, const char *path) {
+  const char *sum = strstr(path, "/...");
+  size_t length = strlen(path);
+  if (sum && sum[4] == '\0') length -= 4;
+  lua_pushlstring(L, path, length);
+  colour_top(L, "blue");
+  lua_pushstring(L, path + length);
+  if (path[length]) colour_top(L, "green");
+  lua_concat(L, 2);
+}
+
+static void print_line(lua_State *L, const line *l, int retained) {
+  lua_pushliteral(L, "    ");
+  push_path(L, l->path);
+  lua_pushliteral(L, ": ");
+  print_push_size(L, l->shown_bytes, 1);
+  lua_concat(L, 4);
+  if (retained) {
+    lua_pushstring(L, l->path);
+    lua_rawget(L, retained);
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+      lua_Number bytes = lua_tonumber(L, -1);
+      lua_pop(L, 1);
+      lua_pushliteral(L, ", retained ");
+      print_push_size(L, bytes, 1);
+      lua_concat(L, 3);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  print_top(L);
+}
+
+static void print_rest(lua_State *L, size_t count, const char *what, lua_Number bytes) {
+  char text[96];
+  snprintf(text, sizeof text, "... and %lu other %s", (unsigned long)count, what);
+  lua_pushstring(L, text);
+  colour_top(L, "gray");
+  if (bytes >= 0) {
+    lua_pushliteral(L, ", totalling ");
+    colour_top(L, "gray");
+    print_push_size(L, bytes, 1);
+    lua_concat(L, 3);
+  }
+  print_top(L);
+}
+
+static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_t count,
+                        const report_options *options) {
+  line *lines = lua_newuserdata(L, (count + 1) * sizeof *lines);
+  count = collect_lines(L, sizes, totals, options->min_size, lines);
+  qsort(lines, count, sizeof *lines, compare_lines);
+  size_t printed = options->top < count ? options->top : count;
+  print_coloured(L, "Sizes:", "gray");
+  for (size_t i = 0; i < printed; i++) print_line(L, &lines[i], retained);
+  if (printed < count) {
+    lua_Number rest = 0; /* own bytes: totals would count what lies below twice */
+    for (size_t i = printed; i < count; i++) rest += lines[i].own_bytes;
+    print_rest(L, count - printed, "references", rest);
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- circular references ---- */
+
+typedef struct {
+  const char *path, *target;
+} cycle_line;
+
+static int compare_cycles(const void *a, const void *b) {
+  return strcmp(((const cycle_line *)a)->path, ((const cycle_line *)b)->path);
+}
+
+static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
+                         const report_options *options) {
+  if (count == 0) return;
+  cycle_line *lines = lua_newuserdata(L, count * sizeof *lines);
+  size_t i = 0;
+  for (lua_pushnil(L); lua_next(L, cycles); lua_pop(L, 1), i++) {
+    lines[i].path = lua_tostring(L, -2);
+    lines[i].target = lua_tostring(L, -1);
+  }
+  qsort(lines, count, sizeof *lines, compare_cycles);
+  print_coloured(L, "Circular references:", "gray");
+  size_t printed = options->top < count ? options->top : count;
+  for (i = 0; i < printed; i++) {
+    lua_pushliteral(L, "    ");
+    push_path(L, lines[i].path);
+    lua_pushliteral(L, ": ");
+    push_path(L, lines[i].target);
+    lua_concat(L, 4);
+    print_top(L);
+  }
+  if (printed < count + others)
+    print_rest(L, count + others - printed, "circular references", -1);
+  lua_pop(L, 1);
+}
+
+/* ---- the whole ---- */
+
+static void print_amount(lua_State *L, const char *what, lua_Number bytes, const char *behind) {
+  lua_pushstring(L, what);
+  colour_top(L, "gray");
+  print_push_size(L, bytes, 1);
+  lua_pushstring(L, behind);
+  lua_concat(L, 3);
+}
+
+static void print_header(lua_State *L, int results) {
+  print_coloured(L, "MemBuddy " MEMBUDDY_VERSION, "blue");
+  lua_Number lua_bytes = number_field(L, results, "luaSize");
+  lua_Number garbage = number_field(L, results, "garbage");
+  lua_Number unaccounted = number_field(L, results, "unaccounted");
+  print_amount(L, "Lua memory: ", lua_bytes, " = ");
+  print_amount(L, "live ", lua_bytes - garbage - unaccounted, " + ");
+  print_amount(L, "garbage ", garbage, "; ");
+  print_amount(L, "unaccounted: ", unaccounted, "");
+  lua_concat(L, 4);
+  print_top(L);
+  lua_pushliteral(L, "target");
+  lua_rawget(L, results);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_pushliteral(L, "Held by ");
+    lua_insert(L, -2);
+    print_amount(L, "; others hold as well: ", number_field(L, results, "shared"), "");
+    lua_concat(L, 3);
+    print_top(L);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+static void check_type(lua_State *L, int results) {
+  lua_pushliteral(L, "type");
+  lua_rawget(L, results);
+  if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), RESULTS_TYPE) != 0)
+    refuse_results(L, "type", shown(L, -1), "'" RESULTS_TYPE "'");
+  lua_pop(L, 1);
+}
+
+static size_t optional_count(lua_State *L, int results, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, results);
+  lua_Number number = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  lua_pop(L, 1);
+  return number >= 1 && number < 1e15 ? (size_t)number : 0;
+}
+
+void print_results(lua_State *L, int index, const report_options *options) {
+  int results = lua_absindex(L, index), retained = 0;
+  lua_Number sum, unused, total;
+  luaL_checkstack(L, 24, "membuddy");
+  check_type(L, results);
+  push_table_field(L, results, "sizes");
+  push_table_field(L, results, "totalSizes");
+  push_table_field(L, results, "circular");
+  int cycles = lua_gettop(L), totals = cycles - 1, sizes = cycles - 2;
+  size_t count = check_paths(L, sizes, "sizes", LUA_TNUMBER, &sum);
+  check_paths(L, totals, "totalSizes", LUA_TNUMBER, &unused);
+  size_t cycle_count = check_paths(L, cycles, "circular", LUA_TSTRING, &unused);
+  total = number_field(L, results, "totalSize");
+  if (sum != total)
+    luaL_error(L, "membuddy: these results were changed: their sizes add up to %f bytes; expected "
+                  "'totalSize', which is %f", (LUAI_UACNUMBER)sum, (LUAI_UACNUMBER)total);
+  lua_pushliteral(L, "retained");
+  lua_rawget(L, results);
+  if (lua_istable(L, -1)) retained = lua_gettop(L);
+  if (!options->no_header) print_header(L, results);
+  print_amount(L, "Total size: ", total, "");
+  print_top(L);
+  print_sizes(L, sizes, totals, retained, count, options);
+  if (options->cycles)
+    print_cycles(L, cycles, cycle_count, optional_count(L, results, "otherCycles"), options);
+  lua_settop(L, results);
+}

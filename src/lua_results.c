@@ -1,0 +1,204 @@
+#include "lua_results.h"
+
+#include <string.h>
+
+#include "lauxlib.h"
+
+#include "path.h"
+
+/* Places of the tables on the stack while results are built. */
+enum { CONTEXT = 1, RESULTS, SIZES, TOTALS, RETAINED, CYCLES };
+
+void results_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }
+
+static void set_number(lua_State *L, const char *name, size_t number) {
+  results_push_number(L, number);
+  lua_setfield(L, -2, name);
+}
+
+static const char *kind_name(object_kind kind) {
+  static const char *const names[KIND_COUNT] = {"table",  "string",   "function", "proto",
+                                                "upvalue", "thread",  "userdata", "state",
+                                                "string_table"};
+  return names[kind];
+}
+
+void results_push_kinds(lua_State *L, const kind_tally kinds[KIND_COUNT]) {
+  lua_createtable(L, 0, KIND_UNKNOWN);
+  for (int kind = 0; kind < KIND_UNKNOWN; kind++) {
+    lua_createtable(L, 0, 2);
+    set_number(L, "count", kinds[kind].count);
+    set_number(L, "bytes", kinds[kind].bytes);
+    lua_setfield(L, -2, kind_name((object_kind)kind));
+  }
+}
+
+static size_t count_objects(const kind_tally kinds[KIND_COUNT]) {
+  size_t count = 0;
+  for (int kind = 0; kind < KIND_STATE; kind++) count += kinds[kind].count;
+  return count;
+}
+
+/* ---- paths ---- */
+
+static void push_path(lua_State *L, const tree *t, uint32_t node, const char *suffix) {
+  size_t path_length = path_bytes(t, node), suffix_length = strlen(suffix);
+  luaL_Buffer buffer;
+  char *text = luaL_buffinitsize(L, &buffer, path_length + suffix_length);
+  path_write(t, node, text + path_length);
+  memcpy(text + path_length, suffix, suffix_length);
+  luaL_pushresultsize(&buffer, path_length + suffix_length);
+}
+
+static int is_taken(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_rawget(L, SIZES);
+  int taken = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return taken;
+}
+
+/* Different keys can read alike (1 and "1"; any two tables): the second one gets a number. */
+static void push_own_path(lua_State *L, tree *t, uint32_t node) {
+  push_path(L, t, node, "");
+  while (is_taken(L)) {
+    lua_pop(L, 1);
+    t->nodes[node].namesakes++;
+    push_path(L, t, node, "");
+  }
+}
+
+static void set_size(lua_State *L, int table, size_t bytes) {
+  lua_pushvalue(L, -1);
+  results_push_number(L, bytes);
+  lua_rawset(L, table);
+}
+
+/* A key may even read like the lines that MemBuddy adds. */
+static void add_sum_line(lua_State *L, const tree *t, uint32_t node, const char *suffix,
+                         size_t bytes) {
+  push_path(L, t, node, suffix);
+  for (int number = 2; is_taken(L); number++) {
+    lua_pop(L, 1);
+    push_path(L, t, node, suffix);
+    lua_pushfstring(L, "%s#%d", lua_tostring(L, -1), number);
+    lua_remove(L, -2);
+  }
+  set_size(L, SIZES, bytes);
+  lua_pop(L, 1);
+}
+
+static void add_node(lua_State *L, report *r, uint32_t node) {
+  tree *t = r->t;
+  const tree_node *n = &t->nodes[node];
+  if (n->total_bytes == 0) return;
+  push_own_path(L, t, node);
+  set_size(L, SIZES, n->own_bytes);
+  set_size(L, TOTALS, n->total_bytes);
+  if (r->retained_bytes) set_size(L, RETAINED, r->retained_bytes[node]);
+  lua_pop(L, 1);
+  if (n->below_bytes > 0) add_sum_line(L, t, node, "/...", n->below_bytes);
+  if (n->folded_bytes > 0) {
+    char suffix[32];
+    lua_pushfstring(L, "/[%d more]", (int)n->folded_count);
+    strncpy(suffix, lua_tostring(L, -1), sizeof suffix - 1)[sizeof suffix - 1] = '\0';
+    lua_pop(L, 1);
+    add_sum_line(L, t, node, suffix, n->folded_bytes);
+  }
+}
+
+static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
+  char text[PATH_LABEL_BYTES];
+  size_t length = path_label(text, make_label((label_kind)cycle->label_kind, cycle->place),
+                             t->nodes[cycle->from].object);
+  push_path(L, t, cycle->from, "/");
+  lua_pushlstring(L, text, length);
+  lua_concat(L, 2);
+  push_path(L, t, cycle->to, "");
+  lua_rawset(L, CYCLES);
+}
+
+/* ---- the whole ---- */
+
+/* A node that got its place late has no label yet: its parent knows it. */
+static void name_late_nodes(tree *t) {
+  for (uint32_t i = 0; i < t->used; i++) {
+    tree_node *n = &t->nodes[i];
+    if (!n->in_use || n->label_kind != LABEL_UNKNOWN) continue;
+    GCObject *parent = (GCObject *)t->nodes[n->parent].object;
+    label found = parent ? walk_find_label(parent, n->object) : make_label(LABEL_UNKNOWN, 0);
+    n->label_kind = (uint8_t)found.kind;
+    n->place = found.place;
+  }
+}
+
+static void count_lines(const tree *t, int *sizes, int *totals) {
+  *sizes = *totals = 0;
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use || n->total_bytes == 0) continue;
+    *totals += 1;
+    *sizes += 1 + (n->below_bytes > 0) + (n->folded_bytes > 0);
+  }
+}
+
+static size_t total_bytes(const tree *t) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use && t->nodes[i].parent == TREE_NONE) bytes += t->nodes[i].total_bytes;
+  return bytes;
+}
+
+static void set_value(lua_State *L, const char *name, int index) {
+  lua_pushvalue(L, index);
+  lua_setfield(L, RESULTS, name);
+}
+
+static void add_fields(lua_State *L, const report *r) {
+  lua_pushvalue(L, RESULTS);
+  lua_pushliteral(L, RESULTS_TYPE);
+  lua_setfield(L, -2, "type");
+  set_number(L, "totalSize", total_bytes(r->t));
+  set_number(L, "objects", count_objects(r->kinds));
+  set_number(L, "luaSize", r->books.lua_bytes);
+  set_number(L, "garbage", r->books.garbage.bytes);
+  lua_pushinteger(L, (lua_Integer)r->books.unaccounted);
+  lua_setfield(L, -2, "unaccounted");
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "exact");
+  lua_pushliteral(L, "native");
+  lua_setfield(L, -2, "backend");
+  if (r->target_name) {
+    lua_pushstring(L, r->target_name);
+    lua_setfield(L, -2, "target");
+    set_number(L, "shared", r->shared_bytes);
+  }
+  if (r->t->cycles_dropped > 0) set_number(L, "otherCycles", r->t->cycles_dropped);
+  results_push_kinds(L, r->kinds);
+  lua_setfield(L, -2, "kinds");
+  lua_pop(L, 1);
+  set_value(L, "sizes", SIZES);
+  set_value(L, "totalSizes", TOTALS);
+  if (r->retained_bytes) set_value(L, "retained", RETAINED);
+  set_value(L, "circular", CYCLES);
+  set_value(L, "cycles", CYCLES);
+}
+
+void results_push(lua_State *L, report *r) {
+  tree *t = r->t;
+  int sizes, totals;
+  name_late_nodes(t);
+  tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
+  count_lines(t, &sizes, &totals);
+  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, sizes);
+  lua_createtable(L, 0, totals);
+  lua_createtable(L, 0, r->retained_bytes ? totals : 0);
+  lua_createtable(L, 0, (int)t->cycle_count);
+  uint32_t count = t->count;
+  const uint32_t *order = tree_sorted(t, path_compare, NULL);
+  for (uint32_t i = 0; i < count; i++) add_node(L, r, order[i]);
+  for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
+  add_fields(L, r);
+  lua_settop(L, RESULTS);
+}

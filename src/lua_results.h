@@ -1,0 +1,33 @@
+/*
+** lua_results: a report as the Lua table that `profile` returns.
+*/
+#ifndef MEMBUDDY_LUA_RESULTS_H
+#define MEMBUDDY_LUA_RESULTS_H
+
+#include "lua_options.h"
+#include "tree.h"
+#include "walk.h"
+
+#define RESULTS_TYPE "membuddy-results"
+
+typedef struct {
+  tree *t;
+  report_options options;
+  walk_books books;                /* of the whole process */
+  kind_tally kinds[KIND_COUNT];    /* of what the report covers */
+  const char *target_name;         /* NULL: the whole process */
+  size_t shared_bytes;             /* of a target: what others hold as well */
+  const size_t *retained_bytes;    /* by node of the tree; NULL when not asked for */
+} report;
+
+/* Cuts the tree to the options and pushes the results. Raises only what Lua's allocator raises;
+** the collector must be stopped, since labels are read from the heap. */
+void results_push(lua_State *L, report *r);
+
+/* Pushes {kind = {count =, bytes =}}. */
+void results_push_kinds(lua_State *L, const kind_tally kinds[KIND_COUNT]);
+
+/* Pushes a count or a number of bytes. */
+void results_push_number(lua_State *L, size_t number);
+
+#endif

@@ -1,0 +1,251 @@
+#include "path.h"
+
+#include <stdio.h>
+
+#define LONGEST_KEY 64u
+#define LONGEST_SOURCE 40u
+#define LONGEST_ROOT (PATH_LABEL_BYTES - 32u)
+#define ELLIPSIS "\xE2\x80\xA6"
+
+/* A text that grows; the room is always sufficient (PATH_LABEL_BYTES). */
+typedef struct {
+  char *text;
+  size_t length;
+} writer;
+
+static void write_bytes(writer *out, const char *bytes, size_t count) {
+  memcpy(out->text + out->length, bytes, count);
+  out->length += count;
+}
+static void write_string(writer *out, const char *string) {
+  write_bytes(out, string, strlen(string));
+}
+static void write_integer(writer *out, lua_Integer value) {
+  char digits[24];
+  int length = snprintf(digits, sizeof digits, LUA_INTEGER_FMT, (LUAI_UACINT)value);
+  write_bytes(out, digits, (size_t)length);
+}
+/* As `tostring` writes it: a float that is a whole number shows that it is a float. */
+static void write_float(writer *out, lua_Number value) {
+  char digits[48];
+  int length = snprintf(digits, sizeof digits, LUA_NUMBER_FMT, (LUAI_UACNUMBER)value);
+  write_bytes(out, digits, (size_t)length);
+  if (digits[strspn(digits, "-0123456789")] == '\0') write_string(out, ".0");
+}
+
+static int is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
+
+/* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. Overlong
+** forms, surrogates and the controls U+0080 to U+009F are none. RFC 3629, section 4. */
+static size_t printable_character(const unsigned char *text, size_t left) {
+  unsigned char first = text[0];
+  if (first < 0x80) return first >= 0x20 && first != 0x7F;
+  size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || length > left) return 0;
+  for (size_t i = 1; i < length; i++)
+    if (!is_continuation(text[i])) return 0;
+  unsigned char second = text[1];
+  if (first == 0xC2 && second < 0xA0) return 0;
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;
+  if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
+  return length;
+}
+
+static void write_escaped(writer *out, const char *bytes, size_t length, size_t limit) {
+  const unsigned char *text = (const unsigned char *)bytes;
+  size_t at = 0;
+  while (at < length) {
+    size_t printable = printable_character(text + at, length - at);
+    if (at + (printable ? printable : 1) > limit) {
+      write_string(out, ELLIPSIS);
+      return;
+    }
+    if (printable == 1 && text[at] == '/') {
+      write_string(out, "\\/");
+    } else if (printable) {
+      write_bytes(out, bytes + at, printable);
+    } else {
+      static const char hex[] = "0123456789ABCDEF";
+      char escaped[4] = {'\\', 'x', hex[text[at] >> 4], hex[text[at] & 15]};
+      write_bytes(out, escaped, sizeof escaped);
+    }
+    at += printable ? printable : 1;
+  }
+}
+
+static void write_lua_string(writer *out, const TString *string, size_t limit) {
+  write_escaped(out, getstr(string), tsslen(string), limit);
+}
+
+static void write_key(writer *out, const Node *node) {
+  TValue key;
+  layout_copy_node_key(node, &key);
+  switch (ttype(&key)) {
+  case LUA_TSTRING: write_lua_string(out, tsvalue(&key), LONGEST_KEY); break;
+  case LUA_TNUMBER:
+    if (ttisinteger(&key))
+      write_integer(out, ivalue(&key));
+    else
+      write_float(out, fltvalue(&key));
+    break;
+  case LUA_TBOOLEAN: write_string(out, layout_is_false(&key) ? "false" : "true"); break;
+  case LUA_TLIGHTUSERDATA: write_string(out, "[lightuserdata]"); break;
+  case LUA_TTABLE: write_string(out, "[table]"); break;
+  case LUA_TFUNCTION: write_string(out, "[function]"); break;
+  case LUA_TUSERDATA: write_string(out, "[userdata]"); break;
+  case LUA_TTHREAD: write_string(out, "[thread]"); break;
+  default: write_string(out, "[dead key]"); break;
+  }
+}
+
+static void write_numbered(writer *out, const char *what, uintptr_t number) {
+  write_string(out, "[");
+  write_string(out, what);
+  write_string(out, " ");
+  write_integer(out, (lua_Integer)number);
+  write_string(out, "]");
+}
+
+static void write_named(writer *out, const char *what, const TString *name) {
+  write_string(out, "[");
+  write_string(out, what);
+  write_string(out, " ");
+  write_lua_string(out, name, LONGEST_KEY);
+  write_string(out, "]");
+}
+
+static void write_upvalue(writer *out, uintptr_t index, const GCObject *function) {
+  const TString *name = NULL;
+  if (function && layout_is_lua_function(function)) {
+    const Proto *proto = gco2lcl((GCObject *)function)->p;
+    if (proto && (int)index <= proto->sizeupvalues) name = proto->upvalues[index - 1].name;
+  }
+  if (name)
+    write_named(out, "upvalue", name);
+  else
+    write_numbered(out, "upvalue", index);
+}
+
+/* A chunk's name as its author gave it: the first line, without Lua's mark of where it is from. */
+static void write_source(writer *out, const TString *source) {
+  if (source == NULL) {
+    write_string(out, "?");
+    return;
+  }
+  const char *text = getstr(source);
+  size_t length = tsslen(source);
+  if (length > 0 && (*text == '=' || *text == '@')) text++, length--;
+  const char *end_of_line = memchr(text, '\n', length);
+  if (end_of_line) length = (size_t)(end_of_line - text);
+  write_escaped(out, text, length, LONGEST_SOURCE);
+}
+
+static void write_proto(writer *out, const Proto *proto) {
+  write_string(out, "[proto ");
+  write_source(out, proto->source);
+  write_string(out, ":");
+  write_integer(out, proto->linedefined);
+  write_string(out, "]");
+}
+
+/* The frame whose registers hold the slot; NULL for what lies between frames, or a C function. */
+static const CallInfo *frame_of_slot(lua_State *thread, size_t slot) {
+  const CallInfo *info = thread->ci;
+  while (info && info != &thread->base_ci && layout_frame_base(thread, info) > slot)
+    info = info->previous;
+  return info && info != &thread->base_ci && isLua(info) ? info : NULL;
+}
+
+/* The active local variable in a register; the rule is that of `luaF_getlocalname`. */
+static const TString *local_name(lua_State *thread, size_t slot) {
+  const CallInfo *info = frame_of_slot(thread, slot);
+  if (info == NULL) return NULL;
+  const Proto *proto = layout_frame_function(info)->p;
+  int pc = (int)(info->u.l.savedpc - proto->code) - 1;
+  size_t left = slot - layout_frame_base(thread, info) + 1;
+  for (int i = 0; i < proto->sizelocvars && proto->locvars[i].startpc <= pc; i++)
+    if (pc < proto->locvars[i].endpc && --left == 0) return proto->locvars[i].varname;
+  return NULL;
+}
+
+static void write_slot(writer *out, uintptr_t index, const GCObject *thread) {
+  const TString *name = thread ? local_name(gco2th((GCObject *)thread), index - 1) : NULL;
+  if (name)
+    write_named(out, "local", name);
+  else
+    write_numbered(out, "stack", index);
+}
+
+size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from) {
+  writer out = {text, 0};
+  switch (place.kind) {
+  case LABEL_ROOT: {
+    const char *name = (const char *)place.place;
+    size_t length = strlen(name);
+    write_bytes(&out, name, length < LONGEST_ROOT ? length : LONGEST_ROOT);
+    break;
+  }
+  case LABEL_INDEX: write_integer(&out, (lua_Integer)place.place); break;
+  case LABEL_NODE: write_key(&out, (const Node *)place.place); break;
+  case LABEL_METATABLE: write_string(&out, "[metatable]"); break;
+  case LABEL_UPVALUE: write_upvalue(&out, place.place, from); break;
+  case LABEL_CONSTANT: write_string(&out, "[constant]"); break;
+  case LABEL_SOURCE: write_string(&out, "[source]"); break;
+  case LABEL_NAME: write_string(&out, "[names]"); break;
+  case LABEL_PROTO: write_proto(&out, (const Proto *)place.place); break;
+  case LABEL_USERVALUE: write_numbered(&out, "uservalue", place.place); break;
+  case LABEL_SLOT: write_slot(&out, place.place, from); break;
+  case LABEL_UNKNOWN: write_string(&out, "[unknown]"); break;
+  }
+  return out.length;
+}
+
+size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node) {
+  const tree_node *n = &t->nodes[node];
+  const GCObject *from = n->parent == TREE_NONE ? NULL : t->nodes[n->parent].object;
+  writer out = {text, path_label(text, make_label((label_kind)n->label_kind, n->place), from)};
+  if (n->namesakes > 0) {
+    write_string(&out, "#");
+    write_integer(&out, (lua_Integer)n->namesakes + 1);
+  }
+  return out.length;
+}
+
+size_t path_bytes(const tree *t, uint32_t node) {
+  char text[PATH_LABEL_BYTES];
+  size_t bytes = path_node_label(text, t, node);
+  while ((node = t->nodes[node].parent) != TREE_NONE) bytes += path_node_label(text, t, node) + 1;
+  return bytes;
+}
+
+void path_write(const tree *t, uint32_t node, char *end) {
+  char text[PATH_LABEL_BYTES];
+  for (;;) {
+    size_t bytes = path_node_label(text, t, node);
+    memcpy(end -= bytes, text, bytes);
+    node = t->nodes[node].parent;
+    if (node == TREE_NONE) return;
+    *--end = '/';
+  }
+}
+
+static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
+  const tree_node *x = &t->nodes[a], *y = &t->nodes[b];
+  if (x->label_kind == LABEL_INDEX && y->label_kind == LABEL_INDEX)
+    return (x->place > y->place) - (x->place < y->place);
+  char first[PATH_LABEL_BYTES], second[PATH_LABEL_BYTES];
+  size_t first_bytes = path_node_label(first, t, a), second_bytes = path_node_label(second, t, b);
+  int order = memcmp(first, second, first_bytes < second_bytes ? first_bytes : second_bytes);
+  return order ? order : (first_bytes > second_bytes) - (first_bytes < second_bytes);
+}
+
+int path_compare(void *context, const tree *t, uint32_t a, uint32_t b) {
+  (void)context;
+  while (a != b && a != TREE_NONE && b != TREE_NONE) {
+    int order = compare_labels(t, a, b);
+    if (order) return order;
+    a = t->nodes[a].parent;
+    b = t->nodes[b].parent;
+  }
+  return 0;
+}

@@ -1,0 +1,33 @@
+/*
+** path: where an object stands, in words.
+**
+** A path is the chain of labels from a root, joined by `/`. A string key is
+** itself, cut after 64 bytes and without anything that a terminal, a parser or
+** a reader could mistake: `/` becomes `\/`, control and invalid bytes become
+** `\xNN`. Everything that is not a key of that kind stands in brackets. No
+** address is ever printed, so the same heap gives the same paths.
+*/
+#ifndef MEMBUDDY_PATH_H
+#define MEMBUDDY_PATH_H
+
+#include "layout.h"
+#include "tree.h"
+
+/* Longest text of one label: 64 escaped bytes, an ellipsis, brackets, a line number. */
+#define PATH_LABEL_BYTES 320
+
+/* Writes the label of a reference that `from` holds (may be NULL), without a zero behind it.
+** Returns its length in bytes. */
+size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from);
+
+/* Length in bytes of a node's path, and the path itself, written so that it ends at `end`. */
+size_t path_bytes(const tree *t, uint32_t node);
+void path_write(const tree *t, uint32_t node, char *end);
+
+/* The label of a node's own step, as `path_label`, its number among namesakes included. */
+size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node);
+
+/* An order of nodes by name that depends on nothing else: a `tree_compare`. */
+int path_compare(void *context, const tree *t, uint32_t a, uint32_t b);
+
+#endif

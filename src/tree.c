@@ -1,0 +1,364 @@
+#include "tree.h"
+
+#include <string.h>
+
+#include "borrow.h"
+
+enum { FREE, IN_USE, PINNED };
+
+#define SMALLEST_CAPACITY 64u
+#define LONGEST_CYCLE 4096u /* steps; a longer way back is not looked for */
+
+/* ---- memory ---- */
+
+static uint32_t index_capacity_for(uint32_t node_capacity) {
+  uint32_t capacity = SMALLEST_CAPACITY;
+  while (capacity < 2 * node_capacity) capacity *= 2;
+  return capacity;
+}
+
+size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity) {
+  return node_capacity * (sizeof(tree_node) + sizeof(uint32_t)) +
+         cycle_capacity * sizeof(tree_cycle) +
+         index_capacity_for(node_capacity) * sizeof(uint32_t);
+}
+
+void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
+                       uint32_t max_depth) {
+  memset(t, 0, sizeof *t);
+  t->bounded = 1;
+  t->max_depth = max_depth;
+  t->capacity = node_capacity;
+  t->cycle_capacity = cycle_capacity;
+  t->index_capacity = index_capacity_for(node_capacity);
+  t->nodes = memory;
+  t->cycles = (tree_cycle *)(t->nodes + node_capacity);
+  t->index = (uint32_t *)(t->cycles + cycle_capacity);
+  t->order = t->index + t->index_capacity;
+  memset(t->index, 0xFF, t->index_capacity * sizeof(uint32_t));
+}
+
+void tree_init_growing(tree *t, uint32_t max_depth) {
+  memset(t, 0, sizeof *t);
+  t->max_depth = max_depth;
+}
+
+void tree_release(tree *t) {
+  if (t->bounded) return;
+  borrow_return(t->nodes);
+  borrow_return(t->index);
+  borrow_return(t->cycles);
+  borrow_return(t->order);
+  memset(t, 0, sizeof *t);
+}
+
+/* ---- object -> node ---- */
+
+static uint32_t index_start(const tree *t, const void *object) {
+  uint64_t mixed = (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
+  return (uint32_t)(mixed >> 32) & (t->index_capacity - 1);
+}
+
+static void index_insert(tree *t, uint32_t node) {
+  uint32_t at = index_start(t, t->nodes[node].object);
+  while (t->index[at] != TREE_NONE) at = (at + 1) & (t->index_capacity - 1);
+  t->index[at] = node;
+}
+
+static void index_rebuild(tree *t) {
+  memset(t->index, 0xFF, t->index_capacity * sizeof(uint32_t));
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use && t->nodes[i].object) index_insert(t, i);
+}
+
+uint32_t tree_find(const tree *t, const void *object) {
+  if (t->index_capacity == 0) return TREE_NONE;
+  for (uint32_t at = index_start(t, object);; at = (at + 1) & (t->index_capacity - 1)) {
+    uint32_t node = t->index[at];
+    if (node == TREE_NONE || t->nodes[node].object == object) return node;
+  }
+}
+
+/* ---- growing ---- */
+
+static int grow(tree *t) {
+  uint32_t capacity = t->capacity ? t->capacity * 2 : SMALLEST_CAPACITY;
+  uint32_t index_capacity = index_capacity_for(capacity);
+  tree_node *nodes = borrow_more(t->nodes, capacity * sizeof(tree_node));
+  if (nodes == NULL) return 0;
+  t->nodes = nodes;
+  uint32_t *order = borrow_more(t->order, capacity * sizeof(uint32_t));
+  if (order == NULL) return 0;
+  t->order = order;
+  uint32_t *index = borrow_more(t->index, index_capacity * sizeof(uint32_t));
+  if (index == NULL) return 0;
+  t->index = index;
+  t->index_capacity = index_capacity;
+  t->capacity = capacity;
+  index_rebuild(t);
+  return 1;
+}
+
+static int grow_cycles(tree *t) {
+  uint32_t capacity = t->cycle_capacity ? t->cycle_capacity * 2 : SMALLEST_CAPACITY;
+  tree_cycle *cycles = borrow_more(t->cycles, capacity * sizeof(tree_cycle));
+  if (cycles == NULL) return 0;
+  t->cycles = cycles;
+  t->cycle_capacity = capacity;
+  return 1;
+}
+
+/* ---- sums and order ---- */
+
+static size_t bytes_without_children(const tree_node *n) {
+  return n->own_bytes + n->below_bytes + n->folded_bytes;
+}
+
+/* A child may stand before its parent (slots are used again), so depth gives the order. */
+void tree_sum(tree *t) {
+  uint32_t deepest = 0;
+  for (uint32_t i = 0; i < t->used; i++) {
+    tree_node *n = &t->nodes[i];
+    n->total_bytes = bytes_without_children(n);
+    if (n->in_use && n->depth > deepest) deepest = n->depth;
+  }
+  if (!t->bounded) { /* nothing was folded on the way, so parents stand before children */
+    for (uint32_t i = t->used; i-- > 0;)
+      if (t->nodes[i].in_use && t->nodes[i].parent != TREE_NONE)
+        t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
+    return;
+  }
+  for (uint32_t depth = deepest; depth > 0; depth--)
+    for (uint32_t i = 0; i < t->used; i++)
+      if (t->nodes[i].in_use && t->nodes[i].depth == depth)
+        t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
+}
+
+typedef struct {
+  const tree *t;
+  tree_compare compare;
+  void *context;
+} sorting;
+
+/* Smallest first; of two alike the deeper, then the one whose name comes later: that is the order
+** in which nodes are folded. */
+static int folds_before(const sorting *s, uint32_t a, uint32_t b) {
+  const tree_node *x = &s->t->nodes[a], *y = &s->t->nodes[b];
+  if (x->total_bytes != y->total_bytes) return x->total_bytes < y->total_bytes;
+  if (x->depth != y->depth) return x->depth > y->depth;
+  int by_name = s->compare ? s->compare(s->context, s->t, a, b) : 0;
+  return by_name ? by_name > 0 : a > b;
+}
+
+static void sift_down(const sorting *s, uint32_t *heap, uint32_t at, uint32_t count) {
+  for (;;) {
+    uint32_t child = 2 * at + 1;
+    if (child >= count) return;
+    if (child + 1 < count && folds_before(s, heap[child], heap[child + 1])) child++;
+    if (!folds_before(s, heap[at], heap[child])) return;
+    uint32_t moved = heap[at];
+    heap[at] = heap[child];
+    heap[child] = moved;
+    at = child;
+  }
+}
+
+/* Heapsort: no memory of its own, no worst case. */
+static void sort_for_folding(const sorting *s, uint32_t *items, uint32_t count) {
+  for (uint32_t i = count / 2; i-- > 0;) sift_down(s, items, i, count);
+  for (uint32_t last = count; last-- > 1;) {
+    uint32_t largest = items[0];
+    items[0] = items[last];
+    items[last] = largest;
+    sift_down(s, items, 0, last);
+  }
+}
+
+static uint32_t list_nodes_for_folding(tree *t, tree_compare compare, void *context) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use) t->order[count++] = i;
+  sorting s = {t, compare, context};
+  sort_for_folding(&s, t->order, count);
+  return count;
+}
+
+const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context) {
+  uint32_t count = list_nodes_for_folding(t, compare, context);
+  for (uint32_t i = 0; i < count / 2; i++) {
+    uint32_t moved = t->order[i];
+    t->order[i] = t->order[count - 1 - i];
+    t->order[count - 1 - i] = moved;
+  }
+  return t->order;
+}
+
+/* ---- folding ---- */
+
+static void drop_cycles_of(tree *t, uint32_t node) {
+  for (uint32_t i = 0; i < t->cycle_count;)
+    if (t->cycles[i].from == node || t->cycles[i].to == node)
+      t->cycles[i] = t->cycles[--t->cycle_count];
+    else
+      i++;
+}
+
+/* Leaves the index stale: the caller rebuilds it. */
+static void fold_without_index(tree *t, uint32_t node) {
+  tree_node *n = &t->nodes[node], *parent = &t->nodes[n->parent];
+  parent->folded_bytes += bytes_without_children(n);
+  parent->folded_count++;
+  parent->child_count--;
+  n->in_use = FREE;
+  t->count--;
+  drop_cycles_of(t, node);
+}
+
+void tree_fold(tree *t, uint32_t node) {
+  fold_without_index(t, node);
+  index_rebuild(t);
+}
+
+static void make_room(tree *t) {
+  tree_sum(t);
+  uint32_t count = list_nodes_for_folding(t, NULL, NULL);
+  for (uint32_t i = 0; i < count && t->count > t->capacity / 2; i++) {
+    const tree_node *n = &t->nodes[t->order[i]];
+    if (n->in_use == PINNED || n->child_count > 0) continue;
+    if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
+    fold_without_index(t, t->order[i]);
+  }
+  t->next_free = 0;
+  index_rebuild(t);
+}
+
+static uint32_t lines_of(const tree_node *n) {
+  return 1u + (n->below_bytes > 0) + (n->folded_count > 0);
+}
+
+static uint32_t count_lines(const tree *t) {
+  uint32_t lines = 0;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use) lines += lines_of(&t->nodes[i]);
+  return lines;
+}
+
+void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
+                 void *context) {
+  tree_sum(t);
+  uint32_t lines = count_lines(t), count = list_nodes_for_folding(t, compare, context);
+  for (uint32_t i = 0; i < count; i++) {
+    tree_node *n = &t->nodes[t->order[i]];
+    if (n->in_use == PINNED || n->child_count > 0) continue;
+    tree_node *parent = &t->nodes[n->parent];
+    if (parent->child_count <= max_children && lines <= max_lines) continue;
+    lines -= lines_of(n) + lines_of(parent);
+    fold_without_index(t, t->order[i]);
+    lines += lines_of(parent);
+  }
+  index_rebuild(t);
+}
+
+/* ---- adding ---- */
+
+static uint32_t free_slot(tree *t) {
+  if (t->used < t->capacity) return t->used++;
+  while (t->next_free < t->used && t->nodes[t->next_free].in_use) t->next_free++;
+  return t->next_free < t->used ? t->next_free : TREE_NONE;
+}
+
+static uint32_t new_node(tree *t, const tree_node *content) {
+  if (t->count == t->capacity) {
+    if (t->bounded) {
+      make_room(t);
+    } else if (!grow(t)) {
+      t->failed = 1;
+      return TREE_NONE;
+    }
+  }
+  uint32_t node = free_slot(t);
+  if (node == TREE_NONE) return TREE_NONE;
+  t->nodes[node] = *content;
+  t->count++;
+  if (content->parent != TREE_NONE) t->nodes[content->parent].child_count++;
+  if (content->object) index_insert(t, node);
+  return node;
+}
+
+uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
+                       size_t own_bytes) {
+  tree_node root = {.object = object,
+                    .place = place,
+                    .own_bytes = own_bytes,
+                    .parent = TREE_NONE,
+                    .label_kind = label_kind,
+                    .in_use = PINNED};
+  return new_node(t, &root);
+}
+
+static uint32_t refuse(tree *t, uint32_t parent, size_t bytes) {
+  t->nodes[parent].folded_bytes += bytes;
+  t->nodes[parent].folded_count++;
+  return TREE_NONE;
+}
+
+uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                  const void *object, size_t own_bytes) {
+  if (own_bytes <= t->threshold_bytes) return refuse(t, parent, own_bytes);
+  tree_node entry = {.object = object,
+                     .place = place,
+                     .own_bytes = own_bytes,
+                     .parent = parent,
+                     .depth = t->nodes[parent].depth + 1,
+                     .label_kind = label_kind,
+                     .in_use = IN_USE};
+  t->nodes[parent].child_count++; /* so that making room leaves the parent alone */
+  uint32_t node = new_node(t, &entry);
+  t->nodes[parent].child_count--;
+  return node == TREE_NONE ? refuse(t, parent, own_bytes) : node;
+}
+
+uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, const void *object,
+                    size_t own_bytes, size_t content_bytes, uint32_t content_count) {
+  if (own_bytes + content_bytes <= t->threshold_bytes) return TREE_NONE;
+  uint32_t node = tree_add(t, parent, label_kind, 0, object, own_bytes + content_bytes);
+  if (node == TREE_NONE) { /* `refuse` counted it a second time */
+    t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
+    t->nodes[parent].folded_count--;
+    return TREE_NONE;
+  }
+  tree_node *n = &t->nodes[node];
+  n->own_bytes = own_bytes;
+  if (n->depth >= t->max_depth) {
+    n->below_bytes = content_bytes;
+  } else {
+    n->folded_bytes = content_bytes;
+    n->folded_count = content_count;
+  }
+  t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
+  t->nodes[parent].folded_count--;
+  return node;
+}
+
+/* ---- cycles ---- */
+
+static int is_on_path(const tree *t, uint32_t from, uint32_t to) {
+  uint32_t depth = t->nodes[to].depth;
+  for (uint32_t steps = 0; steps < LONGEST_CYCLE && from != TREE_NONE; steps++) {
+    if (from == to) return 1;
+    if (t->nodes[from].depth <= depth) return 0;
+    from = t->nodes[from].parent;
+  }
+  return 0;
+}
+
+void tree_note_cycle(tree *t, uint32_t from, uint8_t label_kind, uintptr_t place, uint32_t to) {
+  if (!is_on_path(t, from, to)) return;
+  if (t->cycle_count == t->cycle_capacity && (t->bounded || !grow_cycles(t))) {
+    t->cycles_dropped++;
+    if (!t->bounded) t->failed = 1;
+    return;
+  }
+  tree_cycle cycle = {place, from, to, label_kind};
+  t->cycles[t->cycle_count++] = cycle;
+}

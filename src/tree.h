@@ -1,0 +1,121 @@
+/*
+** tree: the lines of a report, with the bytes of each.
+**
+** A walk tells it, parents first, which entries it found and how many bytes
+** each claimed; the tree keeps a node for an entry as long as it has room.
+** Bytes never get lost: what has no node of its own is counted in its parent,
+** below the depth as `below_bytes`, beside its siblings as `folded_bytes`.
+** Invariant: the sum of own, below and folded bytes over all nodes is the sum
+** of everything told.
+**
+** A bounded tree lives in memory that the caller gives and grows no further:
+** when it is full, the smallest childless nodes are folded into their parents,
+** half of the tree at a time, and from then on nothing that small gets in.
+** So any entry that ends among the largest half of the capacity has a node,
+** provided it was that large when it was last told of (see `tree_admit`).
+**
+** It knows no Lua: objects are addresses that are compared, never followed.
+*/
+#ifndef MEMBUDDY_TREE_H
+#define MEMBUDDY_TREE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TREE_NONE UINT32_MAX
+#define TREE_UNLIMITED UINT32_MAX
+
+typedef struct {
+  const void *object;  /* borrowed from the heap; NULL when the entry claimed no object */
+  uintptr_t place;     /* see `label` in layout.h */
+  size_t own_bytes;    /* the entry's: its object, and the key that names it */
+  size_t below_bytes;  /* deeper than the tree goes */
+  size_t folded_bytes; /* of entries without a node of their own */
+  size_t total_bytes;  /* with everything below; set by `tree_sum` */
+  uint32_t folded_count;
+  uint32_t parent; /* index, TREE_NONE for a root */
+  uint32_t depth;
+  uint32_t child_count;
+  uint32_t namesakes; /* siblings of the same name that stand before it */
+  uint8_t label_kind;
+  uint8_t in_use;
+} tree_node;
+
+/* A reference from `from`, at `place`, back to `to`, which is on its own path. */
+typedef struct {
+  uintptr_t place;
+  uint32_t from;
+  uint32_t to;
+  uint8_t label_kind;
+} tree_cycle;
+
+typedef struct {
+  tree_node *nodes;
+  uint32_t *index; /* object -> node, open addressing */
+  tree_cycle *cycles;
+  uint32_t *order; /* scratch of sorting and folding */
+  uint32_t capacity, index_capacity, cycle_capacity;
+  uint32_t used;      /* nodes ever handed out, in use or free */
+  uint32_t next_free; /* no slot below it is free */
+  uint32_t count; /* nodes in use */
+  uint32_t cycle_count;
+  uint32_t max_depth;
+  uint32_t cycles_dropped; /* not kept because a bounded tree had no room */
+  size_t threshold_bytes;  /* entries no larger get no node any more */
+  int bounded;
+  int failed; /* a loan was refused: figures hold, lines are missing */
+} tree;
+
+/* Bytes of memory that a bounded tree of so many nodes needs. */
+size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity);
+/* What the above is at most, for an array whose size must be a constant. */
+#define TREE_MEMORY_BYTES(nodes, cycles)                                                           \
+  ((nodes) * (sizeof(tree_node) + 5 * sizeof(uint32_t)) + (cycles) * sizeof(tree_cycle) +          \
+   64 * sizeof(uint32_t))
+/* A tree in borrowed `memory` (aligned for size_t) of `tree_memory_bytes`. */
+void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
+                       uint32_t max_depth);
+/* A tree that grows by loans; release it with `tree_release`. */
+void tree_init_growing(tree *t, uint32_t max_depth);
+void tree_release(tree *t);
+
+/* A root stays whatever happens. Returns its index; TREE_NONE when a loan was refused. */
+uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
+                       size_t own_bytes);
+/* An entry of `parent`, which is above the tree's depth. TREE_NONE when it gets no node: its
+** bytes are counted in the parent then. */
+uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                  const void *object, size_t own_bytes);
+/* Bytes found below `node` that have no node of their own. */
+static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
+  tree_node *n = &t->nodes[node];
+  if (n->depth >= t->max_depth)
+    n->below_bytes += bytes;
+  else
+    n->folded_bytes += bytes;
+}
+/* An entry that was folded into `parent` turns out to hold `content_bytes` more, in
+** `content_count` entries, all counted in the parent so far: give it a node after all, if it is
+** large enough by now. Its label is unknown. TREE_NONE when it is not. */
+uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, const void *object,
+                    size_t own_bytes, size_t content_bytes, uint32_t content_count);
+/* The node of an object; TREE_NONE when it has none. */
+uint32_t tree_find(const tree *t, const void *object);
+/* A reference from `from` back to `to`; kept if `to` is on the path of `from`. */
+void tree_note_cycle(tree *t, uint32_t from, uint8_t label_kind, uintptr_t place, uint32_t to);
+
+/* Folds one childless node into its parent. */
+void tree_fold(tree *t, uint32_t node);
+/* Sets `total_bytes` of every node. */
+void tree_sum(tree *t);
+
+/* How a tie between two nodes is broken: as `strcmp`, on what is printed. */
+typedef int (*tree_compare)(void *context, const tree *t, uint32_t a, uint32_t b);
+/* Folds until no node has more than `max_children` children and the report no more than
+** `max_lines` lines; the largest stay, ties go to the smaller name. */
+void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
+                 void *context);
+/* The nodes in use, largest total first: owned by the tree, `t->count` entries. */
+const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context);
+
+#endif

@@ -1,0 +1,912 @@
+#include "walk.h"
+
+#include "gray.h"
+
+enum {
+  ROOT_GLOBALS,
+  ROOT_REGISTRY,
+  ROOT_MAIN_THREAD,
+  ROOT_COROUTINE,
+  ROOT_METATABLES,
+  ROOT_FINALIZERS,
+  ROOT_RESURRECTED,
+  ROOT_COUNT
+};
+static const char *const root_names[ROOT_COUNT] = {
+    "_G",           "[registry]",   "[main thread]", "[running coroutine]", "[type metatables]",
+    "[finalizers]", "[resurrected]"};
+
+#define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
+#define SHARED_LABELS 3 /* labels whose entries share one line: constants, sources, names */
+
+/* The tree of the walk reaches the owners up to here; deeper objects only add to a sum. */
+typedef struct {
+  GCObject *object; /* the separator */
+  uint32_t node;    /* of the tree: the owner's, or its nearest ancestor's that has one */
+  int has_node;     /* the owner itself has one */
+} owner;
+
+typedef struct {
+  lua_State *L;
+  global_State *g;
+  tree *t;
+
+  /* the queue, and what stands at its end */
+  GCObject *head, *tail;
+  owner owners[DEEPEST_OWNER + 1];      /* of the object in hand */
+  GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
+  int separator_depth;                  /* of them; -1: none queued yet */
+  int last_separator_has_node;
+  int depth;                            /* of owners[] */
+  size_t level_left, next_level, next_level_work;
+  int next_level_is_open;
+  size_t parked; /* weak tables in the level to come that will be looked at again */
+
+  /* somebody asks who holds an object */
+  const GCObject *watched;
+  GCObject *watched_parent;
+  const char *watched_root;
+
+  /* the visit in hand */
+  GCObject *in_hand;   /* NULL: a root that is no object */
+  uint32_t node;       /* of the object whose references are visited; TREE_NONE: deeper */
+  size_t found_bytes;  /* charged to the owner when the visit ends */
+  uint32_t found_count;
+  size_t shared_bytes[SHARED_LABELS];
+  int weakness;        /* of the table in hand */
+  int pending;         /* an entry waits for its key */
+
+  /* results */
+  kind_tally kinds[KIND_COUNT];
+  int finalizing; /* the roots of the main phase are done */
+  enum { MARKING, CONVERGING, SETTLING } parked_work; /* what is done with parked tables */
+  Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
+  uint32_t root_nodes[ROOT_COUNT];
+} walker;
+
+/* ---- marks ---- */
+
+LAYOUT_INLINE int is_marked(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
+
+LAYOUT_INLINE void tally(walker *w, object_kind kind, size_t bytes) {
+  w->kinds[kind].count++;
+  w->kinds[kind].bytes += bytes;
+}
+
+static void note_holder(walker *w) {
+  w->watched_parent = w->in_hand;
+  w->watched_root = w->in_hand ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
+}
+
+/* Own bytes of an object that is seen for the first time, else 0. No object has 0 bytes. */
+LAYOUT_INLINE size_t claim(walker *w, GCObject *object) {
+  if (is_marked(object)) return 0;
+  object->marked |= LAYOUT_MARK_BIT;
+  if (object == w->watched) note_holder(w);
+  size_t bytes = layout_object_bytes(w->g, object);
+  tally(w, layout_kind(object), bytes);
+  return bytes;
+}
+
+/* ---- the queue ---- */
+
+/* What an object stands in the queue for: to be visited, to name the owner of what follows (and of
+** which depth), or to be looked at again. Kept in the bits of `tt` that no queued object uses. */
+enum { TO_VISIT = 0, FIRST_SEPARATOR = 1, TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1 };
+
+static void set_role(GCObject *object, int role) {
+  object->tt |= (lu_byte)(((role & 1) << 4) | ((role & 6) << 5));
+}
+LAYOUT_INLINE int role_of(const GCObject *object) {
+  return ((object->tt >> 4) & 1) | ((object->tt >> 5) & 6);
+}
+static void clear_role(GCObject *object) { object->tt &= (lu_byte)~LAYOUT_SPARE_TT_BITS; }
+
+LAYOUT_INLINE void push(walker *w, GCObject *object) {
+  *layout_link(object) = NULL;
+  if (w->tail)
+    *layout_link(w->tail) = object;
+  else
+    w->head = object;
+  w->tail = object;
+  w->next_level++;
+}
+
+LAYOUT_INLINE GCObject *pop(walker *w) {
+  GCObject *object = w->head;
+  GCObject **link = layout_link(object);
+  w->head = *link;
+  *link = NULL;
+  if (w->head == NULL) w->tail = NULL;
+  return object;
+}
+
+static void push_separator(walker *w, int depth) {
+  GCObject *object = w->owners[depth].object;
+  push(w, object);
+  set_role(object, FIRST_SEPARATOR + depth);
+  w->separators[depth] = object;
+  w->separator_depth = depth;
+  w->last_separator_has_node = w->owners[depth].has_node;
+}
+
+/* Owners without a node all add to the same ancestor, so they can share one separator. */
+static int shares_last_separator(const walker *w) {
+  return w->depth > 0 && w->separator_depth == w->depth && !w->owners[w->depth].has_node &&
+         !w->last_separator_has_node &&
+         w->separators[w->depth - 1] == w->owners[w->depth - 1].object;
+}
+
+static int count_standing_separators(const walker *w) {
+  int same = 0;
+  while (same <= w->depth && same <= w->separator_depth &&
+         w->separators[same] == w->owners[same].object)
+    same++;
+  return same;
+}
+
+static void queue_separators(walker *w) {
+  for (int depth = count_standing_separators(w); depth <= w->depth; depth++)
+    push_separator(w, depth);
+  w->next_level_is_open = 1;
+}
+
+LAYOUT_INLINE void enqueue(walker *w, GCObject *object) {
+  if (!w->next_level_is_open) {
+    if (shares_last_separator(w))
+      w->next_level_is_open = 1;
+    else
+      queue_separators(w);
+  }
+  push(w, object);
+  w->next_level_work++;
+}
+
+static void start_level(walker *w) {
+  w->level_left = w->next_level;
+  w->next_level = w->next_level_work = w->parked = 0;
+  w->separator_depth = -1;
+  w->next_level_is_open = 0;
+}
+
+/* ---- references ---- */
+
+static void visit_deep(void *context, label place, GCObject *key, GCObject *value);
+static void visit_in_tree(void *context, label place, GCObject *key, GCObject *value);
+
+/* What stands in the place of a key and has no references of its own: its bytes belong to the
+** entry. 0 when there is no such thing, or it is known already. */
+LAYOUT_INLINE size_t claim_plain_key(walker *w, label place, GCObject *key) {
+  if (place.kind == LABEL_UPVALUE) {
+    if (!layout_claim_cell((UpVal *)key)) return 0;
+    tally(w, KIND_UPVALUE, sizeof(UpVal));
+    return sizeof(UpVal);
+  }
+  return layout_is_string(key) ? claim(w, key) : 0;
+}
+
+LAYOUT_INLINE void found(walker *w, size_t bytes) {
+  w->found_bytes += bytes;
+  w->found_count += bytes > 0;
+}
+
+/* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
+** visited here; a chain of them is followed in a loop, not by recursion. */
+LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
+  size_t bytes = claim(w, object);
+  if (bytes == 0) return;
+  found(w, bytes);
+  if (layout_is_string(object)) return;
+  if (layout_link(object))
+    enqueue(w, object);
+  else
+    layout_each_in_userdata(gco2u(object), visit_deep, w);
+}
+
+LAYOUT_INLINE void visit_deep_inline(void *context, label place, GCObject *key, GCObject *value) {
+  walker *w = context;
+  if (key) {
+    if (place.kind == LABEL_UPVALUE || layout_is_string(key))
+      found(w, claim_plain_key(w, place, key));
+    else
+      discover_deep(w, key);
+  }
+  if (value) discover_deep(w, value);
+}
+static void visit_deep(void *context, label place, GCObject *key, GCObject *value) {
+  visit_deep_inline(context, place, key, value);
+}
+
+static uint32_t add_entry(walker *w, label place, const GCObject *object, size_t bytes) {
+  return tree_add(w->t, w->node, (uint8_t)place.kind, place.place, object, bytes);
+}
+
+/* The references of a userdata that just got its own node (or none). */
+static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
+  uint32_t outer = w->node;
+  if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
+    w->node = node;
+    layout_each_in_userdata(gco2u(object), visit_in_tree, w);
+    w->node = outer;
+    return;
+  }
+  size_t outer_bytes = w->found_bytes;
+  layout_each_in_userdata(gco2u(object), visit_deep, w);
+  if (node != TREE_NONE) {
+    tree_charge(w->t, node, w->found_bytes - outer_bytes);
+    w->found_bytes = outer_bytes;
+  }
+}
+
+static void discover_in_tree(walker *w, label place, GCObject *object, size_t key_bytes) {
+  size_t bytes = claim(w, object);
+  if (bytes == 0) {
+    if (key_bytes) add_entry(w, place, NULL, key_bytes);
+    uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
+    if (known != TREE_NONE)
+      tree_note_cycle(w->t, w->node, (uint8_t)place.kind, place.place, known);
+    return;
+  }
+  uint32_t node = add_entry(w, place, object, bytes + key_bytes);
+  if (layout_is_string(object)) return;
+  if (layout_link(object))
+    enqueue(w, object);
+  else
+    visit_userdata(w, object, node);
+}
+
+static int shared_label(label_kind kind) {
+  switch (kind) {
+  case LABEL_CONSTANT: return 0;
+  case LABEL_SOURCE: return 1;
+  case LABEL_NAME: return 2;
+  default: return -1;
+  }
+}
+static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LABEL_SOURCE,
+                                                             LABEL_NAME};
+
+static void visit_in_tree(void *context, label place, GCObject *key, GCObject *value) {
+  walker *w = context;
+  int shared = shared_label(place.kind);
+  if (shared >= 0 && layout_is_string(value)) {
+    w->shared_bytes[shared] += claim(w, value);
+    return;
+  }
+  size_t key_bytes = 0;
+  if (key) {
+    if (place.kind == LABEL_UPVALUE || layout_is_string(key))
+      key_bytes = claim_plain_key(w, place, key);
+    else
+      discover_in_tree(w, place, key, 0);
+  }
+  if (place.kind == LABEL_UPVALUE && place.place == 0) { /* an open cell in its own thread */
+    w->t->nodes[w->node].own_bytes += key_bytes;
+    return; /* its value lies in a slot of the stack */
+  }
+  if (value)
+    discover_in_tree(w, place, value, key_bytes);
+  else if (key_bytes)
+    add_entry(w, place, NULL, key_bytes);
+}
+
+static void add_shared_entries(walker *w) {
+  for (int i = 0; i < SHARED_LABELS; i++) {
+    if (w->shared_bytes[i] == 0) continue;
+    size_t bytes = w->shared_bytes[i];
+    w->shared_bytes[i] = 0;
+    add_entry(w, make_label(shared_label_kinds[i], 0), NULL, bytes);
+  }
+}
+
+/* ---- weak tables ---- */
+
+static void visit_entry(walker *w, label place, GCObject *key, GCObject *value) {
+  if (w->node != TREE_NONE)
+    visit_in_tree(w, place, key, value);
+  else
+    visit_deep(w, place, key, value);
+}
+
+/* Strings are values: no weak table loses them. */
+static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
+static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
+
+static void visit_weak_values(void *context, label place, GCObject *key, GCObject *value) {
+  if (is_plain(value))
+    visit_entry(context, place, key, value);
+  else if (key)
+    visit_entry(context, place, key, NULL);
+}
+
+/* A value lives once its key does. */
+static void visit_ephemeron(void *context, label place, GCObject *key, GCObject *value) {
+  walker *w = context;
+  if (is_alive(key))
+    visit_entry(w, place, key, value);
+  else if (value)
+    w->pending = 1;
+}
+
+/* Both ends weak: the collector keeps string values, and in the end the string keys of entries
+** that survived. Entries that only a finalizer brings back lose a dead value's key first. */
+static void visit_all_weak(void *context, label place, GCObject *key, GCObject *value) {
+  walker *w = context;
+  (void)key;
+  if (w->finalizing) return;
+  if (value && is_plain(value)) visit_entry(w, place, NULL, value);
+}
+static void settle_all_weak(void *context, label place, GCObject *key, GCObject *value) {
+  walker *w = context;
+  if (key && is_plain(key) && (w->finalizing || is_alive(value)))
+    visit_entry(w, place, key, NULL);
+  if (w->finalizing && value && is_plain(value) && is_alive(key)) visit_entry(w, place, NULL, value);
+}
+
+static reference_visitor weak_visitor(int weakness) {
+  switch (weakness) {
+  case WEAK_KEYS: return visit_ephemeron;
+  case WEAK_VALUES: return visit_weak_values;
+  default: return visit_all_weak;
+  }
+}
+
+static int may_be_weak(const GCObject *object) {
+  return layout_kind(object) == KIND_TABLE && gco2t((GCObject *)object)->metatable != NULL;
+}
+
+/* True when the table has to be looked at again. */
+static int visit_weak_table(walker *w, Table *table, int weakness) {
+  w->pending = 0;
+  visit_entry(w, make_label(LABEL_METATABLE, 0), NULL, obj2gco(table->metatable));
+  layout_each_entry(table, weak_visitor(weakness), w);
+  return w->pending || weakness == (WEAK_KEYS | WEAK_VALUES);
+}
+
+/* ---- one object ---- */
+
+/* The object in hand is the innermost owner, or (deeper) belongs to it. */
+static void park(walker *w, GCObject *object, int is_owner) {
+  queue_separators(w);
+  if (!is_owner) {
+    push(w, object);
+    set_role(object, TO_REVISIT);
+  }
+  w->parked++;
+}
+
+static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
+  w->in_hand = object;
+  if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
+    layout_each_entry(gco2t(object), settle_all_weak, w);
+    return;
+  }
+  if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
+    layout_each_entry(gco2t(object), visit_ephemeron, w);
+  park(w, object, is_owner);
+}
+
+static void visit_references(walker *w, GCObject *object, int is_owner) {
+  int weakness = may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
+  w->in_hand = object;
+  if (weakness) {
+    if (visit_weak_table(w, gco2t(object), weakness)) park(w, object, is_owner);
+  } else if (w->node != TREE_NONE) {
+    layout_each_reference(object, visit_in_tree, w);
+    add_shared_entries(w);
+  } else {
+    layout_each_reference(object, visit_deep_inline, w);
+  }
+}
+
+/* What the visit found without giving it a node goes to the owner in hand. */
+static void charge_found(walker *w) {
+  if (w->found_bytes) tree_charge(w->t, w->owners[w->depth].node, w->found_bytes);
+  w->found_bytes = 0;
+  w->found_count = 0;
+}
+
+static void visit_deeper(walker *w, GCObject *object) {
+  w->node = TREE_NONE;
+  visit_references(w, object, 0);
+  charge_found(w);
+}
+
+static void step_into(walker *w, GCObject *object, uint32_t node, int has_node) {
+  if (w->t->bounded)
+    w->depth++;
+  else
+    w->depth = 1;
+  owner entered = {object, node, has_node};
+  w->owners[w->depth] = entered;
+  w->next_level_is_open = 0;
+}
+
+static int has_lines_below(const walker *w, uint32_t node) {
+  return w->t->nodes[node].depth < w->t->max_depth;
+}
+
+static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
+  step_into(w, object, node, 1);
+  w->node = has_lines_below(w, node) ? node : TREE_NONE;
+  visit_references(w, object, 1);
+  charge_found(w);
+}
+
+/* Puts a separator before everything that was queued behind `before`. */
+static void insert_separator(walker *w, GCObject *before, GCObject *object, int depth) {
+  GCObject **link = before ? layout_link(before) : &w->head;
+  *layout_link(object) = *link;
+  *link = object;
+  set_role(object, FIRST_SEPARATOR + depth);
+  w->next_level++;
+  w->separators[depth] = object;
+  w->last_separator_has_node = 1;
+}
+
+/* A child that was folded into its parent: count what it holds, and let the tree think again. */
+static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
+  GCObject *before = w->tail;
+  size_t queued_before = w->next_level;
+  step_into(w, object, parent, 0);
+  int shared_separator = shares_last_separator(w);
+  w->node = TREE_NONE;
+  visit_references(w, object, 1);
+  size_t content_bytes = w->found_bytes;
+  uint32_t content_count = w->found_count;
+  charge_found(w);
+  uint32_t node = tree_admit(w->t, parent, LABEL_UNKNOWN, object,
+                             layout_object_bytes(w->g, object), content_bytes, content_count);
+  if (node == TREE_NONE || w->next_level == queued_before) return;
+  w->owners[w->depth].node = node;
+  w->owners[w->depth].has_node = 1;
+  w->last_separator_has_node = 1;
+  int stands_already = w->separators[w->depth] == object;
+  if (shared_separator && !stands_already) insert_separator(w, before, object, w->depth);
+}
+
+/* Every object below an owner with lines of its own is one of those lines, or was folded. */
+static void visit_queued(walker *w, GCObject *object) {
+  const owner *innermost = &w->owners[w->depth];
+  uint32_t parent = innermost->node;
+  if (!innermost->has_node || !has_lines_below(w, parent)) {
+    visit_deeper(w, object);
+    return;
+  }
+  int depth = w->depth;
+  owner kept = *innermost;
+  uint32_t node = tree_find(w->t, object);
+  if (node != TREE_NONE)
+    visit_with_node(w, object, node);
+  else
+    visit_folded(w, object, parent);
+  w->depth = depth;
+  w->owners[depth] = kept;
+  w->next_level_is_open = 0;
+}
+
+/* ---- levels ---- */
+
+static void enter_owner(walker *w, GCObject *object, int depth) {
+  uint32_t node = depth == 0 ? w->root_nodes[gco2t(object) - w->roots] : tree_find(w->t, object);
+  owner entered = {object, node, node != TREE_NONE};
+  if (!entered.has_node) entered.node = w->owners[depth - 1].node;
+  w->owners[depth] = entered;
+  w->depth = depth;
+  w->next_level_is_open = 0;
+  int weakness = depth > 0 && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
+  if (!(weakness & WEAK_KEYS)) return;
+  w->node = entered.has_node && has_lines_below(w, node) ? node : TREE_NONE;
+  revisit(w, object, weakness, 1);
+  charge_found(w);
+}
+
+static void visit_next(walker *w) {
+  GCObject *object = pop(w);
+  int role = role_of(object);
+  if (role == TO_VISIT) {
+    visit_queued(w, object);
+    return;
+  }
+  clear_role(object);
+  if (role == TO_REVISIT) {
+    w->node = TREE_NONE;
+    revisit(w, object, layout_weakness(w->g, gco2t(object)), 0);
+    charge_found(w);
+  } else {
+    enter_owner(w, object, role - FIRST_SEPARATOR);
+  }
+}
+
+static void visit_level(walker *w) {
+  start_level(w);
+  for (; w->level_left > 0; w->level_left--) visit_next(w);
+}
+
+/* One round over the parked tables, which are alone in the queue. True if it found work. */
+static int visit_parked(walker *w, int parked_work) {
+  w->parked_work = parked_work;
+  visit_level(w);
+  w->parked_work = MARKING;
+  return w->next_level_work > 0;
+}
+
+static void visit_all(walker *w) {
+  do
+    while (w->next_level_work > 0) visit_level(w);
+  while (w->parked > 0 && visit_parked(w, CONVERGING));
+}
+
+/* ---- roots ---- */
+
+static void open_root(walker *w, int root, const GCObject *object, size_t own_bytes,
+                      const char *name) {
+  w->roots[root].tt = LUA_TTABLE;
+  uint32_t node = tree_add_root(w->t, object, LABEL_ROOT, (uintptr_t)name, own_bytes);
+  owner entered = {(GCObject *)&w->roots[root], node, 1};
+  w->root_nodes[root] = node;
+  w->owners[0] = entered;
+  w->depth = 0;
+  w->next_level_is_open = 0;
+  w->node = has_lines_below(w, node) ? node : TREE_NONE;
+  w->in_hand = NULL;
+}
+
+static void close_root(walker *w) {
+  charge_found(w);
+  visit_all(w);
+}
+
+/* What an object refers to, as lines of the root that is open. */
+static void visit_root_object(walker *w, GCObject *object) {
+  if (layout_kind(object) == KIND_USERDATA && layout_link(object) == NULL)
+    layout_each_in_userdata(gco2u(object), w->node != TREE_NONE ? visit_in_tree : visit_deep, w);
+  else
+    visit_references(w, object, 1);
+}
+
+/* An object that is claimed already, for `own_bytes`. */
+static void walk_claimed_root(walker *w, int root, GCObject *object, size_t own_bytes,
+                              const char *name) {
+  if (own_bytes == 0) return; /* another root reached it first */
+  open_root(w, root, object, own_bytes, name);
+  visit_root_object(w, object);
+  close_root(w);
+}
+
+static void walk_root_object(walker *w, int root, GCObject *object, const char *name) {
+  if (object == NULL || is_marked(object)) return;
+  open_root(w, root, object, 0, name); /* so that a root is known as its own holder */
+  size_t own_bytes = claim(w, object);
+  w->t->nodes[w->root_nodes[root]].own_bytes = own_bytes;
+  visit_root_object(w, object);
+  close_root(w);
+}
+
+static void walk_type_metatables(walker *w) {
+  static const char *const names[LUA_NUMTAGS] = {"nil",   "boolean",  "lightuserdata",
+                                                 "number", "string",  "table",
+                                                 "function", "userdata", "thread"};
+  open_root(w, ROOT_METATABLES, NULL, 0, root_names[ROOT_METATABLES]);
+  for (int i = 0; i < LUA_NUMTAGS; i++)
+    if (w->g->mt[i])
+      visit_entry(w, make_label(LABEL_ROOT, (uintptr_t)names[i]), NULL, obj2gco(w->g->mt[i]));
+  close_root(w);
+}
+
+static void walk_object_list(walker *w, int root, GCObject *list) {
+  open_root(w, root, NULL, 0, root_names[root]);
+  uintptr_t index = 0;
+  for (GCObject *o = list; o; o = o->next)
+    visit_entry(w, make_label(LABEL_INDEX, ++index), NULL, o);
+  close_root(w);
+}
+
+static GCObject *registry_entry(lua_State *L, unsigned int index) {
+  GCObject *registry = walk_registry(L);
+  if (registry == NULL || layout_array_count(gco2t(registry)) < index) return NULL;
+  return object_of(&gco2t(registry)->array[index - 1]);
+}
+
+GCObject *walk_registry(lua_State *L) {
+  GCObject *registry = object_of(&G(L)->l_registry);
+  return registry && layout_kind(registry) == KIND_TABLE ? registry : NULL;
+}
+
+GCObject *walk_globals(lua_State *L) { return registry_entry(L, LUA_RIDX_GLOBALS); }
+
+static void walk_main_roots(walker *w) {
+  walk_root_object(w, ROOT_GLOBALS, walk_globals(w->L), root_names[ROOT_GLOBALS]);
+  GCObject *main_thread = obj2gco(w->g->mainthread);
+  size_t thread_bytes = claim(w, main_thread); /* a root, although the registry holds it as well */
+  walk_root_object(w, ROOT_REGISTRY, walk_registry(w->L), root_names[ROOT_REGISTRY]);
+  walk_claimed_root(w, ROOT_MAIN_THREAD, main_thread, thread_bytes, root_names[ROOT_MAIN_THREAD]);
+  walk_root_object(w, ROOT_COROUTINE, obj2gco(w->L), root_names[ROOT_COROUTINE]);
+  walk_type_metatables(w);
+  walk_object_list(w, ROOT_FINALIZERS, w->g->tobefnz);
+  visit_parked(w, SETTLING);
+}
+
+static void walk_resurrected(walker *w) {
+  w->finalizing = 1;
+  walk_object_list(w, ROOT_RESURRECTED, w->g->finobj);
+  visit_parked(w, SETTLING);
+}
+
+/* The state block with the strings that the machine keeps for ever, and the string table. */
+static void add_runtime(walker *w) {
+  size_t state_bytes = layout_state_bytes();
+  size_t table_bytes = layout_string_table_bytes(w->g);
+  tally(w, KIND_STATE, state_bytes);
+  tally(w, KIND_STRING_TABLE, table_bytes);
+  for (GCObject *o = w->g->fixedgc; o; o = o->next) state_bytes += claim(w, o);
+  tree_add_root(w->t, NULL, LABEL_ROOT, (uintptr_t)"[state]", state_bytes);
+  tree_add_root(w->t, NULL, LABEL_ROOT, (uintptr_t)"[string table]", table_bytes);
+}
+
+/* ---- the second pass ---- */
+
+typedef void (*object_visitor)(void *context, GCObject *object);
+
+LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
+  GCObject *heads[LAYOUT_OBJECT_LISTS];
+  layout_object_lists(g, heads);
+  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
+    for (GCObject *o = heads[i]; o; o = o->next) visit(context, o);
+#if !LAYOUT_MAIN_THREAD_IS_LISTED
+  visit(context, obj2gco(g->mainthread));
+#endif
+}
+
+void walk_each_object(lua_State *L, object_visitor visit, void *context) {
+  each_object(G(L), visit, context);
+}
+
+typedef struct {
+  const global_State *g;
+  kind_tally garbage;
+} second_pass;
+
+static void take_mark_back(void *context, GCObject *object) {
+  second_pass *pass = context;
+  if (is_marked(object)) {
+    object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+    return;
+  }
+  pass->garbage.count++;
+  pass->garbage.bytes += layout_object_bytes(pass->g, object);
+}
+
+/* Upvalue cells that are no objects lie on no list: they are met through those that hold them. */
+#if LAYOUT_CELLS_ARE_OBJECTS
+static void count_dead_cells(global_State *g, second_pass *pass) { (void)g, (void)pass; }
+static void each_cell_block(global_State *g, block_visitor visit, void *context) {
+  (void)g, (void)visit, (void)context;
+}
+#else
+LAYOUT_INLINE void each_cell(GCObject *object, reference_visitor visit, void *context) {
+  if (layout_is_lua_function(object))
+    layout_each_in_lua_closure(gco2lcl(object), visit, context);
+  else if (layout_kind(object) == KIND_THREAD)
+    layout_each_open_upvalue(gco2th(object), visit, context);
+}
+
+static void release_cell(void *context, label place, GCObject *key, GCObject *value) {
+  (void)context, (void)value;
+  if (place.kind == LABEL_UPVALUE) layout_release_cell((UpVal *)key);
+}
+static void release_cells(void *context, GCObject *object) {
+  each_cell(object, release_cell, context);
+}
+
+static void count_dead_cell(void *context, label place, GCObject *key, GCObject *value) {
+  second_pass *pass = context;
+  (void)value;
+  if (place.kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
+  pass->garbage.count++;
+  pass->garbage.bytes += sizeof(UpVal);
+}
+static void count_dead_cells_of(void *context, GCObject *object) {
+  if (!is_marked(object)) each_cell(object, count_dead_cell, context);
+}
+static void count_dead_cells(global_State *g, second_pass *pass) {
+  each_object(g, count_dead_cells_of, pass);
+  each_object(g, release_cells, NULL);
+}
+
+typedef struct {
+  block_visitor visit;
+  void *context;
+} cell_blocks;
+
+static void visit_cell_block(void *context, label place, GCObject *key, GCObject *value) {
+  const cell_blocks *blocks = context;
+  (void)value;
+  if (place.kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
+    blocks->visit(blocks->context, key, sizeof(UpVal));
+}
+static void visit_cell_blocks_of(void *context, GCObject *object) {
+  each_cell(object, visit_cell_block, context);
+}
+static void each_cell_block(global_State *g, block_visitor visit, void *context) {
+  cell_blocks blocks = {visit, context};
+  each_object(g, visit_cell_blocks_of, &blocks);
+  each_object(g, release_cells, NULL);
+}
+#endif
+
+static kind_tally take_marks_back(global_State *g) {
+  second_pass pass = {g, {0, 0}};
+  count_dead_cells(g, &pass);
+  each_object(g, take_mark_back, &pass);
+  return pass.garbage;
+}
+
+typedef struct {
+  const global_State *g;
+  block_visitor visit;
+  void *context;
+} object_blocks;
+
+static void visit_blocks_of(void *context, GCObject *object) {
+  const object_blocks *blocks = context;
+  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
+}
+
+void walk_each_block(lua_State *L, block_visitor visit, void *context) {
+  object_blocks blocks = {G(L), visit, context};
+  layout_each_runtime_block(G(L), visit, context);
+  each_object(G(L), visit_blocks_of, &blocks);
+  each_cell_block(G(L), visit, context);
+}
+
+/* ---- whole walks ---- */
+
+static void start_walk(walker *w, lua_State *L, tree *t) {
+  memset(w, 0, sizeof *w);
+  w->L = L;
+  w->g = G(L);
+  w->t = t;
+  w->separator_depth = -1;
+}
+
+static void leave_queue(walker *w) {
+  while (w->head) clear_role(pop(w));
+  w->next_level = w->next_level_work = w->parked = 0;
+}
+
+static size_t live_bytes(const walker *w) {
+  size_t bytes = 0;
+  for (int i = 0; i < KIND_COUNT; i++) bytes += w->kinds[i].bytes;
+  return bytes;
+}
+
+static void close_books(walker *w, size_t lua_bytes, walk_books *books) {
+  leave_queue(w);
+  kind_tally garbage = take_marks_back(w->g);
+  memcpy(books->kinds, w->kinds, sizeof books->kinds);
+  books->garbage = garbage;
+  books->lua_bytes = lua_bytes;
+  books->live_bytes = live_bytes(w);
+  books->unaccounted = (ptrdiff_t)(lua_bytes - books->live_bytes - garbage.bytes);
+}
+
+walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
+  walker w;
+  gray_lists gray;
+  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
+  start_walk(&w, L, t);
+  walk_main_roots(&w);
+  walk_resurrected(&w);
+  add_runtime(&w);
+  close_books(&w, layout_total_bytes(w.g), books);
+  gray_restore(&gray);
+  return WALK_OK;
+}
+
+/* ---- what one object holds ---- */
+
+static void block(GCObject *object, const GCObject *target) {
+  if (object && object != target) object->marked |= LAYOUT_MARK_BIT;
+}
+
+static void block_value(void *context, label place, GCObject *key, GCObject *value) {
+  (void)place, (void)key;
+  if (value && !layout_is_string(value)) block(value, context);
+}
+
+static GCObject *table_field(GCObject *table, const char *name) {
+  const TValue *value = table ? layout_field(gco2t(table), name) : NULL;
+  GCObject *object = value ? object_of(value) : NULL;
+  return object && layout_kind(object) == KIND_TABLE ? object : NULL;
+}
+
+/* What has a name of its own is not part of what the target holds. */
+static void block_named(walker *w, GCObject *target) {
+  GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
+  GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
+  if (globals && layout_kind(globals) == KIND_TABLE)
+    layout_each_entry(gco2t(globals), block_value, target);
+  else
+    globals = NULL;
+  if (loaded) layout_each_entry(gco2t(loaded), block_value, target);
+  block(globals, target);
+  block(registry, target);
+  block(obj2gco(w->g->mainthread), target);
+}
+
+walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
+                        kind_tally *kinds) {
+  walker w;
+  gray_lists gray;
+  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
+  start_walk(&w, L, t);
+  block_named(&w, target);
+  walk_root_object(&w, ROOT_GLOBALS, target, name);
+  visit_parked(&w, SETTLING);
+  memcpy(kinds, w.kinds, sizeof w.kinds);
+  walk_books unused;
+  close_books(&w, 0, &unused);
+  gray_restore(&gray);
+  return WALK_OK;
+}
+
+walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
+                          walk_books *books) {
+  walker w;
+  gray_lists gray;
+  tree t;
+  size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
+  tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
+  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
+  start_walk(&w, L, &t);
+  object->marked |= LAYOUT_MARK_BIT;
+  walk_main_roots(&w);
+  add_runtime(&w);
+  size_t without_bytes = live_bytes(&w);
+  object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+  walk_root_object(&w, ROOT_RESURRECTED, object, "");
+  *retained_bytes = live_bytes(&w) - without_bytes;
+  leave_queue(&w);
+  walk_resurrected(&w);
+  close_books(&w, layout_total_bytes(w.g), books);
+  gray_restore(&gray);
+  return WALK_OK;
+}
+
+walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
+                             const char **root) {
+  walker w;
+  gray_lists gray;
+  tree t;
+  walk_books unused;
+  size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
+  tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
+  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
+  start_walk(&w, L, &t);
+  w.watched = object;
+  walk_main_roots(&w);
+  walk_resurrected(&w);
+  *parent = w.watched_parent;
+  *root = w.watched_root;
+  close_books(&w, 0, &unused);
+  gray_restore(&gray);
+  return WALK_OK;
+}
+
+typedef struct {
+  const GCObject *to;
+  label place;
+} label_search;
+
+static void match_label(void *context, label place, GCObject *key, GCObject *value) {
+  label_search *search = context;
+  if (search->place.kind != LABEL_UNKNOWN) return;
+  if (value == search->to || (place.kind == LABEL_NODE && key == search->to)) search->place = place;
+}
+
+label walk_find_label(GCObject *from, const GCObject *to) {
+  label_search search = {to, {LABEL_UNKNOWN, 0}};
+  layout_each_reference(from, match_label, &search);
+  return search.place;
+}

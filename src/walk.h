@@ -1,0 +1,84 @@
+/*
+** walk: one pass over what lives, one pass over what is allocated.
+**
+** The first pass goes breadth first from the roots, in the order in which a
+** path prefers them: `_G`, the registry, the main thread, the running
+** coroutine, the metatables of the basic types, the finalizers. It decides
+** what is live exactly as the collector does (weak tables and ephemerons
+** included) and charges every object to the path that reaches it first, which
+** is its shortest. The second pass takes everything that Lua allocated: what
+** bears no mark is garbage, and every mark is taken back.
+**
+** It allocates nothing in Lua, calls nothing in Lua, and leaves every bit as
+** it was, except the `gclist` words that no gray list uses: the collector
+** itself never reads those, and they are NULL afterwards. The queue of the
+** pass is linked through them. Objects that a gray list does use are noted
+** down first and linked again afterwards; that needs memory in proportion to
+** their number, but only while the collector marks.
+**
+** How one word an object is enough: a breadth-first queue keeps the objects
+** of one owner together on every level, in the order of their owners. So an
+** owner that has been visited stands in the queue again, before its own, as a
+** separator, and names the node of the tree that the next objects belong to.
+*/
+#ifndef MEMBUDDY_WALK_H
+#define MEMBUDDY_WALK_H
+
+#include "layout.h"
+#include "tree.h"
+
+typedef enum {
+  WALK_OK,
+  WALK_NO_MEMORY /* the list of gray objects found no room; nothing was changed */
+} walk_status;
+
+typedef struct {
+  size_t count;
+  size_t bytes;
+} kind_tally;
+
+/* The books of a heap, in bytes. `lua_bytes` is the machine's own figure at the instant of the
+** walk; `unaccounted` what it has above (below: negative) the sum of the others. */
+typedef struct {
+  kind_tally kinds[KIND_COUNT]; /* live objects, state and string table included */
+  kind_tally garbage;
+  size_t lua_bytes;
+  size_t live_bytes;
+  ptrdiff_t unaccounted;
+} walk_books;
+
+/* Walks the whole process into `t` (may be NULL: books only). */
+walk_status walk_process(lua_State *L, tree *t, walk_books *books);
+
+/* Walks what is reachable from `target` without entering what has a name of its own, into `t`;
+** `kinds` (KIND_COUNT entries) tells what it met. Its bytes are the sum of the tree. */
+walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
+                        kind_tally *kinds);
+
+/* Bytes that only `object` keeps alive, itself included, and the books beside. What finalizers
+** would keep for one more collection counts as freed. */
+walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
+                          walk_books *books);
+
+/* Who holds an object on its shortest path: `*parent`, or NULL where a root holds it, whose name is
+** `*root` then (static). Both NULL when it is not live. */
+walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
+                             const char **root);
+
+/* Every block that the machine counts, exactly once, whether its object lives or not: the sum of
+** the sizes is `layout_total_bytes`. Changes nothing. */
+void walk_each_block(lua_State *L, block_visitor visit, void *context);
+
+/* Every object that Lua allocated, live or not; each exactly once. */
+void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object),
+                      void *context);
+
+/* The first reference from one object to another, for a node that got its place late. */
+label walk_find_label(GCObject *from, const GCObject *to);
+
+/* The table of globals and the registry of a state; NULL where a program replaced them by
+** something else. Borrowed. */
+GCObject *walk_globals(lua_State *L);
+GCObject *walk_registry(lua_State *L);
+
+#endif
