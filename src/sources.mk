@@ -1,3 +1,5 @@
-# What the profiler is made of; every build starts from this list and adds the platform's file.
-MEMBUDDY_SOURCES := $(addprefix src/, account.c borrow.c dominators.c gray.c lua_membuddy.c \
+# What the profiler is made of; every build starts from this list.
+MEMBUDDY_CORE := $(addprefix src/, account.c borrow.c dominators.c gray.c lua_membuddy.c \
   lua_options.c lua_print.c lua_results.c path.c retained.c tree.c walk.c)
+MEMBUDDY_SOURCES := $(MEMBUDDY_CORE) src/platform_wasm.c
+MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/platform_native.c
