@@ -18,4 +18,7 @@ if [ "${major:-}" != "$wanted_major" ]; then
 fi
 [ $# -gt 0 ] || exit 0
 cd "$root"
-"$clang_format" "${mode[@]}" "$@" || fail "these lines are not formatted as .clang-format says; run: make format"
+if ! "$clang_format" "${mode[@]}" "$@" 2>"$root/build/format.log"; then
+  sed -nE 's/^(.*:[0-9]+):[0-9]+: error: .*/\1/p' "$root/build/format.log" | sort -u -t: -k1,1 | head -n 20 >&2
+  fail "these files are not formatted as .clang-format says, from these lines on; run: make format"
+fi

@@ -47,12 +47,13 @@ write_program() { # NAME LINE...
 version_at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 # Only a trial link tells whether an SDK can make wasm64: a distribution's may have a frozen cache without it.
-links_wasm64() { # EMCC WASM_OPT
-  local trial; trial=$(mktemp -d)
+makes_wasm64() { # EMCC WASM_OPT
+  local trial result=0
+  trial=$(mktemp -d)
   echo 'int main(void) { return 0; }' >"$trial/trial.c"
-  "$1" -O1 -sMEMORY64=1 "$trial/trial.c" -o "$trial/trial.js" >"$trial/log" 2>&1 &&
-    "$2" --table64-lowering --all-features "$trial/trial.wasm" -o "$trial/low.wasm" >>"$trial/log" 2>&1
-  local result=$?
+  { "$1" -O1 -sMEMORY64=1 -sDEFAULT_TO_CXX=0 "$trial/trial.c" -o "$trial/trial.js" &&
+    "$2" --table64-lowering --all-features "$trial/trial.wasm" -o "$trial/low.wasm"; } >"$trial/log" 2>&1 || result=1
+  [ "$result" = 0 ] || tail -n 5 "$trial/log" >&2
   rm -rf "$trial"
   return $result
 }
@@ -71,7 +72,7 @@ find_sdk() {
   [ -n "$directory" ] || { say "$sdk_emcc comes without wasm-opt and wasm-merge"; return 1; }
   sdk_binaryen=$(realpath "$directory")
   say "trying $sdk_emcc $version (its first wasm64 link may take a minute)"
-  links_wasm64 "$sdk_emcc" "$sdk_binaryen/wasm-opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
+  makes_wasm64 "$sdk_emcc" "$sdk_binaryen/wasm-opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
 }
 
 use_sdk() {
@@ -225,36 +226,16 @@ write_private_programs() {
   done
 }
 
-# Emscripten builds its C library at the first link of a kind; here, where progress is shown, and not in the
-# middle of the first image. Its cache has a lock and renames, so an interruption costs at most one library.
-link_trial() { # BITS FLAG...
-  local bits=$1 memory=()
-  [ "$bits" = 32 ] || memory=(-sMEMORY64=1)
-  "$prefix/bin/emcc" "${memory[@]}" "${@:2}" "$prefix/trial.c" -o "$prefix/trial.js" -lm 2>&1 | tee "$prefix/trial.log" |
-    sed -unE "s|.*generating system library: .*/(.*\.a)\.\.\. .*|${0##*/}: building wasm$bits \1|p" >&2 ||
-    { cat "$prefix/trial.log" >&2; fail "the private emcc cannot link a small wasm$bits program (its words above)"; }
-}
-
+# emcc would build its C library at the first link, in the middle of the first image; here the progress is shown. The
+# cache has a lock and renames, so an interruption costs at most one library. For wasm32 the package brings them.
 build_system_libraries() {
-  local bits
+  local names=(libc libcompiler_rt libdlmalloc libnoexit libstubs libsockets libbulkmemory libal libhtml5 libGL-getprocaddr)
+  say "building Emscripten's C library for wasm64 (a minute, once)"
   echo '{"type": "commonjs"}' | write_file "$prefix/package.json" # or ours would make modules of Emscripten's scripts
-  write_file "$prefix/trial.c" <<'PROGRAM'
-#include <math.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-static jmp_buf back;
-int main(int count, char **arguments) {
-  if (setjmp(back)) return 1;
-  printf("%p %g %s", malloc(count), pow(count, 0.5), arguments[0]);
-  longjmp(back, fopen(arguments[0], "r") != NULL);
-}
-PROGRAM
-  say "building Emscripten's C library (a minute or two, once)"
-  for bits in 64 32; do
-    link_trial $bits -O1 -g2 -sDEFAULT_TO_CXX=0 -sASSERTIONS=0 -sSUPPORT_LONGJMP=emscripten -sALLOW_MEMORY_GROWTH=1 -sFORCE_FILESYSTEM=1
-  done
-  rm -f "$prefix"/trial.*
+  EM_CONFIG=$prefix/emscripten.config EMSDK_PYTHON=$prefix/bin/python3 \
+    "$prefix/bin/python3" "$emscripten/embuilder.py" --wasm64 build "${names[@]}" 2>&1 | tee "$prefix/embuilder.log" |
+    sed -unE "s|.*generating system library: .*/(.*\.a)\.\.\. .*|${0##*/}: building \1|p" >&2 ||
+    { cat "$prefix/embuilder.log" >&2; fail "Emscripten could not build its C library (its words above)"; }
 }
 
 install_private() {
@@ -266,6 +247,7 @@ install_private() {
   write_emscripten_config
   write_private_programs
   build_system_libraries
+  makes_wasm64 "$prefix/bin/emcc" "$prefix/bin/wasm-opt" || fail "the private toolchain cannot make a small wasm64 program (its words above)"
 }
 
 # --- for shells and Makefiles -----------------------------------------------------------------------------------
