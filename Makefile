@@ -32,11 +32,11 @@ LLVM_OBJCOPY := $(ROOT)/build/toolchain/bin/llvm-objcopy
 CLANG := $(ROOT)/build/toolchain/bin/clang
 CLANG_FORMAT := $(ROOT)/build/toolchain/bin/clang-format
 
-WARNINGS := -std=c11 -Wall -Wextra -Werror
+WARNINGS := -Wall -Wextra -Werror
 CFLAGS_debug := -O0 -g
 CFLAGS_release := -O2 -DNDEBUG
 CFLAGS_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-NATIVE_CFLAGS = $(WARNINGS) $(CFLAGS_$(config))
+NATIVE_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS_$(config))
 ifeq ($(CFLAGS_$(config)),)
 $(error config='$(config)' is not known; it is debug, release or sanitize)
 endif
@@ -127,7 +127,8 @@ check-types: $(NODE_MODULES_READY)
 compile_gcc = $(CC)
 compile_clang = $(CLANG)
 compile_wasm32 = $(EMCC)
-compile_wasm64 = $(EMCC) -sMEMORY64=1 -Wno-experimental
+compile_wasm64 = $(EMCC) -sMEMORY64=1
+checked_flags_wasm64 := -Wno-experimental # after -Wall: emcc warns of MEMORY64 itself
 checked_native = $(filter-out $(EMCC_ONLY),$(filter %.c,$(C_FILES)))
 checked_wasm = $(filter-out $(NATIVE_ONLY),$(filter %.c,$(C_FILES)))
 checked_gcc = $(checked_native)
@@ -138,7 +139,7 @@ checked_wasm64 = $(checked_wasm)
 define check_rule # COMPILER LUA-VERSION-SHORT OTHER-SHORT
 build/check/$(1)-lua$(2)/%.o: %.c | $(TOOLCHAIN_READY) $(LUA_READY)
 	@mkdir -p $$(@D)
-	@$$(compile_$(1)) $(WARNINGS) -O2 -MMD -Isrc -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
+	@$$(compile_$(1)) $$(if $$(filter wasm/%,$$<),-std=gnu11,-std=c11) $(WARNINGS) $$(checked_flags_$(1)) -O2 -MMD -Isrc -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
 check-warnings: $$(patsubst %.c,build/check/$(1)-lua$(2)/%.o,$$(filter-out $$(LUA_$(3)_ONLY),$$(checked_$(1))))
 endef
 $(foreach compiler,gcc clang wasm32 wasm64,$(eval $(call check_rule,$(compiler),54,53)) $(eval $(call check_rule,$(compiler),53,54)))
