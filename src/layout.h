@@ -76,7 +76,8 @@ typedef enum {
 ** value (NULL when the key owns no memory), `value` the object referred to
 ** (NULL when the value owns none). Both borrowed from the heap.
 */
-typedef void (*reference_visitor)(void *context, label place, GCObject *key, GCObject *value);
+typedef void (*reference_visitor)(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                  GCObject *value);
 
 /* One block that Lua asked its allocator for. */
 typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
@@ -115,6 +116,10 @@ LAYOUT_INLINE GCObject *object_of(const TValue *value) {
 #endif
 
 /* The parts that read the same in both versions. */
+
+LAYOUT_INLINE int layout_is_table(const GCObject *object) {
+  return (object->tt & 0x0F) == LUA_TTABLE;
+}
 
 /* What the machine counts, in bytes, at this instant. */
 LAYOUT_HELPER size_t layout_total_bytes(const global_State *g) { return (size_t)gettotalbytes(g); }
@@ -181,7 +186,7 @@ LAYOUT_HELPER const TValue *layout_field(const Table *table, const char *name) {
 
 LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visitor visit,
                                          void *context) {
-  if (metatable) visit(context, make_label(LABEL_METATABLE, 0), NULL, obj2gco((Table *)metatable));
+  if (metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco((Table *)metatable));
 }
 
 /*
@@ -192,14 +197,14 @@ LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit
   size_t array_count = layout_array_count(table);
   for (size_t i = 0; i < array_count; i++) {
     GCObject *value = object_of(&table->array[i]);
-    if (value) visit(context, make_label(LABEL_INDEX, i + 1), NULL, value);
+    if (value) visit(context, LABEL_INDEX, i + 1, NULL, value);
   }
   if (layout_has_no_nodes(table)) return;
   const Node *node = gnode(table, 0), *end = node + sizenode(table);
   for (; node < end; node++) {
     if (layout_is_empty(gval(node))) continue;
     GCObject *key = layout_node_key(node), *value = object_of(gval(node));
-    if (key || value) visit(context, make_label(LABEL_NODE, (uintptr_t)node), key, value);
+    if (key || value) visit(context, LABEL_NODE, (uintptr_t)node, key, value);
   }
 }
 
@@ -207,24 +212,24 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
                                             void *context) {
   for (int i = 0; i < closure->nupvalues; i++) {
     GCObject *value = object_of(&closure->upvalue[i]);
-    if (value) visit(context, make_label(LABEL_UPVALUE, (uintptr_t)i + 1), NULL, value);
+    if (value) visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, NULL, value);
   }
 }
 
 LAYOUT_INLINE void layout_each_in_proto(const Proto *proto, reference_visitor visit,
                                         void *context) {
 #define VISIT_STRING(kind, string)                                                                 \
-  if (string) visit(context, make_label(kind, 0), NULL, obj2gco(string))
+  if (string) visit(context, kind, 0, NULL, obj2gco(string))
   VISIT_STRING(LABEL_SOURCE, proto->source);
   for (int i = 0; i < proto->sizek; i++) {
     GCObject *value = object_of(&proto->k[i]);
-    if (value) visit(context, make_label(LABEL_CONSTANT, 0), NULL, value);
+    if (value) visit(context, LABEL_CONSTANT, 0, NULL, value);
   }
   for (int i = 0; i < proto->sizeupvalues; i++) VISIT_STRING(LABEL_NAME, proto->upvalues[i].name);
   for (int i = 0; i < proto->sizelocvars; i++) VISIT_STRING(LABEL_NAME, proto->locvars[i].varname);
   for (int i = 0; i < proto->sizep; i++)
     if (proto->p[i])
-      visit(context, make_label(LABEL_PROTO, (uintptr_t)proto->p[i]), NULL, obj2gco(proto->p[i]));
+      visit(context, LABEL_PROTO, (uintptr_t)proto->p[i], NULL, obj2gco(proto->p[i]));
 #undef VISIT_STRING
 }
 
@@ -235,7 +240,7 @@ LAYOUT_INLINE void layout_each_in_thread(lua_State *thread, reference_visitor vi
   size_t used = layout_stack_used(thread);
   for (size_t i = 0; i < used; i++) {
     GCObject *value = object_of(layout_stack_slot(thread, i));
-    if (value) visit(context, make_label(LABEL_SLOT, i + 1), NULL, value);
+    if (value) visit(context, LABEL_SLOT, i + 1, NULL, value);
   }
   layout_each_open_upvalue(thread, visit, context);
 }

@@ -114,20 +114,20 @@ LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
 LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visitor visit,
                                            void *context) {
   if (userdata->metatable)
-    visit(context, make_label(LABEL_METATABLE, 0), NULL, obj2gco(userdata->metatable));
+    visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
   if (userdata->ttuv_ & BIT_ISCOLLECTABLE)
-    visit(context, make_label(LABEL_USERVALUE, 1), NULL, userdata->user_.gc);
+    visit(context, LABEL_USERVALUE, 1, NULL, userdata->user_.gc);
 }
 
 /* An upvalue's cell stands in the place of the key: it belongs to the reference. */
 LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference_visitor visit,
                                               void *context) {
   if (closure->p)
-    visit(context, make_label(LABEL_PROTO, (uintptr_t)closure->p), NULL, obj2gco(closure->p));
+    visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
   for (int i = 0; i < closure->nupvalues; i++) {
     UpVal *cell = closure->upvals[i];
     if (cell)
-      visit(context, make_label(LABEL_UPVALUE, (uintptr_t)i + 1), (GCObject *)cell,
+      visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, (GCObject *)cell,
             object_of(cell->v));
   }
 }
@@ -135,7 +135,7 @@ LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference
 LAYOUT_INLINE void layout_each_open_upvalue(lua_State *thread, reference_visitor visit,
                                             void *context) {
   for (UpVal *cell = thread->openupval; cell; cell = cell->u.open.next)
-    visit(context, make_label(LABEL_UPVALUE, 0), (GCObject *)cell, NULL);
+    visit(context, LABEL_UPVALUE, 0, (GCObject *)cell, NULL);
 }
 LAYOUT_INLINE void layout_each_in_upvalue(const GCObject *object, reference_visitor visit,
                                           void *context) {

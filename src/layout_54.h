@@ -130,10 +130,10 @@ LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
 LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visitor visit,
                                            void *context) {
   if (userdata->metatable)
-    visit(context, make_label(LABEL_METATABLE, 0), NULL, obj2gco(userdata->metatable));
+    visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
   for (int i = 0; i < userdata->nuvalue; i++) {
     GCObject *value = object_of(&userdata->uv[i].uv);
-    if (value) visit(context, make_label(LABEL_USERVALUE, (uintptr_t)i + 1), NULL, value);
+    if (value) visit(context, LABEL_USERVALUE, (uintptr_t)i + 1, NULL, value);
   }
 }
 
@@ -141,23 +141,23 @@ LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visi
 LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference_visitor visit,
                                               void *context) {
   if (closure->p)
-    visit(context, make_label(LABEL_PROTO, (uintptr_t)closure->p), NULL, obj2gco(closure->p));
+    visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
   for (int i = 0; i < closure->nupvalues; i++) {
     UpVal *cell = closure->upvals[i];
     if (cell)
-      visit(context, make_label(LABEL_UPVALUE, (uintptr_t)i + 1), obj2gco(cell),
+      visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, obj2gco(cell),
             object_of(cell->v.p));
   }
 }
 LAYOUT_INLINE void layout_each_open_upvalue(lua_State *thread, reference_visitor visit,
                                             void *context) {
   for (UpVal *cell = thread->openupval; cell; cell = cell->u.open.next)
-    visit(context, make_label(LABEL_UPVALUE, 0), obj2gco(cell), object_of(cell->v.p));
+    visit(context, LABEL_UPVALUE, 0, obj2gco(cell), object_of(cell->v.p));
 }
 LAYOUT_INLINE void layout_each_in_upvalue(const GCObject *object, reference_visitor visit,
                                           void *context) {
   GCObject *value = object_of(gco2upv((GCObject *)object)->v.p);
-  if (value) visit(context, make_label(LABEL_UPVALUE, 0), NULL, value);
+  if (value) visit(context, LABEL_UPVALUE, 0, NULL, value);
 }
 
 /* The field through which the collector links gray objects; NULL where an object has none. */

@@ -120,18 +120,6 @@ static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
 
 /* ---- the whole ---- */
 
-/* A node that got its place late has no label yet: its parent knows it. */
-static void name_late_nodes(tree *t) {
-  for (uint32_t i = 0; i < t->used; i++) {
-    tree_node *n = &t->nodes[i];
-    if (!n->in_use || n->label_kind != LABEL_UNKNOWN) continue;
-    GCObject *parent = (GCObject *)t->nodes[n->parent].object;
-    label found = parent ? walk_find_label(parent, n->object) : make_label(LABEL_UNKNOWN, 0);
-    n->label_kind = (uint8_t)found.kind;
-    n->place = found.place;
-  }
-}
-
 static void count_lines(const tree *t, int *sizes, int *totals) {
   *sizes = *totals = 0;
   for (uint32_t i = 0; i < t->used; i++) {
@@ -187,7 +175,7 @@ static void add_fields(lua_State *L, const report *r) {
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
   int sizes, totals;
-  name_late_nodes(t);
+  walk_name_late_nodes(t);
   tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
   count_lines(t, &sizes, &totals);
   lua_createtable(L, 0, 16);

@@ -118,11 +118,13 @@ static void add_table_entry(graph *g, GCObject *key, GCObject *value) {
   if (!(weakness & WEAK_VALUES) || is_plain(value)) add_object(g, value);
 }
 
-static void add_reference(void *context, label place, GCObject *key, GCObject *value) {
+static void add_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   graph *g = context;
-  if (place.kind == LABEL_UPVALUE && key)
+  (void)place;
+  if (kind == LABEL_UPVALUE && key)
     add_edge(g, (uintptr_t)key | CELL); /* the cell holds the value */
-  else if (place.kind == LABEL_NODE || place.kind == LABEL_INDEX)
+  else if (kind == LABEL_NODE || kind == LABEL_INDEX)
     add_table_entry(g, key, value);
   else
     add_object(g, value);

@@ -296,15 +296,8 @@ uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_
   return new_node(t, &root);
 }
 
-static uint32_t refuse(tree *t, uint32_t parent, size_t bytes) {
-  t->nodes[parent].folded_bytes += bytes;
-  t->nodes[parent].folded_count++;
-  return TREE_NONE;
-}
-
-uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
-                  const void *object, size_t own_bytes) {
-  if (own_bytes <= t->threshold_bytes) return refuse(t, parent, own_bytes);
+uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                        const void *object, size_t own_bytes) {
   tree_node entry = {.object = object,
                      .place = place,
                      .own_bytes = own_bytes,
@@ -315,14 +308,14 @@ uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
   t->nodes[parent].child_count++; /* so that making room leaves the parent alone */
   uint32_t node = new_node(t, &entry);
   t->nodes[parent].child_count--;
-  return node == TREE_NONE ? refuse(t, parent, own_bytes) : node;
+  return node == TREE_NONE ? tree_refuse(t, parent, own_bytes) : node;
 }
 
 uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, const void *object,
                     size_t own_bytes, size_t content_bytes, uint32_t content_count) {
   if (own_bytes + content_bytes <= t->threshold_bytes) return TREE_NONE;
   uint32_t node = tree_add(t, parent, label_kind, 0, object, own_bytes + content_bytes);
-  if (node == TREE_NONE) { /* `refuse` counted it a second time */
+  if (node == TREE_NONE) { /* `tree_refuse` counted it a second time */
     t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
     t->nodes[parent].folded_count--;
     return TREE_NONE;

@@ -82,10 +82,22 @@ void tree_release(tree *t);
 /* A root stays whatever happens. Returns its index; TREE_NONE when a loan was refused. */
 uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
                        size_t own_bytes);
+/* The part of `tree_add` that is rarely needed. */
+uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                  const void *object, size_t own_bytes);
+/* Counts an entry in its parent instead of giving it a node. */
+static inline uint32_t tree_refuse(tree *t, uint32_t parent, size_t bytes) {
+  t->nodes[parent].folded_bytes += bytes;
+  t->nodes[parent].folded_count++;
+  return TREE_NONE;
+}
 /* An entry of `parent`, which is above the tree's depth. TREE_NONE when it gets no node: its
 ** bytes are counted in the parent then. */
-uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
-                  const void *object, size_t own_bytes);
+static inline uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                                const void *object, size_t own_bytes) {
+  if (own_bytes <= t->threshold_bytes) return tree_refuse(t, parent, own_bytes);
+  return tree_add_large(t, parent, label_kind, place, object, own_bytes);
+}
 /* Bytes found below `node` that have no node of their own. */
 static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
   tree_node *n = &t->nodes[node];

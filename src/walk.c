@@ -78,21 +78,29 @@ static void note_holder(walker *w) {
   w->watched_root = w->in_hand ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
 }
 
-/* Own bytes of an object that is seen for the first time, else 0. No object has 0 bytes. */
-LAYOUT_INLINE size_t claim(walker *w, GCObject *object) {
-  if (is_marked(object)) return 0;
+/* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
+LAYOUT_INLINE size_t claim_new(walker *w, GCObject *object) {
   object->marked |= LAYOUT_MARK_BIT;
   if (object == w->watched) note_holder(w);
   size_t bytes = layout_object_bytes(w->g, object);
   tally(w, layout_kind(object), bytes);
   return bytes;
 }
+/* The same, 0 when it was seen before. */
+static size_t claim(walker *w, GCObject *object) {
+  return is_marked(object) ? 0 : claim_new(w, object);
+}
 
 /* ---- the queue ---- */
 
 /* What an object stands in the queue for: to be visited, to name the owner of what follows (and of
 ** which depth), or to be looked at again. Kept in the bits of `tt` that no queued object uses. */
-enum { TO_VISIT = 0, FIRST_SEPARATOR = 1, TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1 };
+enum {
+  TO_VISIT = 0,
+  FIRST_SEPARATOR = 1,
+  TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1,
+  TO_VISIT_WITH_NODE /* it had one when it was queued */
+};
 
 static void set_role(GCObject *object, int role) {
   object->tt |= (lu_byte)(((role & 1) << 4) | ((role & 6) << 5));
@@ -151,13 +159,15 @@ static void queue_separators(walker *w) {
   w->next_level_is_open = 1;
 }
 
+static void open_next_level(walker *w) {
+  if (shares_last_separator(w))
+    w->next_level_is_open = 1;
+  else
+    queue_separators(w);
+}
+
 LAYOUT_INLINE void enqueue(walker *w, GCObject *object) {
-  if (!w->next_level_is_open) {
-    if (shares_last_separator(w))
-      w->next_level_is_open = 1;
-    else
-      queue_separators(w);
-  }
+  if (!w->next_level_is_open) open_next_level(w);
   push(w, object);
   w->next_level_work++;
 }
@@ -171,13 +181,15 @@ static void start_level(walker *w) {
 
 /* ---- references ---- */
 
-static void visit_deep(void *context, label place, GCObject *key, GCObject *value);
-static void visit_in_tree(void *context, label place, GCObject *key, GCObject *value);
+static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value);
+static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value);
 
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
-LAYOUT_INLINE size_t claim_plain_key(walker *w, label place, GCObject *key) {
-  if (place.kind == LABEL_UPVALUE) {
+LAYOUT_INLINE size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
+  if (kind == LABEL_UPVALUE) {
     if (!layout_claim_cell((UpVal *)key)) return 0;
     tally(w, KIND_UPVALUE, sizeof(UpVal));
     return sizeof(UpVal);
@@ -190,35 +202,57 @@ LAYOUT_INLINE void found(walker *w, size_t bytes) {
   w->found_count += bytes > 0;
 }
 
+/* One copy for all the ways to visit that are not worth a loop of their own. */
+static void each_reference(GCObject *object, reference_visitor visit, walker *w) {
+  layout_each_reference(object, visit, w);
+}
+static void each_entry(GCObject *table, reference_visitor visit, void *context) {
+  layout_each_entry(gco2t(table), visit, context);
+}
+
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
-** visited here; a chain of them is followed in a loop, not by recursion. */
-LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
-  size_t bytes = claim(w, object);
-  if (bytes == 0) return;
-  found(w, bytes);
-  if (layout_is_string(object)) return;
+** visited here. */
+static void discover_other(walker *w, GCObject *object) {
+  found(w, claim_new(w, object));
   if (layout_link(object))
     enqueue(w, object);
   else
-    layout_each_in_userdata(gco2u(object), visit_deep, w);
+    each_reference(object, visit_deep, w);
 }
 
-LAYOUT_INLINE void visit_deep_inline(void *context, label place, GCObject *key, GCObject *value) {
+/* Most objects are tables and strings: they are taken in the loop. */
+LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
+  if (is_marked(object)) return;
+  if (layout_is_string(object)) {
+    found(w, claim_new(w, object));
+  } else if (layout_is_table(object)) {
+    found(w, claim_new(w, object));
+    enqueue(w, object);
+  } else {
+    discover_other(w, object);
+  }
+}
+
+LAYOUT_INLINE void visit_deep_inline(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  (void)place;
   walker *w = context;
   if (key) {
-    if (place.kind == LABEL_UPVALUE || layout_is_string(key))
-      found(w, claim_plain_key(w, place, key));
+    if (kind == LABEL_UPVALUE || layout_is_string(key))
+      found(w, claim_plain_key(w, kind, key));
     else
       discover_deep(w, key);
   }
   if (value) discover_deep(w, value);
 }
-static void visit_deep(void *context, label place, GCObject *key, GCObject *value) {
-  visit_deep_inline(context, place, key, value);
+static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  visit_deep_inline(context, kind, place, key, value);
 }
 
-static uint32_t add_entry(walker *w, label place, const GCObject *object, size_t bytes) {
-  return tree_add(w->t, w->node, (uint8_t)place.kind, place.place, object, bytes);
+static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
+                          size_t bytes) {
+  return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
 }
 
 /* The references of a userdata that just got its own node (or none). */
@@ -226,33 +260,36 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node;
   if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
     w->node = node;
-    layout_each_in_userdata(gco2u(object), visit_in_tree, w);
+    each_reference(object, visit_in_tree, w);
     w->node = outer;
     return;
   }
   size_t outer_bytes = w->found_bytes;
-  layout_each_in_userdata(gco2u(object), visit_deep, w);
+  each_reference(object, visit_deep, w);
   if (node != TREE_NONE) {
     tree_charge(w->t, node, w->found_bytes - outer_bytes);
     w->found_bytes = outer_bytes;
   }
 }
 
-static void discover_in_tree(walker *w, label place, GCObject *object, size_t key_bytes) {
+static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                             size_t key_bytes) {
   size_t bytes = claim(w, object);
   if (bytes == 0) {
-    if (key_bytes) add_entry(w, place, NULL, key_bytes);
+    if (key_bytes) add_entry(w, kind, place, NULL, key_bytes);
     uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
     if (known != TREE_NONE)
-      tree_note_cycle(w->t, w->node, (uint8_t)place.kind, place.place, known);
+      tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
     return;
   }
-  uint32_t node = add_entry(w, place, object, bytes + key_bytes);
+  uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
   if (layout_is_string(object)) return;
-  if (layout_link(object))
-    enqueue(w, object);
-  else
+  if (layout_link(object) == NULL) {
     visit_userdata(w, object, node);
+    return;
+  }
+  enqueue(w, object);
+  if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
 }
 
 static int shared_label(label_kind kind) {
@@ -266,28 +303,29 @@ static int shared_label(label_kind kind) {
 static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LABEL_SOURCE,
                                                              LABEL_NAME};
 
-static void visit_in_tree(void *context, label place, GCObject *key, GCObject *value) {
+static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   walker *w = context;
-  int shared = shared_label(place.kind);
+  int shared = shared_label(kind);
   if (shared >= 0 && layout_is_string(value)) {
     w->shared_bytes[shared] += claim(w, value);
     return;
   }
   size_t key_bytes = 0;
   if (key) {
-    if (place.kind == LABEL_UPVALUE || layout_is_string(key))
-      key_bytes = claim_plain_key(w, place, key);
+    if (kind == LABEL_UPVALUE || layout_is_string(key))
+      key_bytes = claim_plain_key(w, kind, key);
     else
-      discover_in_tree(w, place, key, 0);
+      discover_in_tree(w, kind, place, key, 0);
   }
-  if (place.kind == LABEL_UPVALUE && place.place == 0) { /* an open cell in its own thread */
+  if (kind == LABEL_UPVALUE && place == 0) { /* an open cell in its own thread */
     w->t->nodes[w->node].own_bytes += key_bytes;
     return; /* its value lies in a slot of the stack */
   }
   if (value)
-    discover_in_tree(w, place, value, key_bytes);
+    discover_in_tree(w, kind, place, value, key_bytes);
   else if (key_bytes)
-    add_entry(w, place, NULL, key_bytes);
+    add_entry(w, kind, place, NULL, key_bytes);
 }
 
 static void add_shared_entries(walker *w) {
@@ -295,52 +333,57 @@ static void add_shared_entries(walker *w) {
     if (w->shared_bytes[i] == 0) continue;
     size_t bytes = w->shared_bytes[i];
     w->shared_bytes[i] = 0;
-    add_entry(w, make_label(shared_label_kinds[i], 0), NULL, bytes);
+    add_entry(w, shared_label_kinds[i], 0, NULL, bytes);
   }
 }
 
 /* ---- weak tables ---- */
 
-static void visit_entry(walker *w, label place, GCObject *key, GCObject *value) {
+static void visit_entry(walker *w, label_kind kind, uintptr_t place, GCObject *key,
+                        GCObject *value) {
   if (w->node != TREE_NONE)
-    visit_in_tree(w, place, key, value);
+    visit_in_tree(w, kind, place, key, value);
   else
-    visit_deep(w, place, key, value);
+    visit_deep(w, kind, place, key, value);
 }
 
 /* Strings are values: no weak table loses them. */
 static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
 
-static void visit_weak_values(void *context, label place, GCObject *key, GCObject *value) {
+static void visit_weak_values(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   if (is_plain(value))
-    visit_entry(context, place, key, value);
+    visit_entry(context, kind, place, key, value);
   else if (key)
-    visit_entry(context, place, key, NULL);
+    visit_entry(context, kind, place, key, NULL);
 }
 
 /* A value lives once its key does. */
-static void visit_ephemeron(void *context, label place, GCObject *key, GCObject *value) {
+static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   walker *w = context;
   if (is_alive(key))
-    visit_entry(w, place, key, value);
+    visit_entry(w, kind, place, key, value);
   else if (value)
     w->pending = 1;
 }
 
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
 ** that survived. Entries that only a finalizer brings back lose a dead value's key first. */
-static void visit_all_weak(void *context, label place, GCObject *key, GCObject *value) {
+static void visit_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   walker *w = context;
   (void)key;
   if (w->finalizing) return;
-  if (value && is_plain(value)) visit_entry(w, place, NULL, value);
+  if (value && is_plain(value)) visit_entry(w, kind, place, NULL, value);
 }
-static void settle_all_weak(void *context, label place, GCObject *key, GCObject *value) {
+static void settle_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   walker *w = context;
   if (key && is_plain(key) && (w->finalizing || is_alive(value)))
-    visit_entry(w, place, key, NULL);
-  if (w->finalizing && value && is_plain(value) && is_alive(key)) visit_entry(w, place, NULL, value);
+    visit_entry(w, kind, place, key, NULL);
+  if (w->finalizing && value && is_plain(value) && is_alive(key)) visit_entry(w, kind, place, NULL, value);
 }
 
 static reference_visitor weak_visitor(int weakness) {
@@ -358,8 +401,8 @@ static int may_be_weak(const GCObject *object) {
 /* True when the table has to be looked at again. */
 static int visit_weak_table(walker *w, Table *table, int weakness) {
   w->pending = 0;
-  visit_entry(w, make_label(LABEL_METATABLE, 0), NULL, obj2gco(table->metatable));
-  layout_each_entry(table, weak_visitor(weakness), w);
+  visit_entry(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
+  each_entry(obj2gco(table), weak_visitor(weakness), w);
   return w->pending || weakness == (WEAK_KEYS | WEAK_VALUES);
 }
 
@@ -378,11 +421,11 @@ static void park(walker *w, GCObject *object, int is_owner) {
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
-    layout_each_entry(gco2t(object), settle_all_weak, w);
+    each_entry(object, settle_all_weak, w);
     return;
   }
   if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
-    layout_each_entry(gco2t(object), visit_ephemeron, w);
+    each_entry(object, visit_ephemeron, w);
   park(w, object, is_owner);
 }
 
@@ -392,10 +435,13 @@ static void visit_references(walker *w, GCObject *object, int is_owner) {
   if (weakness) {
     if (visit_weak_table(w, gco2t(object), weakness)) park(w, object, is_owner);
   } else if (w->node != TREE_NONE) {
-    layout_each_reference(object, visit_in_tree, w);
+    each_reference(object, visit_in_tree, w);
     add_shared_entries(w);
+  } else if (layout_is_table(object)) {
+    layout_each_metatable(gco2t(object)->metatable, visit_deep, w);
+    layout_each_entry(gco2t(object), visit_deep_inline, w);
   } else {
-    layout_each_reference(object, visit_deep_inline, w);
+    each_reference(object, visit_deep, w);
   }
 }
 
@@ -455,8 +501,10 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
   size_t content_bytes = w->found_bytes;
   uint32_t content_count = w->found_count;
   charge_found(w);
-  uint32_t node = tree_admit(w->t, parent, LABEL_UNKNOWN, object,
-                             layout_object_bytes(w->g, object), content_bytes, content_count);
+  size_t own_bytes = layout_object_bytes(w->g, object);
+  if (own_bytes + content_bytes <= w->t->threshold_bytes) return;
+  uint32_t node = tree_admit(w->t, parent, LABEL_UNKNOWN, object, own_bytes, content_bytes,
+                             content_count);
   if (node == TREE_NONE || w->next_level == queued_before) return;
   w->owners[w->depth].node = node;
   w->owners[w->depth].has_node = 1;
@@ -466,23 +514,24 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
 }
 
 /* Every object below an owner with lines of its own is one of those lines, or was folded. */
-static void visit_queued(walker *w, GCObject *object) {
-  const owner *innermost = &w->owners[w->depth];
-  uint32_t parent = innermost->node;
-  if (!innermost->has_node || !has_lines_below(w, parent)) {
-    visit_deeper(w, object);
-    return;
-  }
+static void visit_line(walker *w, GCObject *object, uint32_t node) {
   int depth = w->depth;
-  owner kept = *innermost;
-  uint32_t node = tree_find(w->t, object);
+  owner outer = w->owners[depth];
   if (node != TREE_NONE)
     visit_with_node(w, object, node);
   else
-    visit_folded(w, object, parent);
+    visit_folded(w, object, outer.node);
   w->depth = depth;
-  w->owners[depth] = kept;
+  w->owners[depth] = outer;
   w->next_level_is_open = 0;
+}
+
+static void visit_queued(walker *w, GCObject *object, int had_node) {
+  const owner *innermost = &w->owners[w->depth];
+  if (innermost->has_node && has_lines_below(w, innermost->node))
+    visit_line(w, object, had_node ? tree_find(w->t, object) : TREE_NONE);
+  else
+    visit_deeper(w, object);
 }
 
 /* ---- levels ---- */
@@ -505,11 +554,13 @@ static void visit_next(walker *w) {
   GCObject *object = pop(w);
   int role = role_of(object);
   if (role == TO_VISIT) {
-    visit_queued(w, object);
+    visit_queued(w, object, 0);
     return;
   }
   clear_role(object);
-  if (role == TO_REVISIT) {
+  if (role == TO_VISIT_WITH_NODE) {
+    visit_queued(w, object, 1);
+  } else if (role == TO_REVISIT) {
     w->node = TREE_NONE;
     revisit(w, object, layout_weakness(w->g, gco2t(object)), 0);
     charge_found(w);
@@ -560,7 +611,7 @@ static void close_root(walker *w) {
 /* What an object refers to, as lines of the root that is open. */
 static void visit_root_object(walker *w, GCObject *object) {
   if (layout_kind(object) == KIND_USERDATA && layout_link(object) == NULL)
-    layout_each_in_userdata(gco2u(object), w->node != TREE_NONE ? visit_in_tree : visit_deep, w);
+    each_reference(object, w->node != TREE_NONE ? visit_in_tree : visit_deep, w);
   else
     visit_references(w, object, 1);
 }
@@ -590,7 +641,7 @@ static void walk_type_metatables(walker *w) {
   open_root(w, ROOT_METATABLES, NULL, 0, root_names[ROOT_METATABLES]);
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (w->g->mt[i])
-      visit_entry(w, make_label(LABEL_ROOT, (uintptr_t)names[i]), NULL, obj2gco(w->g->mt[i]));
+      visit_entry(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
   close_root(w);
 }
 
@@ -598,7 +649,7 @@ static void walk_object_list(walker *w, int root, GCObject *list) {
   open_root(w, root, NULL, 0, root_names[root]);
   uintptr_t index = 0;
   for (GCObject *o = list; o; o = o->next)
-    visit_entry(w, make_label(LABEL_INDEX, ++index), NULL, o);
+    visit_entry(w, LABEL_INDEX, ++index, NULL, o);
   close_root(w);
 }
 
@@ -662,84 +713,101 @@ void walk_each_object(lua_State *L, object_visitor visit, void *context) {
   each_object(G(L), visit, context);
 }
 
+/* Upvalue cells that are no objects (5.3) bear their marks out of sight of the lists: they are met
+** through the closures and threads that hold them. */
+LAYOUT_INLINE int holds_cells(const GCObject *object) {
+  return !LAYOUT_CELLS_ARE_OBJECTS &&
+         (layout_is_lua_function(object) || layout_kind(object) == KIND_THREAD);
+}
+
+static void each_cell(GCObject *object, reference_visitor visit, void *context) {
+  if (layout_is_lua_function(object))
+    layout_each_in_lua_closure(gco2lcl(object), visit, context);
+  else
+    layout_each_open_upvalue(gco2th(object), visit, context);
+}
+
+static void release_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                         GCObject *value) {
+  (void)context, (void)place, (void)value;
+  if (kind == LABEL_UPVALUE) layout_release_cell((UpVal *)key);
+}
+
 typedef struct {
   const global_State *g;
   kind_tally garbage;
+  GCObject *live_holders, *dead_holders; /* linked by `gclist` */
 } second_pass;
+
+static void note_cell_holder(GCObject **list, GCObject *object) {
+  *layout_link(object) = *list;
+  *list = object;
+}
 
 static void take_mark_back(void *context, GCObject *object) {
   second_pass *pass = context;
   if (is_marked(object)) {
     object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+    if (holds_cells(object)) note_cell_holder(&pass->live_holders, object);
     return;
   }
   pass->garbage.count++;
   pass->garbage.bytes += layout_object_bytes(pass->g, object);
+  if (holds_cells(object)) note_cell_holder(&pass->dead_holders, object);
 }
 
-/* Upvalue cells that are no objects lie on no list: they are met through those that hold them. */
-#if LAYOUT_CELLS_ARE_OBJECTS
-static void count_dead_cells(global_State *g, second_pass *pass) { (void)g, (void)pass; }
-static void each_cell_block(global_State *g, block_visitor visit, void *context) {
-  (void)g, (void)visit, (void)context;
-}
-#else
-LAYOUT_INLINE void each_cell(GCObject *object, reference_visitor visit, void *context) {
-  if (layout_is_lua_function(object))
-    layout_each_in_lua_closure(gco2lcl(object), visit, context);
-  else if (layout_kind(object) == KIND_THREAD)
-    layout_each_open_upvalue(gco2th(object), visit, context);
-}
-
-static void release_cell(void *context, label place, GCObject *key, GCObject *value) {
-  (void)context, (void)value;
-  if (place.kind == LABEL_UPVALUE) layout_release_cell((UpVal *)key);
-}
-static void release_cells(void *context, GCObject *object) {
-  each_cell(object, release_cell, context);
-}
-
-static void count_dead_cell(void *context, label place, GCObject *key, GCObject *value) {
+static void count_dead_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                            GCObject *value) {
   second_pass *pass = context;
-  (void)value;
-  if (place.kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
+  (void)place, (void)value;
+  if (kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
   pass->garbage.count++;
   pass->garbage.bytes += sizeof(UpVal);
 }
-static void count_dead_cells_of(void *context, GCObject *object) {
-  if (!is_marked(object)) each_cell(object, count_dead_cell, context);
+
+static void release_cells(GCObject *holders) {
+  while (holders) {
+    GCObject *object = holders, **link = layout_link(object);
+    holders = *link;
+    *link = NULL;
+    each_cell(object, release_cell, NULL);
+  }
 }
-static void count_dead_cells(global_State *g, second_pass *pass) {
-  each_object(g, count_dead_cells_of, pass);
-  each_object(g, release_cells, NULL);
+
+static kind_tally take_marks_back(global_State *g) {
+  second_pass pass = {g, {0, 0}, NULL, NULL};
+  each_object(g, take_mark_back, &pass);
+  for (GCObject *o = pass.dead_holders; o; o = *layout_link(o)) each_cell(o, count_dead_cell, &pass);
+  release_cells(pass.dead_holders);
+  release_cells(pass.live_holders);
+  return pass.garbage;
 }
+
+/* ---- all blocks ---- */
 
 typedef struct {
   block_visitor visit;
   void *context;
 } cell_blocks;
 
-static void visit_cell_block(void *context, label place, GCObject *key, GCObject *value) {
+static void visit_cell_block(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                             GCObject *value) {
   const cell_blocks *blocks = context;
-  (void)value;
-  if (place.kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
+  (void)place, (void)value;
+  if (kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
     blocks->visit(blocks->context, key, sizeof(UpVal));
 }
 static void visit_cell_blocks_of(void *context, GCObject *object) {
-  each_cell(object, visit_cell_block, context);
+  if (holds_cells(object)) each_cell(object, visit_cell_block, context);
+}
+static void release_cells_of(void *context, GCObject *object) {
+  if (holds_cells(object)) each_cell(object, release_cell, context);
 }
 static void each_cell_block(global_State *g, block_visitor visit, void *context) {
   cell_blocks blocks = {visit, context};
+  if (LAYOUT_CELLS_ARE_OBJECTS) return;
   each_object(g, visit_cell_blocks_of, &blocks);
-  each_object(g, release_cells, NULL);
-}
-#endif
-
-static kind_tally take_marks_back(global_State *g) {
-  second_pass pass = {g, {0, 0}};
-  count_dead_cells(g, &pass);
-  each_object(g, take_mark_back, &pass);
-  return pass.garbage;
+  each_object(g, release_cells_of, NULL);
 }
 
 typedef struct {
@@ -810,8 +878,9 @@ static void block(GCObject *object, const GCObject *target) {
   if (object && object != target) object->marked |= LAYOUT_MARK_BIT;
 }
 
-static void block_value(void *context, label place, GCObject *key, GCObject *value) {
-  (void)place, (void)key;
+static void block_value(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  (void)kind, (void)place, (void)key;
   if (value && !layout_is_string(value)) block(value, context);
 }
 
@@ -826,10 +895,10 @@ static void block_named(walker *w, GCObject *target) {
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
   if (globals && layout_kind(globals) == KIND_TABLE)
-    layout_each_entry(gco2t(globals), block_value, target);
+    each_entry(globals, block_value, target);
   else
     globals = NULL;
-  if (loaded) layout_each_entry(gco2t(loaded), block_value, target);
+  if (loaded) each_entry(loaded, block_value, target);
   block(globals, target);
   block(registry, target);
   block(obj2gco(w->g->mainthread), target);
@@ -899,14 +968,46 @@ typedef struct {
   label place;
 } label_search;
 
-static void match_label(void *context, label place, GCObject *key, GCObject *value) {
+static void match_label(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
   label_search *search = context;
   if (search->place.kind != LABEL_UNKNOWN) return;
-  if (value == search->to || (place.kind == LABEL_NODE && key == search->to)) search->place = place;
+  if (value == search->to || (kind == LABEL_NODE && key == search->to)) {
+    search->place.kind = kind;
+    search->place.place = place;
+  }
 }
 
 label walk_find_label(GCObject *from, const GCObject *to) {
   label_search search = {to, {LABEL_UNKNOWN, 0}};
   layout_each_reference(from, match_label, &search);
   return search.place;
+}
+
+typedef struct {
+  tree *t;
+  uint32_t parent;
+} late_search;
+
+static void name_late_node(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  const late_search *search = context;
+  uint32_t node = value ? tree_find(search->t, value) : TREE_NONE;
+  if (node == TREE_NONE && kind == LABEL_NODE && key) node = tree_find(search->t, key);
+  if (node == TREE_NONE) return;
+  tree_node *n = &search->t->nodes[node];
+  if (n->label_kind != LABEL_UNKNOWN || n->parent != search->parent) return;
+  n->label_kind = (uint8_t)kind;
+  n->place = place;
+}
+
+void walk_name_late_nodes(tree *t) {
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use || n->label_kind != LABEL_UNKNOWN) continue;
+    late_search search = {t, n->parent};
+    GCObject *parent = (GCObject *)t->nodes[n->parent].object;
+    if (parent) layout_each_reference(parent, name_late_node, &search);
+    if (n->label_kind == LABEL_UNKNOWN) tree_fold(t, i);
+  }
 }

@@ -73,7 +73,11 @@ void walk_each_block(lua_State *L, block_visitor visit, void *context);
 void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object),
                       void *context);
 
-/* The first reference from one object to another, for a node that got its place late. */
+/* Gives their labels to the nodes of a tree that got in late; one whose parent does not hold it
+** itself is folded. */
+void walk_name_late_nodes(tree *t);
+
+/* The first reference from one object to another. */
 label walk_find_label(GCObject *from, const GCObject *to);
 
 /* The table of globals and the registry of a state; NULL where a program replaced them by
