@@ -33,6 +33,22 @@ static int raise_no_memory(lua_State *L) {
   return lua_error(L);
 }
 
+/* Calls a function that builds a result from `data`, with the collector at rest, so that nothing
+** runs in between: no finalizer, no step that would move what is being told. `build` must not wait
+** for the host (wasm/link.sh takes its word for that). Raises what it raises. */
+static int try_to_build(lua_State *L, lua_CFunction build, void *data) {
+  int collector = layout_stop_collector(G(L));
+  lua_pushcfunction(L, build);
+  lua_pushlightuserdata(L, data);
+  int status = lua_pcall(L, 1, 1, 0);
+  layout_restart_collector(G(L), collector);
+  return status;
+}
+
+static void build(lua_State *L, lua_CFunction function, void *data) {
+  if (try_to_build(L, function, data) != LUA_OK) lua_error(L);
+}
+
 /* ---- targets ---- */
 
 static GCObject *check_target(lua_State *L, int index) {
@@ -142,22 +158,15 @@ static int push_results(lua_State *L) {
   return 1;
 }
 
-/* Walks and builds the results with the collector at rest, and puts everything back whatever
-** happens. Pushes the results. */
+/* Walks, builds the results and gives all loans back, whatever happens. Pushes the results. */
 static void run_job(lua_State *L, job *j) {
-  int collector = layout_stop_collector(G(L));
   walk_status status = walk_job(L, j);
   int failed = 0;
   if (status == WALK_OK && j->r.options.retained)
     status = retained_of_tree(L, &j->t, &j->retained);
   j->r.retained_bytes = j->retained;
-  if (status == WALK_OK && !j->t.failed) {
-    lua_pushcfunction(L, push_results);
-    lua_pushlightuserdata(L, &j->r);
-    failed = lua_pcall(L, 1, 1, 0) != LUA_OK;
-  }
-  layout_restart_collector(G(L), collector);
   int no_memory = status != WALK_OK || j->t.failed;
+  if (!no_memory) failed = try_to_build(L, push_results, &j->r) != LUA_OK;
   borrow_return(j->retained);
   tree_release(&j->t);
   if (no_memory) raise_no_memory(L);
@@ -279,9 +288,9 @@ static int l_retained(lua_State *L) {
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, size_t number) {
-  results_push_number(L, number);
-  lua_setfield(L, -2, name);
+static int push_kinds(lua_State *L) {
+  results_push_kinds(L, lua_touserdata(L, 1));
+  return 1;
 }
 
 /* kinds(): count and bytes of the live objects of each kind. */
@@ -291,8 +300,13 @@ static int l_kinds(lua_State *L) {
   tree t;
   tree_init_bounded(&t, room, 16, 0, 0);
   if (walk_process(L, &t, &books) != WALK_OK) raise_no_memory(L);
-  results_push_kinds(L, books.kinds);
+  build(L, push_kinds, books.kinds);
   return 1;
+}
+
+static void set_number(lua_State *L, const char *name, size_t number) {
+  results_push_number(L, number);
+  lua_setfield(L, -2, name);
 }
 
 static void push_parts(lua_State *L, const account *a) {
@@ -327,17 +341,23 @@ static void add_memory_fields(lua_State *L, const account *a) {
   set_number(L, "headroom", m->memory_maximum_bytes - m->memory_bytes + a->free_bytes);
 }
 
+static int push_account(lua_State *L) {
+  const account *a = lua_touserdata(L, 1);
+  lua_createtable(L, 0, 16);
+  set_number(L, "luaSize", a->books.lua_bytes);
+  lua_pushinteger(L, (lua_Integer)a->books.unaccounted);
+  lua_setfield(L, -2, "unaccounted");
+  push_parts(L, a);
+  lua_setfield(L, -2, "parts");
+  if (a->memory_is_known) add_memory_fields(L, a);
+  return 1;
+}
+
 /* account(): every byte of the linear memory in one part. */
 static int l_account(lua_State *L) {
   account a;
   if (account_read(L, &a) != WALK_OK) raise_no_memory(L);
-  lua_createtable(L, 0, 16);
-  set_number(L, "luaSize", a.books.lua_bytes);
-  lua_pushinteger(L, (lua_Integer)a.books.unaccounted);
-  lua_setfield(L, -2, "unaccounted");
-  push_parts(L, &a);
-  lua_setfield(L, -2, "parts");
-  if (a.memory_is_known) add_memory_fields(L, &a);
+  build(L, push_account, &a);
   return 1;
 }
 

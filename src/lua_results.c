@@ -175,7 +175,6 @@ static void add_fields(lua_State *L, const report *r) {
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
   int sizes, totals;
-  walk_name_late_nodes(t);
   tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
   count_lines(t, &sizes, &totals);
   lua_createtable(L, 0, 16);

@@ -140,7 +140,7 @@ static void add_successors(graph *g, uint32_t node) {
   }
   GCObject *object = (GCObject *)address;
   g->weakness = layout_kind(object) == KIND_TABLE ? layout_weakness(g->g, gco2t(object)) : 0;
-  layout_each_reference(object, add_reference, g);
+  walk_each_reference(object, add_reference, g);
 }
 
 /* Visits what has been found so far, and an ephemeron's value once its key was. */

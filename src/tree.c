@@ -4,6 +4,12 @@
 
 #include "borrow.h"
 
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
 enum { FREE, IN_USE, PINNED };
 
 #define SMALLEST_CAPACITY 64u
@@ -134,6 +140,8 @@ void tree_sum(tree *t) {
         t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
 }
 
+/* Sorting comes in two copies, with and without names: making room, in the middle of a walk, calls
+** nothing through a pointer (see walk.c). */
 typedef struct {
   const tree *t;
   tree_compare compare;
@@ -142,7 +150,7 @@ typedef struct {
 
 /* Smallest first; of two alike the deeper, then the one whose name comes later: that is the order
 ** in which nodes are folded. */
-static int folds_before(const sorting *s, uint32_t a, uint32_t b) {
+INLINE int folds_before(const sorting *s, uint32_t a, uint32_t b) {
   const tree_node *x = &s->t->nodes[a], *y = &s->t->nodes[b];
   if (x->total_bytes != y->total_bytes) return x->total_bytes < y->total_bytes;
   if (x->depth != y->depth) return x->depth > y->depth;
@@ -150,7 +158,7 @@ static int folds_before(const sorting *s, uint32_t a, uint32_t b) {
   return by_name ? by_name > 0 : a > b;
 }
 
-static void sift_down(const sorting *s, uint32_t *heap, uint32_t at, uint32_t count) {
+INLINE void sift_down(const sorting *s, uint32_t *heap, uint32_t at, uint32_t count) {
   for (;;) {
     uint32_t child = 2 * at + 1;
     if (child >= count) return;
@@ -163,28 +171,44 @@ static void sift_down(const sorting *s, uint32_t *heap, uint32_t at, uint32_t co
   }
 }
 
-/* Heapsort: no memory of its own, no worst case. */
-static void sort_for_folding(const sorting *s, uint32_t *items, uint32_t count) {
-  for (uint32_t i = count / 2; i-- > 0;) sift_down(s, items, i, count);
-  for (uint32_t last = count; last-- > 1;) {
-    uint32_t largest = items[0];
-    items[0] = items[last];
-    items[last] = largest;
-    sift_down(s, items, 0, last);
+/* Heapsort: no memory of its own, no worst case. The heap is built and taken apart by one loop. */
+INLINE void sort_for_folding(const sorting *s, uint32_t *items, uint32_t count) {
+  uint32_t unordered = count / 2, left = count;
+  while (unordered > 0 || left > 1) {
+    if (unordered > 0) {
+      unordered--;
+    } else {
+      uint32_t largest = items[0];
+      items[0] = items[--left];
+      items[left] = largest;
+    }
+    sift_down(s, items, unordered, left);
   }
 }
 
-static uint32_t list_nodes_for_folding(tree *t, tree_compare compare, void *context) {
+static uint32_t list_nodes(tree *t) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < t->used; i++)
     if (t->nodes[i].in_use) t->order[count++] = i;
+  return count;
+}
+
+static uint32_t list_by_size(tree *t) {
+  uint32_t count = list_nodes(t);
+  sorting s = {t, NULL, NULL};
+  sort_for_folding(&s, t->order, count);
+  return count;
+}
+
+static uint32_t list_by_size_and_name(tree *t, tree_compare compare, void *context) {
+  uint32_t count = list_nodes(t);
   sorting s = {t, compare, context};
   sort_for_folding(&s, t->order, count);
   return count;
 }
 
 const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context) {
-  uint32_t count = list_nodes_for_folding(t, compare, context);
+  uint32_t count = list_by_size_and_name(t, compare, context);
   for (uint32_t i = 0; i < count / 2; i++) {
     uint32_t moved = t->order[i];
     t->order[i] = t->order[count - 1 - i];
@@ -221,7 +245,7 @@ void tree_fold(tree *t, uint32_t node) {
 
 static void make_room(tree *t) {
   tree_sum(t);
-  uint32_t count = list_nodes_for_folding(t, NULL, NULL);
+  uint32_t count = list_by_size(t);
   for (uint32_t i = 0; i < count && t->count > t->capacity / 2; i++) {
     const tree_node *n = &t->nodes[t->order[i]];
     if (n->in_use == PINNED || n->child_count > 0) continue;
@@ -246,7 +270,7 @@ static uint32_t count_lines(const tree *t) {
 void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
                  void *context) {
   tree_sum(t);
-  uint32_t lines = count_lines(t), count = list_nodes_for_folding(t, compare, context);
+  uint32_t lines = count_lines(t), count = list_by_size_and_name(t, compare, context);
   for (uint32_t i = 0; i < count; i++) {
     tree_node *n = &t->nodes[t->order[i]];
     if (n->in_use == PINNED || n->child_count > 0) continue;
@@ -311,10 +335,11 @@ uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t 
   return node == TREE_NONE ? tree_refuse(t, parent, own_bytes) : node;
 }
 
-uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, const void *object,
-                    size_t own_bytes, size_t content_bytes, uint32_t content_count) {
+uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                    const void *object, size_t own_bytes, size_t content_bytes,
+                    uint32_t content_count) {
   if (own_bytes + content_bytes <= t->threshold_bytes) return TREE_NONE;
-  uint32_t node = tree_add(t, parent, label_kind, 0, object, own_bytes + content_bytes);
+  uint32_t node = tree_add(t, parent, label_kind, place, object, own_bytes + content_bytes);
   if (node == TREE_NONE) { /* `tree_refuse` counted it a second time */
     t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
     t->nodes[parent].folded_count--;

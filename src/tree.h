@@ -108,9 +108,10 @@ static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
 }
 /* An entry that was folded into `parent` turns out to hold `content_bytes` more, in
 ** `content_count` entries, all counted in the parent so far: give it a node after all, if it is
-** large enough by now. Its label is unknown. TREE_NONE when it is not. */
-uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, const void *object,
-                    size_t own_bytes, size_t content_bytes, uint32_t content_count);
+** large enough by now. TREE_NONE when it is not. */
+uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                    const void *object, size_t own_bytes, size_t content_bytes,
+                    uint32_t content_count);
 /* The node of an object; TREE_NONE when it has none. */
 uint32_t tree_find(const tree *t, const void *object);
 /* A reference from `from` back to `to`; kept if `to` is on the path of `from`. */

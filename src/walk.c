@@ -47,6 +47,10 @@ typedef struct {
   GCObject *watched_parent;
   const char *watched_root;
 
+  /* where the look for the label of a folded child goes on */
+  const Table *folded_in;
+  size_t folded_slot;
+
   /* the visit in hand */
   GCObject *in_hand;   /* NULL: a root that is no object */
   uint32_t node;       /* of the object whose references are visited; TREE_NONE: deeper */
@@ -202,13 +206,11 @@ LAYOUT_INLINE void found(walker *w, size_t bytes) {
   w->found_count += bytes > 0;
 }
 
-/* One copy for all the ways to visit that are not worth a loop of their own. */
-static void each_reference(GCObject *object, reference_visitor visit, walker *w) {
-  layout_each_reference(object, visit, w);
-}
-static void each_entry(GCObject *table, reference_visitor visit, void *context) {
-  layout_each_entry(gco2t(table), visit, context);
-}
+/* No call in a walk goes through a pointer: the visitors are constants that the compiler puts into
+** the loops. Beside speed, that keeps Asyncify (see wasm/link.sh) from instrumenting the walk. Each
+** of these is one copy of all the loops. */
+static void each_deep(walker *w, GCObject *object);
+static void each_in_tree(walker *w, GCObject *object);
 
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
@@ -217,7 +219,7 @@ static void discover_other(walker *w, GCObject *object) {
   if (layout_link(object))
     enqueue(w, object);
   else
-    each_reference(object, visit_deep, w);
+    each_deep(w, object);
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
@@ -249,6 +251,9 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
                        GCObject *value) {
   visit_deep_inline(context, kind, place, key, value);
 }
+static void each_deep(walker *w, GCObject *object) {
+  layout_each_reference(object, visit_deep, w);
+}
 
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
                           size_t bytes) {
@@ -260,12 +265,12 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node;
   if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
     w->node = node;
-    each_reference(object, visit_in_tree, w);
+    each_in_tree(w, object);
     w->node = outer;
     return;
   }
   size_t outer_bytes = w->found_bytes;
-  each_reference(object, visit_deep, w);
+  each_deep(w, object);
   if (node != TREE_NONE) {
     tree_charge(w->t, node, w->found_bytes - outer_bytes);
     w->found_bytes = outer_bytes;
@@ -328,6 +333,10 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
     add_entry(w, kind, place, NULL, key_bytes);
 }
 
+static void each_in_tree(walker *w, GCObject *object) {
+  layout_each_reference(object, visit_in_tree, w);
+}
+
 static void add_shared_entries(walker *w) {
   for (int i = 0; i < SHARED_LABELS; i++) {
     if (w->shared_bytes[i] == 0) continue;
@@ -386,11 +395,11 @@ static void settle_all_weak(void *context, label_kind kind, uintptr_t place, GCO
   if (w->finalizing && value && is_plain(value) && is_alive(key)) visit_entry(w, kind, place, NULL, value);
 }
 
-static reference_visitor weak_visitor(int weakness) {
+static void each_weak_entry(walker *w, const Table *table, int weakness) {
   switch (weakness) {
-  case WEAK_KEYS: return visit_ephemeron;
-  case WEAK_VALUES: return visit_weak_values;
-  default: return visit_all_weak;
+  case WEAK_KEYS: layout_each_entry(table, visit_ephemeron, w); break;
+  case WEAK_VALUES: layout_each_entry(table, visit_weak_values, w); break;
+  default: layout_each_entry(table, visit_all_weak, w); break;
   }
 }
 
@@ -402,7 +411,7 @@ static int may_be_weak(const GCObject *object) {
 static int visit_weak_table(walker *w, Table *table, int weakness) {
   w->pending = 0;
   visit_entry(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
-  each_entry(obj2gco(table), weak_visitor(weakness), w);
+  each_weak_entry(w, table, weakness);
   return w->pending || weakness == (WEAK_KEYS | WEAK_VALUES);
 }
 
@@ -421,28 +430,33 @@ static void park(walker *w, GCObject *object, int is_owner) {
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
-    each_entry(object, settle_all_weak, w);
+    layout_each_entry(gco2t(object), settle_all_weak, w);
     return;
   }
   if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
-    each_entry(object, visit_ephemeron, w);
+    each_weak_entry(w, gco2t(object), weakness);
   park(w, object, is_owner);
 }
 
-static void visit_references(walker *w, GCObject *object, int is_owner) {
-  int weakness = may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
-  w->in_hand = object;
-  if (weakness) {
-    if (visit_weak_table(w, gco2t(object), weakness)) park(w, object, is_owner);
-  } else if (w->node != TREE_NONE) {
-    each_reference(object, visit_in_tree, w);
+static void visit_strong_references(walker *w, GCObject *object) {
+  if (w->node != TREE_NONE) {
+    each_in_tree(w, object);
     add_shared_entries(w);
   } else if (layout_is_table(object)) {
     layout_each_metatable(gco2t(object)->metatable, visit_deep, w);
     layout_each_entry(gco2t(object), visit_deep_inline, w);
   } else {
-    each_reference(object, visit_deep, w);
+    each_deep(w, object);
   }
+}
+
+static void visit_references(walker *w, GCObject *object, int is_owner) {
+  int weakness = may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
+  w->in_hand = object;
+  if (weakness == 0)
+    visit_strong_references(w, object);
+  else if (visit_weak_table(w, gco2t(object), weakness))
+    park(w, object, is_owner);
 }
 
 /* What the visit found without giving it a node goes to the owner in hand. */
@@ -490,6 +504,31 @@ static void insert_separator(walker *w, GCObject *before, GCObject *object, int 
   w->last_separator_has_node = 1;
 }
 
+/* The label of a child of a table: children stand in the queue in the order of their entries, so one
+** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
+static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
+  size_t array_count = layout_array_count(table), slot = w->folded_slot;
+  size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
+  label found = {LABEL_UNKNOWN, 0};
+  if (w->folded_in != table) w->folded_slot = slot = 0;
+  w->folded_in = table;
+  for (; slot < slot_count && found.kind == LABEL_UNKNOWN; slot++) {
+    const Node *node = slot < array_count ? NULL : gnode(table, slot - array_count);
+    const TValue *value = node ? gval(node) : &table->array[slot];
+    if (object_of(value) == child || (node && layout_node_key(node) == child))
+      found = node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
+  }
+  if (found.kind != LABEL_UNKNOWN) w->folded_slot = slot;
+  return found;
+}
+
+static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
+  GCObject *from = (GCObject *)w->t->nodes[parent].object;
+  if (from == NULL) return make_label(LABEL_UNKNOWN, 0);
+  return layout_is_table(from) ? label_of_folded(w, gco2t(from), child)
+                               : walk_find_label(from, child);
+}
+
 /* A child that was folded into its parent: count what it holds, and let the tree think again. */
 static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
   GCObject *before = w->tail;
@@ -503,8 +542,10 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
   charge_found(w);
   size_t own_bytes = layout_object_bytes(w->g, object);
   if (own_bytes + content_bytes <= w->t->threshold_bytes) return;
-  uint32_t node = tree_admit(w->t, parent, LABEL_UNKNOWN, object, own_bytes, content_bytes,
-                             content_count);
+  label place = label_of_child(w, parent, object);
+  if (place.kind == LABEL_UNKNOWN) return;
+  uint32_t node = tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes,
+                             content_bytes, content_count);
   if (node == TREE_NONE || w->next_level == queued_before) return;
   w->owners[w->depth].node = node;
   w->owners[w->depth].has_node = 1;
@@ -608,20 +649,12 @@ static void close_root(walker *w) {
   visit_all(w);
 }
 
-/* What an object refers to, as lines of the root that is open. */
-static void visit_root_object(walker *w, GCObject *object) {
-  if (layout_kind(object) == KIND_USERDATA && layout_link(object) == NULL)
-    each_reference(object, w->node != TREE_NONE ? visit_in_tree : visit_deep, w);
-  else
-    visit_references(w, object, 1);
-}
-
 /* An object that is claimed already, for `own_bytes`. */
 static void walk_claimed_root(walker *w, int root, GCObject *object, size_t own_bytes,
                               const char *name) {
   if (own_bytes == 0) return; /* another root reached it first */
   open_root(w, root, object, own_bytes, name);
-  visit_root_object(w, object);
+  visit_references(w, object, 1);
   close_root(w);
 }
 
@@ -630,7 +663,7 @@ static void walk_root_object(walker *w, int root, GCObject *object, const char *
   open_root(w, root, object, 0, name); /* so that a root is known as its own holder */
   size_t own_bytes = claim(w, object);
   w->t->nodes[w->root_nodes[root]].own_bytes = own_bytes;
-  visit_root_object(w, object);
+  visit_references(w, object, 1);
   close_root(w);
 }
 
@@ -895,10 +928,10 @@ static void block_named(walker *w, GCObject *target) {
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
   if (globals && layout_kind(globals) == KIND_TABLE)
-    each_entry(globals, block_value, target);
+    layout_each_entry(gco2t(globals), block_value, target);
   else
     globals = NULL;
-  if (loaded) each_entry(loaded, block_value, target);
+  if (loaded) layout_each_entry(gco2t(loaded), block_value, target);
   block(globals, target);
   block(registry, target);
   block(obj2gco(w->g->mainthread), target);
@@ -963,6 +996,10 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   return WALK_OK;
 }
 
+void walk_each_reference(GCObject *object, reference_visitor visit, void *context) {
+  layout_each_reference(object, visit, context);
+}
+
 typedef struct {
   const GCObject *to;
   label place;
@@ -980,34 +1017,6 @@ static void match_label(void *context, label_kind kind, uintptr_t place, GCObjec
 
 label walk_find_label(GCObject *from, const GCObject *to) {
   label_search search = {to, {LABEL_UNKNOWN, 0}};
-  layout_each_reference(from, match_label, &search);
+  walk_each_reference(from, match_label, &search);
   return search.place;
-}
-
-typedef struct {
-  tree *t;
-  uint32_t parent;
-} late_search;
-
-static void name_late_node(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
-  const late_search *search = context;
-  uint32_t node = value ? tree_find(search->t, value) : TREE_NONE;
-  if (node == TREE_NONE && kind == LABEL_NODE && key) node = tree_find(search->t, key);
-  if (node == TREE_NONE) return;
-  tree_node *n = &search->t->nodes[node];
-  if (n->label_kind != LABEL_UNKNOWN || n->parent != search->parent) return;
-  n->label_kind = (uint8_t)kind;
-  n->place = place;
-}
-
-void walk_name_late_nodes(tree *t) {
-  for (uint32_t i = 0; i < t->used; i++) {
-    const tree_node *n = &t->nodes[i];
-    if (!n->in_use || n->label_kind != LABEL_UNKNOWN) continue;
-    late_search search = {t, n->parent};
-    GCObject *parent = (GCObject *)t->nodes[n->parent].object;
-    if (parent) layout_each_reference(parent, name_late_node, &search);
-    if (n->label_kind == LABEL_UNKNOWN) tree_fold(t, i);
-  }
 }

@@ -73,9 +73,8 @@ void walk_each_block(lua_State *L, block_visitor visit, void *context);
 void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object),
                       void *context);
 
-/* Gives their labels to the nodes of a tree that got in late; one whose parent does not hold it
-** itself is folded. */
-void walk_name_late_nodes(tree *t);
+/* `layout_each_reference` for those who are in no hurry: one copy, with calls through a pointer. */
+void walk_each_reference(GCObject *object, reference_visitor visit, void *context);
 
 /* The first reference from one object to another. */
 label walk_find_label(GCObject *from, const GCObject *to);
