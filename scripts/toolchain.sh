@@ -197,6 +197,7 @@ write_emscripten_config() {
   local node
   node=$(command -v node) || fail "node is not on PATH; install Node.js 18 to 22 and run again"
   [ ! -d "$emscripten/cache" ] || { rm -rf "$prefix/cache"; mv "$emscripten/cache" "$prefix/cache"; }
+  rm -f "$prefix/cache/sanity.txt" # after a move of the clone emcc would throw all its libraries away
   ln -sfn ../nodejs "$emscripten/node_modules" # acorn is imported as an ES module, NODE_PATH does not reach it
   write_file "$prefix/emscripten.config" <<CONFIG
 EMSCRIPTEN_ROOT = '$emscripten'
