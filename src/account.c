@@ -75,8 +75,8 @@ static void read_chunks(lua_State *L, account *a) {
 static void read_regions(account *a) {
   const struct platform_memory *m = &a->memory;
   size_t heap_bytes = m->heap_end - m->heap_begin;
-  size_t named_bytes = a->books.lua_bytes + a->slack_bytes + a->buffer_bytes + a->other_bytes +
-                       a->free_bytes;
+  size_t named_bytes =
+      a->books.lua_bytes + a->slack_bytes + a->buffer_bytes + a->other_bytes + a->free_bytes;
   if (!a->chunks_are_known) named_bytes = heap_bytes;
   a->static_bytes = m->static_end - m->static_begin;
   a->stack_bytes = m->stack_high - m->stack_low;

@@ -82,7 +82,8 @@ static uint32_t smallest_above(search *s, uint32_t v, uint32_t linked, uint32_t 
 }
 
 static void find_semidominators(search *s, uint32_t *stack) {
-  for (uint32_t i = 0; i < s->reached; i++) s->ancestor[i] = s->idom[i], s->semi[i] = s->label[i] = i;
+  for (uint32_t i = 0; i < s->reached; i++)
+    s->ancestor[i] = s->idom[i], s->semi[i] = s->label[i] = i;
   for (uint32_t w = s->reached; w-- > 1;) {
     uint32_t semi = s->idom[w];
     for (uint32_t e = s->first_predecessor[w]; e < s->first_predecessor[w + 1]; e++) {

@@ -92,10 +92,11 @@ typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
 
 /* Bit 7 of `marked` belongs to nobody in a release build of any supported version. */
 #define LAYOUT_MARK_BIT 0x80u
-/* An object's own `tt` never uses these bits: variants stop at bit 5, and only strings use bit 4. */
+/* An object's own `tt` never uses these bits: variants stop at bit 5, and only strings use bit 4.
+ */
 #define LAYOUT_SPARE_TT_BITS 0xD0u
 
-#define WEAK_KEYS 1
+#define WEAK_KEYS   1
 #define WEAK_VALUES 2
 
 LAYOUT_INLINE label make_label(label_kind kind, uintptr_t place) {
@@ -246,8 +247,7 @@ LAYOUT_INLINE void layout_each_in_thread(lua_State *thread, reference_visitor vi
 }
 
 /* Everything that the object refers to, in an order that depends on the object alone. */
-LAYOUT_INLINE void layout_each_reference(GCObject *object, reference_visitor visit,
-                                         void *context) {
+LAYOUT_INLINE void layout_each_reference(GCObject *object, reference_visitor visit, void *context) {
   switch (layout_kind(object)) {
   case KIND_TABLE:
     layout_each_metatable(gco2t(object)->metatable, visit, context);
@@ -272,8 +272,7 @@ LAYOUT_INLINE void layout_each_reference(GCObject *object, reference_visitor vis
 ** in bytes. This is the one place that knows; every other figure is a sum over it. A block of
 ** size 0 is none. Does not include upvalue cells of 5.3: see `layout_claim_cell`.
 */
-LAYOUT_INLINE void layout_each_table_block(const Table *table, block_visitor visit,
-                                           void *context) {
+LAYOUT_INLINE void layout_each_table_block(const Table *table, block_visitor visit, void *context) {
   /* [Table] [array: n x TValue] [nodes: 2^k x Node]   no nodes when they are the shared dummy */
   visit(context, table, sizeof *table);
   visit(context, table->array, layout_array_count(table) * sizeof(TValue));
@@ -281,8 +280,7 @@ LAYOUT_INLINE void layout_each_table_block(const Table *table, block_visitor vis
     visit(context, table->node, (size_t)sizenode(table) * sizeof(Node));
 }
 
-LAYOUT_INLINE void layout_each_proto_block(const Proto *proto, block_visitor visit,
-                                           void *context) {
+LAYOUT_INLINE void layout_each_proto_block(const Proto *proto, block_visitor visit, void *context) {
   /* [Proto] [code] [k] [p] [lineinfo] [abslineinfo, 5.4] [locvars] [upvalues] */
   visit(context, proto, sizeof *proto);
   visit(context, proto->code, (size_t)proto->sizecode * sizeof *proto->code);

@@ -7,7 +7,7 @@
 ** an int an instruction; a userdata has one user value and never a `gclist`.
 */
 /* The registry's name for the metatable of luaL_Buffer's boxes. */
-#define LAYOUT_BUFFER_BOX "LUABOX"
+#define LAYOUT_BUFFER_BOX  "LUABOX"
 #define LAYOUT_LUA_VERSION 503
 
 #define LAYOUT_ASSERT(type, bytes64, bytes32)                                                      \
@@ -74,9 +74,7 @@ LAYOUT_INLINE void layout_copy_node_key(const Node *node, TValue *key) {
 
 LAYOUT_INLINE int layout_is_false(const TValue *value) { return l_isfalse(value); }
 
-
-LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit,
-                                          void *context) {
+LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit, void *context) {
   visit(context, proto->lineinfo, (size_t)proto->sizelineinfo * sizeof *proto->lineinfo);
 }
 
@@ -113,8 +111,7 @@ LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
 
 LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visitor visit,
                                            void *context) {
-  if (userdata->metatable)
-    visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
+  if (userdata->metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
   if (userdata->ttuv_ & BIT_ISCOLLECTABLE)
     visit(context, LABEL_USERVALUE, 1, NULL, userdata->user_.gc);
 }
@@ -122,13 +119,10 @@ LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visi
 /* An upvalue's cell stands in the place of the key: it belongs to the reference. */
 LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference_visitor visit,
                                               void *context) {
-  if (closure->p)
-    visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
+  if (closure->p) visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
   for (int i = 0; i < closure->nupvalues; i++) {
     UpVal *cell = closure->upvals[i];
-    if (cell)
-      visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, (GCObject *)cell,
-            object_of(cell->v));
+    if (cell) visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, (GCObject *)cell, object_of(cell->v));
   }
 }
 /* Open cells whose closures died are reachable from here alone. */
@@ -154,9 +148,9 @@ LAYOUT_INLINE GCObject **layout_link(GCObject *object) {
 }
 
 /* A cell has no mark byte; its counter of references never reaches the highest bit. */
-#define LAYOUT_CELLS_ARE_OBJECTS 0
+#define LAYOUT_CELLS_ARE_OBJECTS     0
 #define LAYOUT_MAIN_THREAD_IS_LISTED 0
-#define LAYOUT_CELL_MARK (~(~(lu_mem)0 >> 1))
+#define LAYOUT_CELL_MARK             (~(~(lu_mem)0 >> 1))
 LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
   if (cell->refcount & LAYOUT_CELL_MARK) return 0;
   cell->refcount |= LAYOUT_CELL_MARK;

@@ -8,7 +8,7 @@
 ** has any number of user values, and no `gclist` when it has none.
 */
 /* The registry's name for the metatable of luaL_Buffer's boxes. */
-#define LAYOUT_BUFFER_BOX "_UBOX*"
+#define LAYOUT_BUFFER_BOX  "_UBOX*"
 #define LAYOUT_LUA_VERSION 504
 
 #define LAYOUT_ASSERT(type, bytes64, bytes32)                                                      \
@@ -87,9 +87,7 @@ LAYOUT_INLINE void layout_copy_node_key(const Node *node, TValue *key) {
 
 LAYOUT_INLINE int layout_is_false(const TValue *value) { return ttisfalse(value); }
 
-
-LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit,
-                                          void *context) {
+LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit, void *context) {
   visit(context, proto->lineinfo, (size_t)proto->sizelineinfo * sizeof *proto->lineinfo);
   visit(context, proto->abslineinfo, (size_t)proto->sizeabslineinfo * sizeof *proto->abslineinfo);
 }
@@ -129,8 +127,7 @@ LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
 
 LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visitor visit,
                                            void *context) {
-  if (userdata->metatable)
-    visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
+  if (userdata->metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco(userdata->metatable));
   for (int i = 0; i < userdata->nuvalue; i++) {
     GCObject *value = object_of(&userdata->uv[i].uv);
     if (value) visit(context, LABEL_USERVALUE, (uintptr_t)i + 1, NULL, value);
@@ -140,13 +137,10 @@ LAYOUT_INLINE void layout_each_in_userdata(const Udata *userdata, reference_visi
 /* An upvalue's cell stands in the place of the key: it belongs to the reference. */
 LAYOUT_INLINE void layout_each_in_lua_closure(const LClosure *closure, reference_visitor visit,
                                               void *context) {
-  if (closure->p)
-    visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
+  if (closure->p) visit(context, LABEL_PROTO, (uintptr_t)closure->p, NULL, obj2gco(closure->p));
   for (int i = 0; i < closure->nupvalues; i++) {
     UpVal *cell = closure->upvals[i];
-    if (cell)
-      visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, obj2gco(cell),
-            object_of(cell->v.p));
+    if (cell) visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, obj2gco(cell), object_of(cell->v.p));
   }
 }
 LAYOUT_INLINE void layout_each_open_upvalue(lua_State *thread, reference_visitor visit,
@@ -173,7 +167,7 @@ LAYOUT_INLINE GCObject **layout_link(GCObject *object) {
 }
 
 /* Upvalue cells are objects here: marked, listed and swept like all others. */
-#define LAYOUT_CELLS_ARE_OBJECTS 1
+#define LAYOUT_CELLS_ARE_OBJECTS     1
 #define LAYOUT_MAIN_THREAD_IS_LISTED 1
 LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
   if (cell->marked & LAYOUT_MARK_BIT) return 0;
@@ -181,9 +175,7 @@ LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
   return 1;
 }
 LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v.p); }
-LAYOUT_INLINE void layout_release_cell(UpVal *cell) {
-  cell->marked &= (lu_byte)~LAYOUT_MARK_BIT;
-}
+LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->marked &= (lu_byte)~LAYOUT_MARK_BIT; }
 
 /* Keeps the collector from working while results are built, without touching its pace. */
 LAYOUT_INLINE int layout_stop_collector(global_State *g) {

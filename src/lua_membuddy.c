@@ -21,12 +21,12 @@
 
 /* A tree for a default report lies on the C stack when that leaves the rest of the program this
 ** much room. */
-#define STACK_RESERVE_BYTES 32768u
-#define STACK_TREE_NODES 512u
-#define STACK_TREE_CYCLES 32u
-#define STACK_TREE_BYTES TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
+#define STACK_RESERVE_BYTES  32768u
+#define STACK_TREE_NODES     512u
+#define STACK_TREE_CYCLES    32u
+#define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
 #define DEEPEST_BOUNDED_TREE 3u
-#define LONGEST_CHAIN 64 /* steps of a target's name */
+#define LONGEST_CHAIN        64 /* steps of a target's name */
 
 static int raise_no_memory(lua_State *L) {
   lua_pushliteral(L, "not enough memory");
@@ -51,14 +51,30 @@ static void build(lua_State *L, lua_CFunction function, void *data) {
 
 /* ---- targets ---- */
 
+/* What a value is called that is not accepted. */
+static const char *value_name(lua_State *L, int index) {
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+  case LUA_TNONE: return "nil";
+  case LUA_TFUNCTION: return "a C function without upvalues";
+  case LUA_TLIGHTUSERDATA: return "a light userdata";
+  default: return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+  }
+}
+
 static GCObject *check_target(lua_State *L, int index) {
   GCObject *object = layout_object_at(L, index);
   if (object == NULL)
-    luaL_error(L, "membuddy: the target is a %s%s and holds no memory; "
-                  "accepted: a table, string, function, coroutine or userdata",
-               lua_islightuserdata(L, index) || lua_iscfunction(L, index) ? "light " : "",
-               lua_islightuserdata(L, index) ? "userdata" : luaL_typename(L, index));
+    luaL_error(L,
+               "membuddy: the target is %s, which holds no memory; accepted: a table, string, "
+               "function, coroutine or userdata",
+               value_name(L, index));
   return object;
+}
+
+static void check_table(lua_State *L, int index, const char *what) {
+  if (!lua_istable(L, index))
+    luaL_error(L, "membuddy: the %s are %s; accepted: a table", what, value_name(L, index));
 }
 
 static const char *global_name(lua_State *L, const GCObject *object, char text[PATH_LABEL_BYTES]) {
@@ -162,8 +178,7 @@ static int push_results(lua_State *L) {
 static void run_job(lua_State *L, job *j) {
   walk_status status = walk_job(L, j);
   int failed = 0;
-  if (status == WALK_OK && j->r.options.retained)
-    status = retained_of_tree(L, &j->t, &j->retained);
+  if (status == WALK_OK && j->r.options.retained) status = retained_of_tree(L, &j->t, &j->retained);
   j->r.retained_bytes = j->retained;
   int no_memory = status != WALK_OK || j->t.failed;
   if (!no_memory) failed = try_to_build(L, push_results, &j->r) != LUA_OK;
@@ -198,8 +213,7 @@ static void profile(lua_State *L, const report_options *options, int index) {
     j.r.target_name = push_target_name(L, index, j.target);
   }
   luaL_checkstack(L, 16, "membuddy");
-  int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE &&
-             j.r.options.lines <= OPTION_DEFAULT_LINES;
+  int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE && j.r.options.lines <= OPTION_DEFAULT_LINES;
   if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
     run_on_stack(L, &j);
   else
@@ -219,7 +233,7 @@ static int l_profile(lua_State *L) {
   } else if (count > 0) {
     target = 1;
     if (count == 2 && !lua_isnil(L, 2)) {
-      luaL_checktype(L, 2, LUA_TTABLE);
+      check_table(L, 2, "options");
       options_read(L, 2, &options);
       if (options.has_target)
         return luaL_error(L, "membuddy: two targets, the first argument and option 'target'; "
@@ -237,8 +251,9 @@ static int are_results(lua_State *L, int index) {
   lua_rawget(L, index);
   lua_pushliteral(L, "sizes");
   lua_rawget(L, index);
-  int results = (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), RESULTS_TYPE) == 0) ||
-                lua_istable(L, -1);
+  int results =
+      (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), RESULTS_TYPE) == 0) ||
+      lua_istable(L, -1);
   lua_pop(L, 2);
   return results;
 }
@@ -248,8 +263,8 @@ static int l_print(lua_State *L) {
   report_options options;
   options_default(&options);
   lua_settop(L, 2);
-  if (!lua_isnil(L, 1)) luaL_checktype(L, 1, LUA_TTABLE);
-  if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  if (!lua_isnil(L, 1)) check_table(L, 1, "results or options");
+  if (!lua_isnil(L, 2)) check_table(L, 2, "options");
   if (lua_istable(L, 1) && are_results(L, 1)) {
     if (lua_istable(L, 2)) options_read(L, 2, &options);
     print_results(L, 1, &options);

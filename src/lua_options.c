@@ -111,7 +111,8 @@ int options_are(lua_State *L, int index) {
 
 static void refuse_unknown(lua_State *L, int index) {
   luaL_Buffer names;
-  const char *key = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : luaL_typename(L, index);
+  const char *key =
+      lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : luaL_typename(L, index);
   if (strlen(key) > 64) key = "a long string";
   lua_pushstring(L, key);
   luaL_buffinit(L, &names);
@@ -145,7 +146,7 @@ void options_read(lua_State *L, int index, report_options *options) {
 
 void options_settle(report_options *options) {
   if (options->lines != OPTION_ALL - 1) return;
-  int asks_for_more = options->depth > OPTION_DEFAULT_DEPTH ||
-                      options->children > OPTION_DEFAULT_CHILDREN;
+  int asks_for_more =
+      options->depth > OPTION_DEFAULT_DEPTH || options->children > OPTION_DEFAULT_CHILDREN;
   options->lines = asks_for_more ? OPTION_ALL : OPTION_DEFAULT_LINES;
 }

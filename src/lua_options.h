@@ -28,9 +28,9 @@ typedef struct {
 } report_options;
 
 /* How many lines a report has unless somebody asks for more. */
-#define OPTION_DEFAULT_DEPTH 3u
+#define OPTION_DEFAULT_DEPTH    3u
 #define OPTION_DEFAULT_CHILDREN 256u
-#define OPTION_DEFAULT_LINES 320u
+#define OPTION_DEFAULT_LINES    320u
 
 /* The options when none are given. */
 void options_default(report_options *options);

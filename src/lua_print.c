@@ -131,8 +131,7 @@ static int compare_lines(const void *a, const void *b) {
   return strcmp(x->path, y->path);
 }
 
-static size_t collect_lines(lua_State *L, int sizes, int totals, lua_Number min_size,
-                            line *lines) {
+static size_t collect_lines(lua_State *L, int sizes, int totals, lua_Number min_size, line *lines) {
   size_t count = 0;
   for (lua_pushnil(L); lua_next(L, sizes); lua_pop(L, 1)) {
     line *l = &lines[count];
@@ -241,8 +240,7 @@ static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
     lua_concat(L, 4);
     print_top(L);
   }
-  if (printed < count + others)
-    print_rest(L, count + others - printed, "circular references", -1);
+  if (printed < count + others) print_rest(L, count + others - printed, "circular references", -1);
   lua_pop(L, 1);
 }
 
@@ -296,6 +294,13 @@ static size_t optional_count(lua_State *L, int results, const char *name) {
   return number >= 1 && number < 1e15 ? (size_t)number : 0;
 }
 
+static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
+  char text[160];
+  snprintf(text, sizeof text, "%.0f bytes; expected 'totalSize', which is %.0f", (double)sum,
+           (double)total);
+  luaL_error(L, "membuddy: these results were changed: their sizes add up to %s", text);
+}
+
 void print_results(lua_State *L, int index, const report_options *options) {
   int results = lua_absindex(L, index), retained = 0;
   lua_Number sum, unused, total;
@@ -309,9 +314,7 @@ void print_results(lua_State *L, int index, const report_options *options) {
   check_paths(L, totals, "totalSizes", LUA_TNUMBER, &unused);
   size_t cycle_count = check_paths(L, cycles, "circular", LUA_TSTRING, &unused);
   total = number_field(L, results, "totalSize");
-  if (sum != total)
-    luaL_error(L, "membuddy: these results were changed: their sizes add up to %f bytes; expected "
-                  "'totalSize', which is %f", (LUAI_UACNUMBER)sum, (LUAI_UACNUMBER)total);
+  if (sum != total) refuse_sum(L, sum, total);
   lua_pushliteral(L, "retained");
   lua_rawget(L, results);
   if (lua_istable(L, -1)) retained = lua_gettop(L);

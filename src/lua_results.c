@@ -17,9 +17,9 @@ static void set_number(lua_State *L, const char *name, size_t number) {
 }
 
 static const char *kind_name(object_kind kind) {
-  static const char *const names[KIND_COUNT] = {"table",  "string",   "function", "proto",
-                                                "upvalue", "thread",  "userdata", "state",
-                                                "string_table"};
+  static const char *const names[KIND_COUNT] = {"table",    "string",  "function",
+                                                "proto",    "upvalue", "thread",
+                                                "userdata", "state",   "string_table"};
   return names[kind];
 }
 

@@ -13,11 +13,11 @@
 typedef struct {
   tree *t;
   report_options options;
-  walk_books books;                /* of the whole process */
-  kind_tally kinds[KIND_COUNT];    /* of what the report covers */
-  const char *target_name;         /* NULL: the whole process */
-  size_t shared_bytes;             /* of a target: what others hold as well */
-  const size_t *retained_bytes;    /* by node of the tree; NULL when not asked for */
+  walk_books books;             /* of the whole process */
+  kind_tally kinds[KIND_COUNT]; /* of what the report covers */
+  const char *target_name;      /* NULL: the whole process */
+  size_t shared_bytes;          /* of a target: what others hold as well */
+  const size_t *retained_bytes; /* by node of the tree; NULL when not asked for */
 } report;
 
 /* Cuts the tree to the options and pushes the results. Raises only what Lua's allocator raises;

@@ -1,11 +1,13 @@
 /*
-** Reads the process's own memory through the linker's symbols, and the heap through the headers that dlmalloc (the
+** Reads the process's own memory through the linker's symbols, and the heap through the headers
+*that dlmalloc (the
 ** allocator of every aos image) puts before each block:
 **
 **   chunk:  [previous size, if the previous is free][size | flags][payload ...........] next chunk
 **   heap:   chunk, chunk, ... , top chunk (free), foot: [-][bytes to the heap's end]
 **
-** Flags: 1 the previous chunk is in use, 2 this one is. The walk believes a header only if its neighbour agrees.
+** Flags: 1 the previous chunk is in use, 2 this one is. The walk believes a header only if its
+*neighbour agrees.
 */
 #include "platform.h"
 
@@ -21,7 +23,8 @@ enum {
   page_bytes = 65536,
   word_bytes = sizeof(size_t),
   smallest_chunk_bytes = 4 * word_bytes,
-  header_bytes = 2 * word_bytes, /* from a chunk to its payload; the first word belongs to the chunk before */
+  header_bytes =
+      2 * word_bytes, /* from a chunk to its payload; the first word belongs to the chunk before */
   longest_foot_bytes = 128,
   previous_in_use = 1,
   this_in_use = 2,
@@ -65,7 +68,8 @@ static size_t head_of(size_t chunk) { return word_at(chunk + word_bytes); }
 
 static size_t size_of(size_t chunk) { return head_of(chunk) & ~(size_t)flags; }
 
-/* Payloads are aligned to 8 bytes, or to 16 in builds that say so: then the first chunk begins later. */
+/* Payloads are aligned to 8 bytes, or to 16 in builds that say so: then the first chunk begins
+ * later. */
 static size_t first_chunk(size_t begin) {
   size_t chunk = (begin + word_bytes - 1) & ~(size_t)(word_bytes - 1);
   return head_of(chunk) != 0 ? chunk : chunk + word_bytes;
@@ -109,6 +113,10 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   return PLATFORM_UNKNOWN;
 }
 
-size_t platform_chunk_bytes(const void *payload) { return size_of(address_of(payload) - header_bytes); }
+size_t platform_chunk_bytes(const void *payload) {
+  return size_of(address_of(payload) - header_bytes);
+}
 
-size_t platform_stack_left_bytes(void) { return emscripten_stack_get_current() - address_of(&__stack_low); }
+size_t platform_stack_left_bytes(void) {
+  return emscripten_stack_get_current() - address_of(&__stack_low);
+}

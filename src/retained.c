@@ -30,7 +30,7 @@ typedef struct {
   int done;
 } late_edge;
 
-#define CELL 1u
+#define CELL    1u
 #define NO_NODE UINT32_MAX
 
 static int append(graph *g, list *l, const void *item) {
@@ -119,7 +119,7 @@ static void add_table_entry(graph *g, GCObject *key, GCObject *value) {
 }
 
 static void add_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                          GCObject *value) {
   graph *g = context;
   (void)place;
   if (kind == LABEL_UPVALUE && key)
@@ -147,7 +147,8 @@ static void add_successors(graph *g, uint32_t node) {
 static void visit_found(graph *g) {
   size_t visited = g->first.count, edges;
   do {
-    for (; visited < g->objects.count && !g->failed; visited++) add_successors(g, (uint32_t)visited);
+    for (; visited < g->objects.count && !g->failed; visited++)
+      add_successors(g, (uint32_t)visited);
     edges = 0;
     late_edge *later = g->later.items;
     for (size_t i = 0; i < g->later.count; i++) {

@@ -13,7 +13,7 @@
 enum { FREE, IN_USE, PINNED };
 
 #define SMALLEST_CAPACITY 64u
-#define LONGEST_CYCLE 4096u /* steps; a longer way back is not looked for */
+#define LONGEST_CYCLE     4096u /* steps; a longer way back is not looked for */
 
 /* ---- memory ---- */
 
@@ -25,8 +25,7 @@ static uint32_t index_capacity_for(uint32_t node_capacity) {
 
 size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity) {
   return node_capacity * (sizeof(tree_node) + sizeof(uint32_t)) +
-         cycle_capacity * sizeof(tree_cycle) +
-         index_capacity_for(node_capacity) * sizeof(uint32_t);
+         cycle_capacity * sizeof(tree_cycle) + index_capacity_for(node_capacity) * sizeof(uint32_t);
 }
 
 void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,

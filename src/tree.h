@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TREE_NONE UINT32_MAX
+#define TREE_NONE      UINT32_MAX
 #define TREE_UNLIMITED UINT32_MAX
 
 typedef struct {
@@ -57,7 +57,7 @@ typedef struct {
   uint32_t capacity, index_capacity, cycle_capacity;
   uint32_t used;      /* nodes ever handed out, in use or free */
   uint32_t next_free; /* no slot below it is free */
-  uint32_t count; /* nodes in use */
+  uint32_t count;     /* nodes in use */
   uint32_t cycle_count;
   uint32_t max_depth;
   uint32_t cycles_dropped; /* not kept because a bounded tree had no room */
@@ -84,7 +84,7 @@ uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_
                        size_t own_bytes);
 /* The part of `tree_add` that is rarely needed. */
 uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
-                  const void *object, size_t own_bytes);
+                        const void *object, size_t own_bytes);
 /* Counts an entry in its parent instead of giving it a node. */
 static inline uint32_t tree_refuse(tree *t, uint32_t parent, size_t bytes) {
   t->nodes[parent].folded_bytes += bytes;

@@ -33,11 +33,11 @@ typedef struct {
 
   /* the queue, and what stands at its end */
   GCObject *head, *tail;
-  owner owners[DEEPEST_OWNER + 1];      /* of the object in hand */
+  owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
   GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
-  int separator_depth;                  /* of them; -1: none queued yet */
+  int separator_depth;                     /* of them; -1: none queued yet */
   int last_separator_has_node;
-  int depth;                            /* of owners[] */
+  int depth; /* of owners[] */
   size_t level_left, next_level, next_level_work;
   int next_level_is_open;
   size_t parked; /* weak tables in the level to come that will be looked at again */
@@ -52,17 +52,17 @@ typedef struct {
   size_t folded_slot;
 
   /* the visit in hand */
-  GCObject *in_hand;   /* NULL: a root that is no object */
-  uint32_t node;       /* of the object whose references are visited; TREE_NONE: deeper */
-  size_t found_bytes;  /* charged to the owner when the visit ends */
+  GCObject *in_hand;  /* NULL: a root that is no object */
+  uint32_t node;      /* of the object whose references are visited; TREE_NONE: deeper */
+  size_t found_bytes; /* charged to the owner when the visit ends */
   uint32_t found_count;
   size_t shared_bytes[SHARED_LABELS];
-  int weakness;        /* of the table in hand */
-  int pending;         /* an entry waits for its key */
+  int weakness; /* of the table in hand */
+  int pending;  /* an entry waits for its key */
 
   /* results */
   kind_tally kinds[KIND_COUNT];
-  int finalizing; /* the roots of the main phase are done */
+  int finalizing;                                     /* the roots of the main phase are done */
   enum { MARKING, CONVERGING, SETTLING } parked_work; /* what is done with parked tables */
   Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
   uint32_t root_nodes[ROOT_COUNT];
@@ -188,7 +188,7 @@ static void start_level(walker *w) {
 static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                        GCObject *value);
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value);
+                          GCObject *value);
 
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
@@ -236,7 +236,7 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
 }
 
 LAYOUT_INLINE void visit_deep_inline(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                                     GCObject *value) {
   (void)place;
   walker *w = context;
   if (key) {
@@ -251,9 +251,7 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
                        GCObject *value) {
   visit_deep_inline(context, kind, place, key, value);
 }
-static void each_deep(walker *w, GCObject *object) {
-  layout_each_reference(object, visit_deep, w);
-}
+static void each_deep(walker *w, GCObject *object) { layout_each_reference(object, visit_deep, w); }
 
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
                           size_t bytes) {
@@ -283,8 +281,7 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   if (bytes == 0) {
     if (key_bytes) add_entry(w, kind, place, NULL, key_bytes);
     uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
-    if (known != TREE_NONE)
-      tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
+    if (known != TREE_NONE) tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
     return;
   }
   uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
@@ -309,7 +306,7 @@ static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LAB
                                                              LABEL_NAME};
 
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                          GCObject *value) {
   walker *w = context;
   int shared = shared_label(kind);
   if (shared >= 0 && layout_is_string(value)) {
@@ -361,7 +358,7 @@ static int is_plain(const GCObject *object) { return object == NULL || layout_is
 static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
 
 static void visit_weak_values(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                              GCObject *value) {
   if (is_plain(value))
     visit_entry(context, kind, place, key, value);
   else if (key)
@@ -370,7 +367,7 @@ static void visit_weak_values(void *context, label_kind kind, uintptr_t place, G
 
 /* A value lives once its key does. */
 static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                            GCObject *value) {
   walker *w = context;
   if (is_alive(key))
     visit_entry(w, kind, place, key, value);
@@ -381,18 +378,19 @@ static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCO
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
 ** that survived. Entries that only a finalizer brings back lose a dead value's key first. */
 static void visit_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                           GCObject *value) {
   walker *w = context;
   (void)key;
   if (w->finalizing) return;
   if (value && is_plain(value)) visit_entry(w, kind, place, NULL, value);
 }
 static void settle_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                            GCObject *value) {
   walker *w = context;
   if (key && is_plain(key) && (w->finalizing || is_alive(value)))
     visit_entry(w, kind, place, key, NULL);
-  if (w->finalizing && value && is_plain(value) && is_alive(key)) visit_entry(w, kind, place, NULL, value);
+  if (w->finalizing && value && is_plain(value) && is_alive(key))
+    visit_entry(w, kind, place, NULL, value);
 }
 
 static void each_weak_entry(walker *w, const Table *table, int weakness) {
@@ -504,7 +502,8 @@ static void insert_separator(walker *w, GCObject *before, GCObject *object, int 
   w->last_separator_has_node = 1;
 }
 
-/* The label of a child of a table: children stand in the queue in the order of their entries, so one
+/* The label of a child of a table: children stand in the queue in the order of their entries, so
+*one
 ** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
   size_t array_count = layout_array_count(table), slot = w->folded_slot;
@@ -653,6 +652,10 @@ static void close_root(walker *w) {
 static void walk_claimed_root(walker *w, int root, GCObject *object, size_t own_bytes,
                               const char *name) {
   if (own_bytes == 0) return; /* another root reached it first */
+  if (object == w->watched) {
+    w->watched_parent = NULL;
+    w->watched_root = name;
+  }
   open_root(w, root, object, own_bytes, name);
   visit_references(w, object, 1);
   close_root(w);
@@ -668,21 +671,19 @@ static void walk_root_object(walker *w, int root, GCObject *object, const char *
 }
 
 static void walk_type_metatables(walker *w) {
-  static const char *const names[LUA_NUMTAGS] = {"nil",   "boolean",  "lightuserdata",
-                                                 "number", "string",  "table",
+  static const char *const names[LUA_NUMTAGS] = {"nil",      "boolean",  "lightuserdata",
+                                                 "number",   "string",   "table",
                                                  "function", "userdata", "thread"};
   open_root(w, ROOT_METATABLES, NULL, 0, root_names[ROOT_METATABLES]);
   for (int i = 0; i < LUA_NUMTAGS; i++)
-    if (w->g->mt[i])
-      visit_entry(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
+    if (w->g->mt[i]) visit_entry(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
   close_root(w);
 }
 
 static void walk_object_list(walker *w, int root, GCObject *list) {
   open_root(w, root, NULL, 0, root_names[root]);
   uintptr_t index = 0;
-  for (GCObject *o = list; o; o = o->next)
-    visit_entry(w, LABEL_INDEX, ++index, NULL, o);
+  for (GCObject *o = list; o; o = o->next) visit_entry(w, LABEL_INDEX, ++index, NULL, o);
   close_root(w);
 }
 
@@ -810,7 +811,8 @@ static void release_cells(GCObject *holders) {
 static kind_tally take_marks_back(global_State *g) {
   second_pass pass = {g, {0, 0}, NULL, NULL};
   each_object(g, take_mark_back, &pass);
-  for (GCObject *o = pass.dead_holders; o; o = *layout_link(o)) each_cell(o, count_dead_cell, &pass);
+  for (GCObject *o = pass.dead_holders; o; o = *layout_link(o))
+    each_cell(o, count_dead_cell, &pass);
   release_cells(pass.dead_holders);
   release_cells(pass.live_holders);
   return pass.garbage;
@@ -912,7 +914,7 @@ static void block(GCObject *object, const GCObject *target) {
 }
 
 static void block_value(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                        GCObject *value) {
   (void)kind, (void)place, (void)key;
   if (value && !layout_is_string(value)) block(value, context);
 }
@@ -1006,7 +1008,7 @@ typedef struct {
 } label_search;
 
 static void match_label(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+                        GCObject *value) {
   label_search *search = context;
   if (search->place.kind != LABEL_UNKNOWN) return;
   if (value == search->to || (kind == LABEL_NODE && key == search->to)) {

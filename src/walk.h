@@ -70,8 +70,7 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
 void walk_each_block(lua_State *L, block_visitor visit, void *context);
 
 /* Every object that Lua allocated, live or not; each exactly once. */
-void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object),
-                      void *context);
+void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object), void *context);
 
 /* `layout_each_reference` for those who are in no hurry: one copy, with calls through a pointer. */
 void walk_each_reference(GCObject *object, reference_visitor visit, void *context);
