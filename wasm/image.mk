@@ -8,14 +8,20 @@
 PRESET ?= default
 # memory of the image: default (small, measured), or xs, sm, md, lg, xl, xxl of the official builder
 
-# Stack, initial and maximum memory, in bytes. The default's stack is measured: test/stack.test.js.
-preset_default := 262144 1048576 1073741824
+# Stack, initial and maximum memory, in bytes: the official builder's.
 preset_xs      := 16777216 20971520 134217728
 preset_sm      := 33554432 37748736 268435456
 preset_md      := 67108864 71303168 536870912
 preset_lg      := 100663296 104857600 1073741824
 preset_xl      := 134217728 138412032 8589934592
 preset_xxl     := 536870912 543162368 17179869184
+# Ours: the stack is what the deepest recursion that Lua allows was measured to need, and two fifths more
+# (test/stack.test.js); the rest grows as it is needed.
+preset_default := measured
+measured_lua54-wasm64 := 524288 786432 1073741824
+measured_lua54-wasm32 := 262144 524288 1073741824
+measured_lua53-wasm64 := 2490368 2752512 1073741824
+measured_lua53-wasm32 := 1245184 1507328 1073741824
 
 # Nothing below needs editing.
 
@@ -44,10 +50,13 @@ image_width_wasm32 :=
 
 # The bytes must not depend on the folder; the hash seed must not depend on the clock.
 image_cflags     := -O3 -DNDEBUG -msimd128 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
+# A table of jump targets copies the dispatch into each of Lua's instructions; in WebAssembly that gains nothing, and the
+# interpreter becomes so large that V8 gives it frames of 28 KB: 35 nested C calls fill its stack.
+image_dispatch   := -DLUA_USE_JUMPTABLE=0
 image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 
 # Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
-archive_cflags   := -O3 -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
+archive_cflags   := -Os -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
                     -mno-reference-types -mno-multivalue -mno-bulk-memory
 
 .PHONY: images archives reproducible
@@ -59,40 +68,43 @@ archives: $(image_archives) ## the profiler for libs/ of the official builder
 lua_opens_files  := liolib.c lauxlib.c loadlib.c
 lua_sources       = $(filter-out $(lua_opens_files) lua.c luac.c lbitlib.c,$(notdir $(wildcard $(1)/l*.c)))
 
+# The three sizes for a variant.
+image_memory = $(if $(filter default,$(PRESET)),$(measured_$(1)),$(preset_$(PRESET)))
+
 image_part = $(word $(1),$(subst -, ,$(2)))
 
 # $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64)
 define image_rules
 build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/image.mk | $$(image_ready)
 	@echo "$(1): Lua"
-	@rm -rf $$(@D)/lua && mkdir -p $$(@D)/lua
-	@sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
-	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && cd $$(@D)/lua && \
+	@work=$$(@D)/lua.$$$$$$$$ && mkdir -p $$$$work && sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
+	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
 	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
-	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
-	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c
+	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c) && \
+	 rm -rf $$(@D)/lua && mv $$$$work $$(@D)/lua
 	@touch $$@
 
 build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/done \
   wasm/image.mk | $$(image_ready)
-	@rm -rf $$(@D)/boot && mkdir -p $$(@D)/boot
-	@root=$$(CURDIR) && cd $$(@D)/boot && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
+	@work=$$(@D)/boot.$$$$$$$$ && mkdir -p $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
 	 -I$$$$root/wasm/boot -I$$$$root/src -I$$$$root/$$(image_$(2)) \
-	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)
+	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)) && \
+	 rm -rf $$(@D)/boot && mv $$$$work $$(@D)/boot
 	@touch $$@
 
 dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk | $$(image_ready)
 	@echo "$$@"
-	@mkdir -p dist && rm -rf build/image/$(1)/membuddy && mkdir -p build/image/$(1)/membuddy
-	@root=$$(CURDIR) && cd build/image/$(1)/membuddy && $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) \
-	 -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_SOURCES)) && \
-	 $$(EMAR) rcD archive.a *.o && mv archive.a $$$$root/$$@
+	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) \
+	 -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(filter-out $$(MEMBUDDY_HOT),$$(MEMBUDDY_SOURCES))) && \
+	 $$(EMCC) $$(archive_cflags) -O2 $$(image_width_$(3)) -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_HOT)) && \
+	 $$(EMAR) rcD archive.a *.o) && mv $$$$work/archive.a $$@ && rm -rf $$$$work
 
 dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
   wasm/link.sh wasm/host_imports.js wasm/limits.c
 	@echo "$$@"
-	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) wasm/link.sh $(3:wasm%=%) $$(preset_$$(PRESET)) $$(image_bundle)/sources-$(3).wat $$@ \
+	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_APART='$$(MEMBUDDY_APART)' MEMBUDDY_NEVER_WAIT='$$(MEMBUDDY_NEVER_WAIT)' wasm/link.sh $(3:wasm%=%) $$(call image_memory,$(1)) $$(image_bundle)/sources-$(3).wat $$@ \
 	 build/image/$(1)/boot/*.o build/image/$(1)/lua/*.o dist/libmembuddy-$(1).a
 endef
 

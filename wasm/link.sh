@@ -5,14 +5,16 @@
 #   3. wasm-opt    optimises; Asyncify, so that the process can wait for the host; optimises what Asyncify made
 #   4. wasm-opt    64 bits: an indirect function table with 32-bit indices, which is what the loader calls with
 # Function names stay in the image: tools and stack traces need them.
-#   EMCC=... WASM_OPT=... link.sh BITS STACK_BYTES INITIAL_BYTES MAXIMUM_BYTES SOURCES.wat OUTPUT.wasm OBJECT...
+#   EMCC=... WASM_OPT=... LLVM_NM=... link.sh BITS STACK_BYTES INITIAL_BYTES MAXIMUM_BYTES SOURCES.wat OUTPUT.wasm \
+#     OBJECT... PROFILER.a
 set -euo pipefail
 bits=$1 stack_bytes=$2 initial_bytes=$3 maximum_bytes=$4 sources=$5 output=$6
 shift 6
 
+listed() { local IFS=,; echo "$*"; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 wasm_merge=$(dirname "$(readlink -f "$WASM_OPT")")/wasm-merge # they come together, in Binaryen
-work=$output.work
+work=$output.work.$$
 trap 'rm -rf "$work"' EXIT
 rm -rf "$work"
 mkdir -p "$work"
@@ -37,15 +39,33 @@ fi
 "$EMCC" "${width[@]}" -O1 -g2 "$@" "$work/limits.o" -lm -o "$work/linked.js" \
   -sSTACK_SIZE="$stack_bytes" -sINITIAL_MEMORY="$initial_bytes" -sMAXIMUM_MEMORY="$maximum_bytes" \
   -nostdlib++ -sAUTO_NATIVE_LIBRARIES=0 -sALLOW_MEMORY_GROWTH=1 -Wl,--stack-first -sSUPPORT_LONGJMP=emscripten -sASSERTIONS=0 -sMODULARIZE=1 \
-  -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(IFS=, && echo "${exports[*]}")" \
+  -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
   --js-library "$here/host_imports.js"
 
 "$wasm_merge" "${features[@]}" --enable-multimemory -g "$work/linked.wasm" image "$sources" bundle -o "$work/merged.wasm"
 
-waits=env.__asyncjs__weavedrive_open,env.__asyncjs__weavedrive_read,env.invoke_vjj,env.invoke_vii
-"$WASM_OPT" "${features[@]}" -g "$work/merged.wasm" -O3 \
-  --asyncify --pass-arg=asyncify-imports@"$waits" \
-  --pass-arg=asyncify-removelist@suspend_open_untouched,suspend_read_untouched \
-  -O3 "${last_passes[@]}" -o "$work/image.wasm"
+# Asyncify instruments whatever may be on the stack while the process waits, and takes every call through a pointer for
+# one that may. These call through pointers and never wait: the allocator, the C library's streams, freeing, throwing,
+# and the profiler's core, which runs no Lua (only lua_*.c do). Without the list every function that allocates would be
+# slower and its frames larger. The first two see to the unwinding themselves (suspend.c).
+waits=(env.__asyncjs__weavedrive_open env.__asyncjs__weavedrive_read env.invoke_vjj env.invoke_vii)
+never_wait=(suspend_open_untouched suspend_read_untouched
+  luaM_malloc_ luaM_realloc_ luaM_saferealloc_ luaM_shrinkvector_ luaM_free_ tryagain freeobj luaD_throw
+  fclose fflush __toread __uflow __overflow __fseeko_unlocked __ftello_unlocked __fwritex
+  __vfprintf_internal printf_core pop_arg)
+archive=${*: -1}
+"$LLVM_NM" --defined-only "$archive" >"$work/symbols"
+mapfile -t core < <(awk '/\.o:$/ { is_core = $0 !~ /^lua_/ } is_core && $2 ~ /^[Tt]$/ { print $3 }' "$work/symbols")
+# The profiler says the same of its own (src/sources.mk).
+apart=(--no-inline='luaM_*')
+set -f
+for pattern in ${MEMBUDDY_APART:-}; do apart+=(--no-inline="$pattern"); done
+set +f
+never_wait+=(${MEMBUDDY_NEVER_WAIT:-})
+"$WASM_OPT" "${features[@]}" -g "$work/merged.wasm" "${apart[@]}" -O3 \
+  --asyncify --pass-arg=asyncify-imports@"$(listed "${waits[@]}")" \
+  --pass-arg=asyncify-removelist@"$(listed "${never_wait[@]}" "${core[@]}")" \
+  -O3 "${last_passes[@]}" -o "$work/image.wasm" \
+  2> >(grep -v 'removelist contained a non-existing' >&2) # inlined, or of the other Lua
 
 mv "$work/image.wasm" "$output"

@@ -5,6 +5,6 @@
 #ifndef asyncify_bytes_h
 #define asyncify_bytes_h
 
-#define IMAGE_ASYNCIFY_BYTES 262144
+#define IMAGE_ASYNCIFY_BYTES 196608
 
 #endif
