@@ -1,0 +1,83 @@
+-- A tour of MemBuddy. Paste it into a process whose image has it (.load src/example.lua):
+-- everything it makes is its own, and the last lines clean up.
+
+local membuddy = require("membuddy")
+
+local function title(text) print("\n== " .. text) end
+
+-- Something to look at: a table of tables, a counter in a closure, a coroutine that waits.
+Example = {
+  balances = {},
+  inbox = {},
+  note = ("A note that somebody left here. "):rep(40),
+}
+for i = 1, 300 do
+  Example.balances[("address-%06d"):format(i)] = tostring(i * 1000000)
+end
+for i = 1, 40 do
+  Example.inbox[i] = { Id = i, From = "somebody", Tags = { Action = "Unknown", Number = i } }
+end
+do
+  local seen = {}
+  Example.count = function(who) seen[who] = (seen[who] or 0) + 1 return seen[who] end
+  for i = 1, 50 do Example.count("visitor " .. i) end
+end
+Example.waiting = coroutine.create(function()
+  local held = ("x"):rep(5000)
+  coroutine.yield()
+  return held
+end)
+coroutine.resume(Example.waiting)
+Example.self = Example -- a circular reference
+
+title("The whole process: what it holds, largest first")
+membuddy.print({ top = 10 })
+
+title("One table, two steps deep")
+membuddy.print({ target = Example, depth = 2, top = 8, no_header = true })
+
+title("A closure is more than its code: its upvalues count")
+membuddy.print({ target = Example.count, no_header = true, top = 5 })
+
+title("A coroutine: its stack, and what its locals hold")
+membuddy.print({ target = Example.waiting, no_header = true, top = 5 })
+
+title("Results are a table: look at them, keep them, print them later")
+local results = membuddy.profile(Example, { depth = 1 })
+print(("%s holds %s in %d objects; others hold %s of it as well"):format(
+  results.target, membuddy.format_size(results.totalSize), results.objects,
+  membuddy.format_size(results.shared)))
+membuddy.print(results, { top = 3, no_header = true })
+
+title("What would be freed if it went away")
+print("Example retains " .. membuddy.format_size(membuddy.retained(Example)))
+print("its balances retain " .. membuddy.format_size(membuddy.retained(Example.balances)))
+print("its table alone is " .. membuddy.format_size(membuddy.sizeof(Example.balances)))
+
+title("Kinds of objects")
+local kinds = membuddy.kinds()
+for _, kind in ipairs({ "table", "string", "function", "proto", "thread" }) do
+  print(("%-9s %6d  %s"):format(kind, kinds[kind].count, membuddy.format_size(kinds[kind].bytes)))
+end
+
+title("The account: every byte of the process's memory")
+local account = membuddy.account()
+local names = {}
+for name in pairs(account.parts) do names[#names + 1] = name end
+table.sort(names, function(a, b) return account.parts[a] > account.parts[b] end)
+for _, name in ipairs(names) do
+  print(("%-9s %s"):format(name, membuddy.format_size(account.parts[name])))
+end
+print("unaccounted " .. account.unaccounted .. " bytes")
+
+title("Cleaning up frees what was promised")
+local function used()
+  collectgarbage()
+  local bytes = collectgarbage("count") * 1024
+  return bytes - membuddy.kinds().string_table.bytes -- which shrinks when Lua likes to
+end
+used() -- Lua keeps a few call frames for the next calls: let it
+local before = used()
+local promised = membuddy.retained(Example)
+Example = nil
+print(("promised %d bytes, freed %d bytes"):format(promised, before - used()))
