@@ -31,7 +31,7 @@ debian_mirrors() {
           }
           if (suites ~ releases && components ~ /(^| )main( |$)/) { split(uris, uri, " "); print uri[1] }
         }'
-  } | grep -E '(/debian/?$|^mirror\+file:)' | awk '!seen[$0]++'
+  } | grep -E '(/debian/?$|^mirror\+file:)' || true
 }
 
 apt_options() {
@@ -59,7 +59,7 @@ write_sources_list() { # MIRROR
 require_apt() { # WHAT-TO-DO-INSTEAD
   local program
   for program in apt-get apt-cache dpkg dpkg-deb; do
-    command -v "$program" >/dev/null || fail "$program is not on this machine (it is not a Debian); $1"
+    command -v "$program" >/dev/null || fail "$program is not on this machine, so nothing can be fetched from Debian; $1"
   done
 }
 
@@ -69,7 +69,7 @@ read_index() { # WHAT-TO-DO-INSTEAD
   mkdir -p "$apt_state"/{lists/partial,cache/archives/partial}
   : >"$apt_state/status"
   [ -z "$(find "$apt_state/updated" -mmin "-$apt_lists_fresh_minutes" 2>/dev/null)" ] || return 0
-  for mirror in $(debian_mirrors) "$debian_default_mirror"; do
+  for mirror in $({ debian_mirrors; echo "$debian_default_mirror"; } | awk '!seen[$0]++'); do
     say "reading the index of Debian $suite from $mirror"
     write_sources_list "$mirror"
     if debian_apt apt-get -qq --error-on=any update >"$log" 2>&1; then touch "$apt_state/updated"; return 0; fi

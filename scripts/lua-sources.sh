@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=scripts/debian.sh
 . "$(dirname "$0")/debian.sh"
 
-advice="or get lua-VERSION.tar.gz from https://www.lua.org/ftp/ and set LUA_DIR to the unpacked directory"
+advice="get lua-VERSION.tar.gz from https://www.lua.org/ftp/ and set LUA_DIR to the unpacked directory"
 
 locked_versions() { awk '$1 == "lua" { print $2 }' "$lock_file"; }
 supported() { locked_versions | xargs | sed 's/ / and /g'; }
@@ -54,7 +54,7 @@ download() { # VERSION
     say "downloading Lua $version"
     (cd "$work" && { debian_apt apt-get -qq source --download-only --tar-only "$package" ||
       debian_apt apt-get -qq source --download-only --tar-only "${package%%=*}"; }) >&2 ||
-      fail "Lua $version could not be downloaded (apt's words above); $advice"
+      fail "Lua $version could not be downloaded (apt's words above); or $advice"
   fi
   [ -f "$work/$file" ] || fail "Debian $suite no longer carries Lua $version; ${advice//VERSION/$version}"
   [ "$(sha256_of "$work/$file")" = "$sha256" ] || { rm -f "$work/$file"; fail "$file arrived with a wrong checksum; run again"; }

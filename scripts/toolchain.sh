@@ -16,7 +16,7 @@ unpacked=$prefix/root
 emscripten=$unpacked/usr/share/emscripten
 mode=${TOOLCHAIN:-auto}
 oldest_emscripten=3.1.59 # wasm64 as ao-loader knows it
-advice="or put an Emscripten SDK >= $oldest_emscripten (emcc and wasm-opt) on PATH and run again"
+advice="put an Emscripten SDK >= $oldest_emscripten (emcc and wasm-opt) on PATH and run again"
 ready_mark="$prefix $(cat "$0" "$lock_file" | sha256sum | cut -c 1-16)"
 
 # Tests, documentation and the prebuilt libraries that nothing here links: 1.5 GB of 2.2.
@@ -82,6 +82,7 @@ use_sdk() {
   for name in llvm-nm llvm-ar llvm-objcopy clang-format clang; do # clang: the machine's, for native code
     program=$sdk_binaryen/$name # where emsdk has LLVM too
     [ "$name" != clang ] && [ -x "$program" ] || program=$(command -v "$name-19" || command -v "$name" || true)
+    [ "$name" != llvm-nm ] || [ -n "$program" ] || program=$(dirname "$sdk_emcc")/emnm
     [ -z "$program" ] || write_program "$name" "exec '$program' \"\$@\""
   done
 }
@@ -115,6 +116,8 @@ check_served() { # PACKAGE VERSION SHA256
   elif [ "$kind" = compiler ]; then
     say "NOTICE: Debian serves $1 $2, toolchain.lock has $locked_version: signed by the archive and accepted, but" \
       "reproducible bytes are only promised for the locked version"
+  else
+    say "note: Debian serves $1 $2, toolchain.lock has $locked_version; it does not shape our bytes"
   fi
 }
 
@@ -137,7 +140,7 @@ download_packages() { # FILE of PACKAGE VERSION SHA256 lines
   local wanted
   mapfile -t wanted < <(awk '{ print $1 "=" $2 }' "$1")
   (cd "$prefix/debs" && debian_apt apt-get -q download "${wanted[@]}") >&2 ||
-    fail "the packages could not be downloaded (apt's words above); run again to go on from here, $advice"
+    fail "the packages could not be downloaded (apt's words above); run again to go on from here, or $advice"
 }
 
 install_package() { # PACKAGE VERSION SHA256
