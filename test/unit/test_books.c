@@ -1,0 +1,143 @@
+/*
+** The books balance: every block of the allocator is claimed exactly once, in
+** random programs, in every state of the collector, at any allocation.
+*/
+#include "audit.h"
+#include "check.h"
+#include "loans.h"
+
+#include <stdio.h>
+
+#define STEPS 50
+#define LONGEST_STOP_DISTANCE 400
+#define PATIENCE 60000 /* blocks seen by all walks of a program together */
+
+static unsigned long walks, walks_in_state[2][HEAP_GC_STATES], blocks_claimed;
+static unsigned long walks_in_parser, walks_in_coroutine;
+
+static void probe_books(heap *h, lua_State *L) {
+  const global_State *g = G(L);
+  if (check_failed()) return;
+  walks_in_state[heap_is_generational(g)][g->gcstate]++;
+  walks_in_parser += h->parsing > 0;
+  walks_in_coroutine += L != g->mainthread;
+  audit_claims claims = audit_blocks(h, L);
+  blocks_claimed += claims.blocks;
+  audit_walk(h, L, walks++);
+}
+
+static void run_program(unsigned long seed) {
+  heap h;
+  heap_open(&h, (unsigned int)seed * 2654435761u);
+  h.probe = probe_books;
+  h.patience = check_setting("PATIENCE", PATIENCE);
+  heap_stop_often(&h, 50 + seed * 37 % LONGEST_STOP_DISTANCE, seed);
+  heap_run_program(&h, seed, STEPS);
+  heap_call_probe(&h, h.L);
+  heap_close(&h);
+  if (check_failed()) check_note("the program of seed %lu", seed);
+}
+
+static void test_random_programs(void) {
+  unsigned long programs = check_setting("PROGRAMS", 1000), first = check_setting("SEED", 1);
+  for (unsigned long seed = first; seed < first + programs && !check_failed(); seed++)
+    run_program(seed);
+  check_note("%lu programs, %lu walks, %lu blocks claimed; %lu in a parser, %lu in a coroutine",
+             programs, walks, blocks_claimed, walks_in_parser, walks_in_coroutine);
+  CHECK(walks_in_parser > 0 && walks_in_coroutine > 0, "no walk in a parser or a coroutine");
+  CHECK(loans_open() == 0, "%zu loans were not returned", loans_open());
+}
+
+static void test_states(void) {
+  for (int state = 0; state < HEAP_GC_STATES; state++) {
+    if (!heap_gc_state_is_visible(state)) continue;
+    check_note("walks in state '%s': %lu incremental, %lu generational", heap_gc_state_name(state),
+               walks_in_state[0][state], walks_in_state[1][state]);
+    CHECK(walks_in_state[0][state] > 0, "no walk in state '%s'", heap_gc_state_name(state));
+  }
+  CHECK(LAYOUT_LUA_VERSION == 503 || walks_in_state[1][GCSpropagate] > 0,
+        "no walk in the generational mode");
+}
+
+static void test_new_state(void) {
+  heap h;
+  heap_open(&h, 0);
+  audit_blocks(&h, h.L);
+  audit_walk(&h, h.L, 1);
+  heap_close(&h);
+}
+
+/* The parser's own buffers are in nobody's books while it reads: they alone. */
+typedef struct {
+  const char *text;
+  int pieces;
+  size_t most_unclaimed;
+} reading;
+
+static const char *read_piece(lua_State *L, void *context, size_t *length) {
+  reading *r = context;
+  heap *h = heap_of(L);
+  audit_claims claims = audit_blocks(h, L);
+  walk_books books = audit_walk(h, L, 0);
+  CHECK(books.unaccounted == (ptrdiff_t)claims.unclaimed_bytes, "%td bytes unaccounted for, not %zu",
+        books.unaccounted, claims.unclaimed_bytes);
+  if (claims.unclaimed_bytes > r->most_unclaimed) r->most_unclaimed = claims.unclaimed_bytes;
+  r->pieces++;
+  *length = *r->text != '\0';
+  return *length ? r->text++ : NULL;
+}
+
+static void test_parser(void) {
+  heap h;
+  reading r = {"local a, b = 'text', {} goto done ::done:: return function() return a, b end", 0, 0};
+  heap_open(&h, 0);
+  h.parsing = 1;
+  CHECK(lua_load(h.L, read_piece, &r, "=pieces", "t") == LUA_OK, "%s", lua_tostring(h.L, -1));
+  h.parsing = 0;
+  CHECK(r.most_unclaimed > 0 && r.pieces > 50, "no buffer of the parser was seen");
+  audit_blocks(&h, h.L);
+  audit_walk(&h, h.L, 0);
+  heap_close(&h);
+}
+
+static int build_buffer(lua_State *L) {
+  heap *h = heap_of(L);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  size_t lua_bytes = 0;
+  for (int i = 0; i < 20000; i++) luaL_addchar(&buffer, 'x');
+  walk_books books = audit_walk(h, L, 0);
+  lua_bytes = books.lua_bytes;
+  audit_blocks(h, L);
+  CHECK(h->blocks.bytes >= lua_bytes + 20000, "the buffer is not off the books");
+  luaL_pushresult(&buffer);
+  return 0;
+}
+
+static void test_buffers(void) {
+  heap h;
+  heap_open(&h, 0);
+  lua_pushcfunction(h.L, build_buffer);
+  CHECK(lua_pcall(h.L, 0, 0, 0) == LUA_OK, "%s", lua_tostring(h.L, -1));
+  heap_close(&h);
+}
+
+static void test_call_infos(void) {
+  heap h;
+  heap_open(&h, 0);
+  heap_run(&h, "pcall(function() local function down() return 1 + down() end down() end)");
+  audit_blocks(&h, h.L);
+  audit_walk(&h, h.L, 0);
+  heap_close(&h);
+}
+
+static const test tests[] = {
+    {"a new state has no byte that nobody claims", test_new_state},
+    {"a parser that reads has its buffers off the books, and nothing else", test_parser},
+    {"a luaL_Buffer's box is found where it lies, off the books", test_buffers},
+    {"two hundred thousand call infos are all counted", test_call_infos},
+    {"every block is claimed exactly once in random programs, at random allocations",
+     test_random_programs},
+    {"there was a walk in every state of the collector that a program can see", test_states},
+};
+CHECK_MAIN(tests)
