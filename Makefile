@@ -10,7 +10,7 @@ LUA_DIR ?=
 # directories with Lua sources of your own; empty: upstream's 5.4.7 and 5.3.6
 AOS_PROCESS ?=
 # directory with aos's own Lua (aos/process of a checkout); empty: what a published image carries
-NODE_VERSIONS ?= 20 22
+NODE_VERSIONS ?= 18 20 22
 # major versions of Node.js that the tests run under
 jobs ?= $(shell nproc)
 # how much runs at once
@@ -62,9 +62,11 @@ all: images archives ## what stands in dist/: the images, and the archives for t
 -include wasm/image.mk test/native.mk
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Settings (make TARGET name=value):"
-	@awk '/^# Nothing below/ { exit } /^[A-Za-z_]+ \?=/ { name = $$1; next } name && /^# / { printf "  %-19s %s\n", name, substr($$0, 3); name = "" }' Makefile
+	@awk 'FNR == 1 { open = 1 } /^# Nothing below/ { open = 0 } !open { next } \
+	  /^[A-Za-z_]+ \?=/ { name = $$1; next } name && /^# / { printf "  %-14s %s\n", name, substr($$0, 3); name = "" }' \
+	  $(wildcard Makefile wasm/image.mk)
 
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js
