@@ -85,9 +85,11 @@ typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
 #if defined(__GNUC__)
 #define LAYOUT_INLINE static inline __attribute__((always_inline, unused))
 #define LAYOUT_HELPER static inline __attribute__((unused))
+#define LAYOUT_APART  __attribute__((noinline))
 #else
 #define LAYOUT_INLINE static inline
 #define LAYOUT_HELPER static inline
+#define LAYOUT_APART
 #endif
 
 /* Bit 7 of `marked` belongs to nobody in a release build of any supported version. */

@@ -1,7 +1,7 @@
 /*
-** The library as Lua programs see it. Everything here turns arguments into
-** calls of the core and their results into Lua values; the interface is
-** described in README.md.
+** The border: how a Lua program reaches the library, and the only file whose
+** functions may be on the stack while something else of the program runs (its
+** `print`, and finalizers before or after a call).
 */
 #include "membuddy.h"
 
@@ -9,384 +9,64 @@
 
 #include "lauxlib.h"
 
-#include "account.h"
-#include "borrow.h"
-#include "lua_options.h"
-#include "lua_print.h"
-#include "lua_results.h"
-#include "path.h"
-#include "retained.h"
-#include "tree.h"
-#include "walk.h"
+#include "layout.h"
+#include "lua_functions.h"
 
-/* A tree for a default report lies on the C stack when that leaves the rest of the program this
-** much room. */
-#define STACK_RESERVE_BYTES  32768u
-#define STACK_TREE_NODES     512u
-#define STACK_TREE_CYCLES    32u
-#define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
-#define DEEPEST_BOUNDED_TREE 3u
-#define LONGEST_CHAIN        64 /* steps of a target's name */
-
-static int raise_no_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
+/* Says where in the program an error came from, as the functions of Lua do. */
+static int raise_with_position(lua_State *L) {
+  if (lua_type(L, -1) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "membuddy:", 9) == 0) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
   return lua_error(L);
 }
 
-/* Calls a function that builds a result from `data`, with the collector at rest, so that nothing
-** runs in between: no finalizer, no step that would move what is being told. `build` must not wait
-** for the host (wasm/link.sh takes its word for that). Raises what it raises. */
-static int try_to_build(lua_State *L, lua_CFunction build, void *data) {
+/* Calls a function with all arguments and the collector at rest, whose pace is left alone. */
+static int call_at_rest(lua_State *L, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_insert(L, 1);
   int collector = layout_stop_collector(G(L));
-  lua_pushcfunction(L, build);
-  lua_pushlightuserdata(L, data);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
   layout_restart_collector(G(L), collector);
-  return status;
+  return status == LUA_OK ? 1 : raise_with_position(L);
 }
 
-static void build(lua_State *L, lua_CFunction function, void *data) {
-  if (try_to_build(L, function, data) != LUA_OK) lua_error(L);
-}
+static int border_profile(lua_State *L) { return call_at_rest(L, function_profile); }
+static int border_format_size(lua_State *L) { return call_at_rest(L, function_format_size); }
+static int border_sizeof(lua_State *L) { return call_at_rest(L, function_sizeof); }
+static int border_account(lua_State *L) { return call_at_rest(L, function_account); }
+static int border_kinds(lua_State *L) { return call_at_rest(L, function_kinds); }
+static int border_retained(lua_State *L) { return call_at_rest(L, function_retained); }
 
-/* ---- targets ---- */
-
-/* What a value is called that is not accepted. */
-static const char *value_name(lua_State *L, int index) {
-  switch (lua_type(L, index)) {
-  case LUA_TNIL:
-  case LUA_TNONE: return "nil";
-  case LUA_TFUNCTION: return "a C function without upvalues";
-  case LUA_TLIGHTUSERDATA: return "a light userdata";
-  default: return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+/* The program's `print` is called in the open: it may do anything. */
+static int border_print(lua_State *L) {
+  call_at_rest(L, function_print_lines);
+  int lines = lua_gettop(L);
+  size_t count = lua_rawlen(L, lines);
+  for (size_t i = 1; i <= count; i++) {
+    lua_pushglobaltable(L);
+    lua_pushliteral(L, "print");
+    lua_rawget(L, -2);
+    if (!lua_isfunction(L, -1))
+      return luaL_error(L, "membuddy: the global 'print' is a %s value; a function is needed",
+                        luaL_typename(L, -1));
+    lua_rawgeti(L, lines, (lua_Integer)i);
+    lua_call(L, 1, 0);
+    lua_settop(L, lines);
   }
-}
-
-static GCObject *check_target(lua_State *L, int index) {
-  GCObject *object = layout_object_at(L, index);
-  if (object == NULL)
-    luaL_error(L,
-               "membuddy: the target is %s, which holds no memory; accepted: a table, string, "
-               "function, coroutine or userdata",
-               value_name(L, index));
-  return object;
-}
-
-static void check_table(lua_State *L, int index, const char *what) {
-  if (!lua_istable(L, index))
-    luaL_error(L, "membuddy: the %s are %s; accepted: a table", what, value_name(L, index));
-}
-
-static const char *global_name(lua_State *L, const GCObject *object, char text[PATH_LABEL_BYTES]) {
-  GCObject *globals = walk_globals(L);
-  if (globals == NULL || layout_kind(globals) != KIND_TABLE) return NULL;
-  if (object == globals) return "_G";
-  label place = walk_find_label(globals, object);
-  if (place.kind != LABEL_NODE && place.kind != LABEL_INDEX) return NULL;
-  text[path_label(text, place, globals)] = '\0';
-  return text;
-}
-
-/* The local variable of the function that called, or its upvalue, that holds the value at
-** `index`. */
-static const char *caller_name(lua_State *L, int index) {
-  lua_Debug caller;
-  const char *name;
-  if (!lua_getstack(L, 1, &caller)) return NULL;
-  const char *found = NULL;
-  for (int i = 1; (name = lua_getlocal(L, &caller, i)) != NULL; i++, lua_pop(L, 1))
-    if (*name != '(' && lua_rawequal(L, -1, index)) found = name;
-  if (found) return found;
-  lua_getinfo(L, "f", &caller);
-  for (int i = 1; (name = lua_getupvalue(L, -1, i)) != NULL; i++) {
-    if (*name != '\0' && lua_rawequal(L, -1, index)) found = name;
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return found;
-}
-
-/* Pushes the shortest path to an object, found from its end. */
-static void push_shortest_path(lua_State *L, const GCObject *object) {
-  char text[PATH_LABEL_BYTES];
-  int parts = 0;
-  luaL_checkstack(L, LONGEST_CHAIN + 2, "membuddy");
-  for (;;) {
-    GCObject *parent;
-    const char *root;
-    if (walk_find_parent(L, object, &parent, &root) != WALK_OK) raise_no_memory(L);
-    if (parent == NULL || parts == LONGEST_CHAIN) {
-      lua_pushstring(L, root ? root : "...");
-      parts++;
-      break;
-    }
-    size_t length = path_label(text, walk_find_label(parent, object), parent);
-    lua_pushlstring(L, text, length);
-    parts++;
-    object = parent;
-  }
-  for (int i = 1; i < parts; i++) { /* the root is on top */
-    lua_pushliteral(L, "/");
-    lua_pushvalue(L, -3);
-    lua_concat(L, 3);
-    lua_remove(L, -2);
-  }
-}
-
-/* Pushes the name of the variable or the path that holds the target at `index`. */
-static const char *push_target_name(lua_State *L, int index, const GCObject *object) {
-  char text[PATH_LABEL_BYTES];
-  const char *name = global_name(L, object, text);
-  if (name == NULL) name = caller_name(L, index);
-  if (name)
-    lua_pushstring(L, name);
-  else
-    push_shortest_path(L, object);
-  return lua_tostring(L, -1);
-}
-
-/* ---- profile ---- */
-
-typedef struct {
-  report r;
-  tree t;
-  GCObject *target; /* NULL: the whole process */
-  size_t *retained; /* a loan */
-} job;
-
-static walk_status walk_job(lua_State *L, job *j) {
-  report *r = &j->r;
-  if (j->target == NULL) {
-    walk_status status = walk_process(L, &j->t, &r->books);
-    memcpy(r->kinds, r->books.kinds, sizeof r->kinds);
-    return status;
-  }
-  size_t exclusive_bytes = 0, bytes = 0;
-  walk_status status = walk_target(L, j->target, r->target_name, &j->t, r->kinds);
-  if (status == WALK_OK) status = walk_retained(L, j->target, &exclusive_bytes, &r->books);
-  for (int kind = 0; kind < KIND_COUNT; kind++) bytes += r->kinds[kind].bytes;
-  r->shared_bytes = bytes > exclusive_bytes ? bytes - exclusive_bytes : 0;
-  return status;
-}
-
-static int push_results(lua_State *L) {
-  results_push(L, lua_touserdata(L, 1));
-  return 1;
-}
-
-/* Walks, builds the results and gives all loans back, whatever happens. Pushes the results. */
-static void run_job(lua_State *L, job *j) {
-  walk_status status = walk_job(L, j);
-  int failed = 0;
-  if (status == WALK_OK && j->r.options.retained) status = retained_of_tree(L, &j->t, &j->retained);
-  j->r.retained_bytes = j->retained;
-  int no_memory = status != WALK_OK || j->t.failed;
-  if (!no_memory) failed = try_to_build(L, push_results, &j->r) != LUA_OK;
-  borrow_return(j->retained);
-  tree_release(&j->t);
-  if (no_memory) raise_no_memory(L);
-  if (failed) lua_error(L);
-}
-
-static void run_growing(lua_State *L, job *j) {
-  tree_init_growing(&j->t, j->r.options.depth);
-  run_job(L, j);
-}
-
-/* The memory of the tree is on the C stack: it can't leak. */
-static void run_on_stack(lua_State *L, job *j) {
-  size_t room[STACK_TREE_BYTES / sizeof(size_t) + 1];
-  tree_init_bounded(&j->t, room, STACK_TREE_NODES, j->r.options.cycles ? STACK_TREE_CYCLES : 0,
-                    j->r.options.depth);
-  run_job(L, j);
-}
-
-/* Reports of the options `r`; the target, if any, is at `index`. Pushes the results. */
-static void profile(lua_State *L, const report_options *options, int index) {
-  job j;
-  memset(&j, 0, sizeof j);
-  j.r.options = *options;
-  options_settle(&j.r.options);
-  j.r.t = &j.t;
-  if (index) {
-    j.target = check_target(L, index);
-    j.r.target_name = push_target_name(L, index, j.target);
-  }
-  luaL_checkstack(L, 16, "membuddy");
-  int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE && j.r.options.lines <= OPTION_DEFAULT_LINES;
-  if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
-    run_on_stack(L, &j);
-  else
-    run_growing(L, &j);
-  if (index) lua_remove(L, -2);
-}
-
-/* profile([target,] [options]) */
-static int l_profile(lua_State *L) {
-  report_options options;
-  options_default(&options);
-  lua_settop(L, lua_gettop(L) > 2 ? 2 : lua_gettop(L));
-  int count = lua_gettop(L), target = 0;
-  if (count == 1 && lua_istable(L, 1) && options_are(L, 1)) {
-    options_read(L, 1, &options);
-    target = options.has_target ? lua_gettop(L) : 0;
-  } else if (count > 0) {
-    target = 1;
-    if (count == 2 && !lua_isnil(L, 2)) {
-      check_table(L, 2, "options");
-      options_read(L, 2, &options);
-      if (options.has_target)
-        return luaL_error(L, "membuddy: two targets, the first argument and option 'target'; "
-                             "accepted: one of them");
-    }
-  }
-  profile(L, &options, target);
-  return 1;
-}
-
-/* ---- print ---- */
-
-static int are_results(lua_State *L, int index) {
-  lua_pushliteral(L, "type");
-  lua_rawget(L, index);
-  lua_pushliteral(L, "sizes");
-  lua_rawget(L, index);
-  int results =
-      (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), RESULTS_TYPE) == 0) ||
-      lua_istable(L, -1);
-  lua_pop(L, 2);
-  return results;
-}
-
-/* print([results or options] [, options]) */
-static int l_print(lua_State *L) {
-  report_options options;
-  options_default(&options);
-  lua_settop(L, 2);
-  if (!lua_isnil(L, 1)) check_table(L, 1, "results or options");
-  if (!lua_isnil(L, 2)) check_table(L, 2, "options");
-  if (lua_istable(L, 1) && are_results(L, 1)) {
-    if (lua_istable(L, 2)) options_read(L, 2, &options);
-    print_results(L, 1, &options);
-    return 0;
-  }
-  if (lua_istable(L, 1)) options_read(L, 1, &options);
-  profile(L, &options, options.has_target ? lua_gettop(L) : 0);
-  print_results(L, lua_gettop(L), &options);
   return 0;
 }
 
-/* ---- figures ---- */
-
-/* format_size(bytes [, colours]) */
-static int l_format_size(lua_State *L) {
-  lua_Number bytes = luaL_checknumber(L, 1);
-  print_push_size(L, bytes, lua_toboolean(L, 2));
-  return 1;
-}
-
-/* sizeof(value): own bytes; 0 for a value that has none. */
-static int l_sizeof(lua_State *L) {
-  luaL_checkany(L, 1);
-  GCObject *object = layout_object_at(L, 1);
-  results_push_number(L, object ? layout_object_bytes(G(L), object) : 0);
-  return 1;
-}
-
-/* retained(value): bytes that only this value keeps alive. */
-static int l_retained(lua_State *L) {
-  size_t bytes;
-  walk_books books;
-  luaL_checkany(L, 1);
-  if (walk_retained(L, check_target(L, 1), &bytes, &books) != WALK_OK) raise_no_memory(L);
-  results_push_number(L, bytes);
-  return 1;
-}
-
-static int push_kinds(lua_State *L) {
-  results_push_kinds(L, lua_touserdata(L, 1));
-  return 1;
-}
-
-/* kinds(): count and bytes of the live objects of each kind. */
-static int l_kinds(lua_State *L) {
-  walk_books books;
-  size_t room[TREE_MEMORY_BYTES(16, 0) / sizeof(size_t) + 1];
-  tree t;
-  tree_init_bounded(&t, room, 16, 0, 0);
-  if (walk_process(L, &t, &books) != WALK_OK) raise_no_memory(L);
-  build(L, push_kinds, books.kinds);
-  return 1;
-}
-
-static void set_number(lua_State *L, const char *name, size_t number) {
-  results_push_number(L, number);
-  lua_setfield(L, -2, name);
-}
-
-static void push_parts(lua_State *L, const account *a) {
-  lua_createtable(L, 0, 10);
-  set_number(L, "live", a->live_bytes);
-  set_number(L, "garbage", a->garbage_bytes);
-  set_number(L, "runtime", a->runtime_bytes);
-  if (!a->memory_is_known) return;
-  if (a->chunks_are_known) {
-    set_number(L, "slack", a->slack_bytes);
-    set_number(L, "buffers", a->buffer_bytes);
-    set_number(L, "other", a->other_bytes);
-  }
-  set_number(L, "free", a->free_bytes);
-  set_number(L, "static", a->static_bytes);
-  set_number(L, "stack", a->stack_bytes);
-  set_number(L, "gaps", a->gap_bytes);
-}
-
-static void add_memory_fields(lua_State *L, const account *a) {
-  const struct platform_memory *m = &a->memory;
-  set_number(L, "memory", m->memory_bytes);
-  set_number(L, "pages", m->memory_bytes / 65536);
-  set_number(L, "stackHighWater", m->stack_high - m->stack_deepest);
-  set_number(L, "asyncify", m->asyncify_bytes);
-  if (a->chunks_are_known) {
-    set_number(L, "largestFree", a->largest_free_bytes);
-    set_number(L, "freeChunks", a->free_count);
-  }
-  if (m->memory_maximum_bytes == 0) return;
-  set_number(L, "maximum", m->memory_maximum_bytes);
-  set_number(L, "headroom", m->memory_maximum_bytes - m->memory_bytes + a->free_bytes);
-}
-
-static int push_account(lua_State *L) {
-  const account *a = lua_touserdata(L, 1);
-  lua_createtable(L, 0, 16);
-  set_number(L, "luaSize", a->books.lua_bytes);
-  lua_pushinteger(L, (lua_Integer)a->books.unaccounted);
-  lua_setfield(L, -2, "unaccounted");
-  push_parts(L, a);
-  lua_setfield(L, -2, "parts");
-  if (a->memory_is_known) add_memory_fields(L, a);
-  return 1;
-}
-
-/* account(): every byte of the linear memory in one part. */
-static int l_account(lua_State *L) {
-  account a;
-  if (account_read(L, &a) != WALK_OK) raise_no_memory(L);
-  build(L, push_account, &a);
-  return 1;
-}
-
-/* ---- the library ---- */
-
 LUAMOD_API int luaopen_membuddy(lua_State *L) {
-  static const luaL_Reg functions[] = {{"profile", l_profile},
-                                       {"print", l_print},
-                                       {"print_results", l_print},
-                                       {"format_size", l_format_size},
-                                       {"sizeof", l_sizeof},
-                                       {"account", l_account},
-                                       {"kinds", l_kinds},
-                                       {"retained", l_retained},
+  static const luaL_Reg functions[] = {{"profile", border_profile},
+                                       {"print", border_print},
+                                       {"print_results", border_print},
+                                       {"format_size", border_format_size},
+                                       {"sizeof", border_sizeof},
+                                       {"account", border_account},
+                                       {"kinds", border_kinds},
+                                       {"retained", border_retained},
                                        {NULL, NULL}};
   lua_createtable(L, 0, 11);
   luaL_setfuncs(L, functions, 0);

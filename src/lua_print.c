@@ -51,17 +51,12 @@ void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
 
 /* ---- lines ---- */
 
-/* Calls the global `print` with the string on top, and pops it. */
+/* Where the array of lines stands. */
+#define LINES 1
+
+/* Makes the string on top the next line, and pops it. */
 static void print_top(lua_State *L) {
-  lua_pushglobaltable(L);
-  lua_pushliteral(L, "print");
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
-  if (!lua_isfunction(L, -1))
-    luaL_error(L, "membuddy: the global 'print' is a %s value; a function is needed",
-               luaL_typename(L, -1));
-  lua_insert(L, -2);
-  lua_call(L, 1, 0);
+  lua_rawseti(L, LINES, (lua_Integer)lua_rawlen(L, LINES) + 1);
 }
 
 static void print_coloured(lua_State *L, const char *text, const char *colour) {
@@ -301,10 +296,15 @@ static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
   luaL_error(L, "membuddy: these results were changed: their sizes add up to %s", text);
 }
 
-void print_results(lua_State *L, int index, const report_options *options) {
-  int results = lua_absindex(L, index), retained = 0;
+void print_push_lines(lua_State *L, int index, const report_options *options) {
+  int results = 2, retained = 0;
   lua_Number sum, unused, total;
   luaL_checkstack(L, 24, "membuddy");
+  lua_pushvalue(L, index);
+  lua_replace(L, results);
+  lua_settop(L, results);
+  lua_newtable(L);
+  lua_replace(L, LINES);
   check_type(L, results);
   push_table_field(L, results, "sizes");
   push_table_field(L, results, "totalSizes");
@@ -324,5 +324,5 @@ void print_results(lua_State *L, int index, const report_options *options) {
   print_sizes(L, sizes, totals, retained, count, options);
   if (options->cycles)
     print_cycles(L, cycles, cycle_count, optional_count(L, results, "otherCycles"), options);
-  lua_settop(L, results);
+  lua_settop(L, LINES);
 }

@@ -56,7 +56,7 @@ static size_t index_start(const graph *g, uintptr_t address) {
          (g->index_capacity - 1);
 }
 
-static uint32_t find(const graph *g, uintptr_t address) {
+static uint32_t find_node(const graph *g, uintptr_t address) {
   for (size_t at = index_start(g, address);; at = (at + 1) & (g->index_capacity - 1)) {
     uint32_t node = g->index[at];
     if (node == NO_NODE || address_of_node(g, node) == address) return node;
@@ -82,7 +82,7 @@ static int grow_index(graph *g) {
 }
 
 static uint32_t node_of(graph *g, uintptr_t address) {
-  uint32_t node = g->index_capacity ? find(g, address) : NO_NODE;
+  uint32_t node = g->index_capacity ? find_node(g, address) : NO_NODE;
   if (node != NO_NODE || g->failed) return node;
   if (3 * (g->objects.count + 1) > 2 * g->index_capacity && !grow_index(g)) return NO_NODE;
   if (!append(g, &g->objects, &address)) return NO_NODE;
@@ -152,7 +152,7 @@ static void visit_found(graph *g) {
     edges = 0;
     late_edge *later = g->later.items;
     for (size_t i = 0; i < g->later.count; i++) {
-      if (later[i].done || find(g, later[i].key) == NO_NODE) continue;
+      if (later[i].done || find_node(g, later[i].key) == NO_NODE) continue;
       later[i].done = 1;
       edges++;
       node_of(g, later[i].value);
@@ -185,7 +185,7 @@ static uint32_t *place_late_edges(graph *g, uint32_t *first, size_t node_count) 
   if (room == NULL) return NULL;
   memset(room, 0, (node_count + 1) * sizeof *room);
   for (size_t i = 0; i < g->later.count; i++)
-    if (later[i].done) room[find(g, later[i].key)]++, added++;
+    if (later[i].done) room[find_node(g, later[i].key)]++, added++;
   uint32_t *merged = borrow((old_count + added + 1) * sizeof *merged);
   if (merged) {
     size_t at = 0;
@@ -200,7 +200,7 @@ static uint32_t *place_late_edges(graph *g, uint32_t *first, size_t node_count) 
     }
     first[node_count] = (uint32_t)at;
     for (size_t i = 0; i < g->later.count; i++)
-      if (later[i].done) merged[room[find(g, later[i].key)]++] = find(g, later[i].value);
+      if (later[i].done) merged[room[find_node(g, later[i].key)]++] = find_node(g, later[i].value);
   }
   borrow_return(room);
   return merged;
@@ -236,7 +236,7 @@ static size_t *pick(const graph *g, const tree *t, const size_t *sums) {
   if (bytes == NULL) return NULL;
   for (uint32_t i = 0; i < t->used; i++) {
     const tree_node *n = &t->nodes[i];
-    uint32_t node = n->in_use && n->object ? find(g, (uintptr_t)n->object) : NO_NODE;
+    uint32_t node = n->in_use && n->object ? find_node(g, (uintptr_t)n->object) : NO_NODE;
     bytes[i] = node == NO_NODE ? n->own_bytes : sums[node];
   }
   return bytes;

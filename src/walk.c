@@ -83,14 +83,31 @@ static void note_holder(walker *w) {
 }
 
 /* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
-LAYOUT_INLINE size_t claim_new(walker *w, GCObject *object) {
+static size_t claim_new(walker *w, GCObject *object) {
   object->marked |= LAYOUT_MARK_BIT;
   if (object == w->watched) note_holder(w);
   size_t bytes = layout_object_bytes(w->g, object);
   tally(w, layout_kind(object), bytes);
   return bytes;
 }
-/* The same, 0 when it was seen before. */
+/* The same of a string, in a loop. */
+LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
+  size_t bytes = layout_string_bytes(gco2ts(object));
+  object->marked |= LAYOUT_MARK_BIT;
+  if (object == w->watched) note_holder(w);
+  tally(w, KIND_STRING, bytes);
+  return bytes;
+}
+/* And of a table. */
+LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
+  size_t bytes = 0;
+  layout_each_table_block(gco2t(object), layout_add_block, &bytes);
+  object->marked |= LAYOUT_MARK_BIT;
+  if (object == w->watched) note_holder(w);
+  tally(w, KIND_TABLE, bytes);
+  return bytes;
+}
+/* The same of any object, 0 when it was seen before. */
 static size_t claim(walker *w, GCObject *object) {
   return is_marked(object) ? 0 : claim_new(w, object);
 }
@@ -192,7 +209,7 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
 
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
-LAYOUT_INLINE size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
+static size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
   if (kind == LABEL_UPVALUE) {
     if (!layout_claim_cell((UpVal *)key)) return 0;
     tally(w, KIND_UPVALUE, sizeof(UpVal));
@@ -226,9 +243,9 @@ static void discover_other(walker *w, GCObject *object) {
 LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   if (is_marked(object)) return;
   if (layout_is_string(object)) {
-    found(w, claim_new(w, object));
+    found(w, claim_new_string(w, object));
   } else if (layout_is_table(object)) {
-    found(w, claim_new(w, object));
+    found(w, claim_new_table(w, object));
     enqueue(w, object);
   } else {
     discover_other(w, object);
@@ -357,18 +374,17 @@ static void visit_entry(walker *w, label_kind kind, uintptr_t place, GCObject *k
 static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
 
-static void visit_weak_values(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                              GCObject *value) {
+static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObject *key,
+                             GCObject *value) {
   if (is_plain(value))
-    visit_entry(context, kind, place, key, value);
+    visit_entry(w, kind, place, key, value);
   else if (key)
-    visit_entry(context, kind, place, key, NULL);
+    visit_entry(w, kind, place, key, NULL);
 }
 
 /* A value lives once its key does. */
-static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCObject *key,
+static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
-  walker *w = context;
   if (is_alive(key))
     visit_entry(w, kind, place, key, value);
   else if (value)
@@ -377,28 +393,28 @@ static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCO
 
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
 ** that survived. Entries that only a finalizer brings back lose a dead value's key first. */
-static void visit_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
+static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
-  walker *w = context;
-  (void)key;
-  if (w->finalizing) return;
-  if (value && is_plain(value)) visit_entry(w, kind, place, NULL, value);
-}
-static void settle_all_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                            GCObject *value) {
-  walker *w = context;
-  if (key && is_plain(key) && (w->finalizing || is_alive(value)))
+  int settling = w->parked_work == SETTLING;
+  if (settling && key && is_plain(key) && (w->finalizing || is_alive(value)))
     visit_entry(w, kind, place, key, NULL);
-  if (w->finalizing && value && is_plain(value) && is_alive(key))
+  if (value && is_plain(value) && (w->finalizing ? settling && is_alive(key) : !settling))
     visit_entry(w, kind, place, NULL, value);
 }
 
-static void each_weak_entry(walker *w, const Table *table, int weakness) {
-  switch (weakness) {
-  case WEAK_KEYS: layout_each_entry(table, visit_ephemeron, w); break;
-  case WEAK_VALUES: layout_each_entry(table, visit_weak_values, w); break;
-  default: layout_each_entry(table, visit_all_weak, w); break;
+static void visit_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  walker *w = context;
+  switch (w->weakness) {
+  case WEAK_KEYS: visit_ephemeron(w, kind, place, key, value); break;
+  case WEAK_VALUES: visit_weak_value(w, kind, place, key, value); break;
+  default: visit_all_weak(w, kind, place, key, value); break;
   }
+}
+
+static void each_weak_entry(walker *w, const Table *table, int weakness) {
+  w->weakness = weakness;
+  layout_each_entry(table, visit_weak, w);
 }
 
 static int may_be_weak(const GCObject *object) {
@@ -428,7 +444,7 @@ static void park(walker *w, GCObject *object, int is_owner) {
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
-    layout_each_entry(gco2t(object), settle_all_weak, w);
+    each_weak_entry(w, gco2t(object), weakness);
     return;
   }
   if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
@@ -503,8 +519,8 @@ static void insert_separator(walker *w, GCObject *before, GCObject *object, int 
 }
 
 /* The label of a child of a table: children stand in the queue in the order of their entries, so
-*one
-** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
+ *one
+ ** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
   size_t array_count = layout_array_count(table), slot = w->folded_slot;
   size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
@@ -998,7 +1014,7 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   return WALK_OK;
 }
 
-void walk_each_reference(GCObject *object, reference_visitor visit, void *context) {
+LAYOUT_APART void walk_each_reference(GCObject *object, reference_visitor visit, void *context) {
   layout_each_reference(object, visit, context);
 }
 

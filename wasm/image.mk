@@ -104,7 +104,7 @@ dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(wildcard src/*.h) $$(wildcard s
 dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
   wasm/link.sh wasm/host_imports.js wasm/limits.c
 	@echo "$$@"
-	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_APART='$$(MEMBUDDY_APART)' MEMBUDDY_NEVER_WAIT='$$(MEMBUDDY_NEVER_WAIT)' wasm/link.sh $(3:wasm%=%) $$(call image_memory,$(1)) $$(image_bundle)/sources-$(3).wat $$@ \
+	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_MAY_WAIT='$$(MEMBUDDY_MAY_WAIT)' wasm/link.sh $(3:wasm%=%) $$(call image_memory,$(1)) $$(image_bundle)/sources-$(3).wat $$@ \
 	 build/image/$(1)/boot/*.o build/image/$(1)/lua/*.o dist/libmembuddy-$(1).a
 endef
 

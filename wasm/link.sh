@@ -46,7 +46,7 @@ fi
 
 # Asyncify instruments whatever may be on the stack while the process waits, and takes every call through a pointer for
 # one that may. These call through pointers and never wait: the allocator, the C library's streams, freeing, throwing,
-# and the profiler's core, which runs no Lua (only lua_*.c do). Without the list every function that allocates would be
+# and the profiler, but for its border (src/sources.mk). Without the list every function that allocates would be
 # slower and its frames larger. The first two see to the unwinding themselves (suspend.c).
 waits=(env.__asyncjs__weavedrive_open env.__asyncjs__weavedrive_read env.invoke_vjj env.invoke_vii)
 never_wait=(suspend_open_untouched suspend_read_untouched
@@ -55,13 +55,16 @@ never_wait=(suspend_open_untouched suspend_read_untouched
   __vfprintf_internal printf_core pop_arg)
 archive=${*: -1}
 "$LLVM_NM" --defined-only "$archive" >"$work/symbols"
-mapfile -t core < <(awk '/\.o:$/ { is_core = $0 !~ /^lua_/ } is_core && $2 ~ /^[Tt]$/ { print $3 }' "$work/symbols")
-# The profiler says the same of its own (src/sources.mk).
+mapfile -t core < <(awk -v may_wait="^(${MEMBUDDY_MAY_WAIT:-})[.]o:" \
+  '/\.o:$/ { is_core = $0 !~ may_wait } is_core && $2 ~ /^[Tt]$/ { print $3 }' "$work/symbols")
+objects=("${@:1:$#-1}") # a name that something else bears as well would take that out of Asyncify's hands
+twins=$("$LLVM_NM" --defined-only "${objects[@]}" | awk '$2 ~ /^[Tt]$/ { print $3 }' |
+  grep -Fx -f <(printf '%s\n' "${core[@]}") | sort -u | tr '\n' ' ' || true)
+if [ -n "$twins" ]; then
+  echo "link.sh: functions of the profiler share names with others of the image: $twins; rename them" >&2
+  exit 1
+fi
 apart=(--no-inline='luaM_*')
-set -f
-for pattern in ${MEMBUDDY_APART:-}; do apart+=(--no-inline="$pattern"); done
-set +f
-never_wait+=(${MEMBUDDY_NEVER_WAIT:-})
 "$WASM_OPT" "${features[@]}" -g "$work/merged.wasm" "${apart[@]}" -O3 \
   --asyncify --pass-arg=asyncify-imports@"$(listed "${waits[@]}")" \
   --pass-arg=asyncify-removelist@"$(listed "${never_wait[@]}" "${core[@]}")" \

@@ -1,0 +1,29 @@
+/*
+** lua_functions: what the library's functions do.
+**
+** Each is a lua_CFunction with the arguments of the function that it stands
+** for. They are called through the border (lua_membuddy.c) with the collector
+** at rest, so nothing of the program runs meanwhile: they never wait, and what
+** they tell does not move. They raise errors without a position.
+*/
+#ifndef MEMBUDDY_LUA_FUNCTIONS_H
+#define MEMBUDDY_LUA_FUNCTIONS_H
+
+#include "lua.h"
+
+/* profile([target,] [options]) -> results */
+int function_profile(lua_State *L);
+/* print([results or options] [, options]) -> the lines that are to be printed, an array */
+int function_print_lines(lua_State *L);
+/* format_size(bytes [, colours]) -> string */
+int function_format_size(lua_State *L);
+/* sizeof(value) -> own bytes; 0 for a value that has none */
+int function_sizeof(lua_State *L);
+/* account() -> every byte of the linear memory, in parts */
+int function_account(lua_State *L);
+/* kinds() -> count and bytes of the live objects of each kind */
+int function_kinds(lua_State *L);
+/* retained(value) -> bytes that only this value keeps alive */
+int function_retained(lua_State *L);
+
+#endif
