@@ -6,6 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import AoLoader from "@permaweb/ao-loader";
+import { memoryLimits } from "./wasm.js";
 
 /**
  * @typedef {{ name: string, value: string }} Tag
@@ -35,36 +36,12 @@ export const owner = "OWNER-ADDRESS-43-CHARACTERS-LONG-0123456789";
 export const processId = "PROCESS-ADDRESS-43-CHARACTERS-LONG-01234567";
 const moduleId = "MODULE-ADDRESS-43-CHARACTERS-LONG-012345678";
 
-const memorySectionId = 5;
-const is64BitFlag = 4;
-
 /**
- * The format under which the loader takes an image, told from the flags of its memory.
+ * The format under which the loader takes an image.
  * @param {Uint8Array} wasm
  * @returns {string}
  */
-export function formatOf(wasm) {
-  let at = 8; // behind the magic number and the version
-  const number = () => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = wasm[at++];
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
-    }
-  };
-  while (at < wasm.length) {
-    const id = number();
-    const length = number();
-    const end = at + length;
-    if (id === memorySectionId) {
-      number(); // how many memories: one
-      return number() & is64BitFlag ? formats.wasm64 : formats.wasm32;
-    }
-    at = end;
-  }
-  throw new Error("not an image of a process: it has no memory of its own");
-}
+export const formatOf = (wasm) => (memoryLimits(wasm).is64 ? formats.wasm64 : formats.wasm32);
 
 /** One process. Messages are handled one after the other, each on the memory that the last one left. */
 export class Process {

@@ -81,20 +81,25 @@ static const char *answer_lua_error(lua_State *L) {
   return answer;
 }
 
-/* Lua function (message, environment as light userdata): the two texts go before the work begins. */
-static int answer_message(lua_State *L) {
-  const char *message = lua_touserdata(L, 1);
-  const char *environment = lua_touserdata(L, 2);
+/* Lua function (message, environment as light userdata): gives `handle` and both texts. The loader's copies of them go
+** before the work begins. */
+static int take_message(lua_State *L) {
   if (lua_getglobal(L, "handle") != LUA_TFUNCTION)
     return luaL_error(L, "the process has no global function 'handle' (it is a %s): it cannot take messages",
                       luaL_typename(L, -1));
-  lua_pushstring(L, message);
-  lua_pushstring(L, environment);
+  lua_pushstring(L, lua_touserdata(L, 1));
+  lua_pushstring(L, lua_touserdata(L, 2));
   arguments_release();
-  lua_call(L, 2, 1);
-  if (lua_type(L, -1) != LUA_TSTRING)
-    return luaL_error(L, "the global function 'handle' returned a %s: it must return JSON text", luaL_typename(L, -1));
-  return 1;
+  return 3;
+}
+
+/* `handle` itself is called from no Lua function, as in the official images: tracebacks of aos end where they end there. */
+static int run_message(lua_State *L, const char *message, const char *environment) {
+  lua_pushcfunction(L, take_message);
+  lua_pushlightuserdata(L, (void *)message);
+  lua_pushlightuserdata(L, (void *)environment);
+  int status = lua_pcall(L, 2, 3, 0);
+  return status == LUA_OK ? lua_pcall(L, 2, 1, 0) : status;
 }
 
 /* ---- what the loader calls ---- */
@@ -121,10 +126,8 @@ static const char *answer(const char *message, const char *environment) {
   if (main() != 0) return failure_answer;
   lua_State *L = wasm_lua_state;
   lua_settop(L, 0);
-  lua_pushcfunction(L, answer_message);
-  lua_pushlightuserdata(L, (void *)message);
-  lua_pushlightuserdata(L, (void *)environment);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) return answer_lua_error(L);
+  if (run_message(L, message, environment) != LUA_OK) return answer_lua_error(L);
+  if (lua_type(L, -1) != LUA_TSTRING) return answer_failure("the global function 'handle' did not return a text");
   const char *text = lua_tostring(L, -1);
   lua_settop(L, 0); /* the text stays: nothing is collected before the loader has read it */
   return text;

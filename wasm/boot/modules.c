@@ -13,7 +13,7 @@
 __attribute__((import_module("bundle"), import_name("read"))) void bundle_read(void *to, uint32_t offset_bytes,
                                                                                uint32_t bytes);
 
-static const struct bundle_module *find_exactly(const char *name, const char *suffix) {
+static const struct bundle_module *find_module_exactly(const char *name, const char *suffix) {
   size_t name_bytes = strlen(name);
   for (size_t i = 0; i < bundle_module_count; i++) {
     const char *candidate = bundle_modules[i].name;
@@ -23,13 +23,13 @@ static const struct bundle_module *find_exactly(const char *name, const char *su
   return NULL;
 }
 
-static const struct bundle_module *find(const char *name) {
-  const struct bundle_module *module = find_exactly(name, "");
-  return module != NULL ? module : find_exactly(name, ".init");
+static const struct bundle_module *find_module(const char *name) {
+  const struct bundle_module *module = find_module_exactly(name, "");
+  return module != NULL ? module : find_module_exactly(name, ".init");
 }
 
 /* The chunk is called by the name that was asked for: error messages say [string ".process"]:123. */
-static void load(lua_State *L, const struct bundle_module *module, const char *name) {
+static void load_module(lua_State *L, const struct bundle_module *module, const char *name) {
   char *source = malloc(module->bytes);
   if (source == NULL) luaL_error(L, "not enough memory");
   bundle_read(source, module->offset_bytes, module->bytes);
@@ -40,18 +40,18 @@ static void load(lua_State *L, const struct bundle_module *module, const char *n
 }
 
 void modules_load(lua_State *L, const char *name) {
-  const struct bundle_module *module = find(name);
+  const struct bundle_module *module = find_module(name);
   if (module == NULL) luaL_error(L, "module %s not found", name);
-  load(L, module, name);
+  load_module(L, module, name);
 }
 
-static int search(lua_State *L) {
+static int search_modules(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  const struct bundle_module *module = find(name);
+  const struct bundle_module *module = find_module(name);
   if (module == NULL)
     lua_pushfstring(L, "module %s not found", name);
   else
-    load(L, module, name);
+    load_module(L, module, name);
   return 1;
 }
 
@@ -63,7 +63,7 @@ void modules_install_searcher(lua_State *L) {
     lua_geti(L, -1, i);
     lua_seti(L, -2, i + 1);
   }
-  lua_pushcfunction(L, search);
+  lua_pushcfunction(L, search_modules);
   lua_seti(L, -2, our_place);
   lua_pop(L, 2);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,13 +46,21 @@ FILE *weavedrive_fopen(const char *name, const char *mode) {
   return file;
 }
 
-/* The loader's read knows no end of file for headers of blocks and transactions; aos asks for exact sizes. */
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* What reading by line or by number has fetched already stands in the stream's buffer and comes first. The host's read
+** knows no end of file for headers of blocks and transactions; aos asks for exact sizes. */
 size_t weavedrive_fread(void *to, size_t item_bytes, size_t items, FILE *file) {
   int descriptor = fileno(file);
   if (!is_host_file(descriptor)) return fread(to, item_bytes, items, file);
-  if (item_bytes == 0) return 0;
-  int read_bytes = suspend_read(descriptor, to, item_bytes * items);
-  return read_bytes > 0 ? (size_t)read_bytes / item_bytes : 0;
+  size_t wanted_bytes = item_bytes * items;
+  if (wanted_bytes == 0) return 0;
+  size_t bytes = fread(to, 1, smaller(wanted_bytes, __freadahead(file)), file);
+  if (bytes < wanted_bytes) {
+    int read_bytes = suspend_read(descriptor, (char *)to + bytes, wanted_bytes - bytes);
+    if (read_bytes > 0) bytes += (size_t)read_bytes;
+  }
+  return bytes / item_bytes;
 }
 
 /* Closing needs no round trip: the C library's close is the host's. */
