@@ -355,7 +355,7 @@ function actions.ephemerons()
 end
 
 local kept_objects = { false, false, false }
-local function finalizer_of(kind, extra)
+local function body_of_finalizer(kind, extra)
   if kind == 1 then return function() native.walk() end end
   if kind == 2 then return function(o) kept_objects[random(3)] = o end end
   if kind == 3 then
@@ -365,13 +365,20 @@ local function finalizer_of(kind, extra)
   return function() error("in a finalizer") end
 end
 
+local function finalizer_of(kind, extra)
+  local body = body_of_finalizer(kind, extra)
+  return function(o)
+    native.finalizing()
+    body(o)
+  end
+end
+
 local function finalizable()
   local extra = one_in(3) and weak_table() or {}
   if one_in(2) then
     extra[fresh_name("extra")] = {}
     extra[{}] = fresh_name("extra")
     extra[pick() or 2] = long_string()
-    if one_in(2) then extra[(next(extra))] = nil end
   end
   -- an error in a finalizer is an error of the program in 5.3: only there where nobody minds
   local metatable = { __gc = finalizer_of(random(coroutine.close and 5 or 4), extra) }

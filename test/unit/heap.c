@@ -94,6 +94,12 @@ static int native_walk(lua_State *L) {
   return 0;
 }
 
+/* Says that from here on the program changes the heap, not the collector. */
+static int native_finalizing(lua_State *L) {
+  recorder_stop_listening(&heap_of(L)->blocks);
+  return 0;
+}
+
 static int native_parsing(lua_State *L) {
   heap_of(L)->parsing += (int)luaL_checkinteger(L, 1);
   return 0;
@@ -165,6 +171,7 @@ static int native_advance(lua_State *L) {
 
 static const luaL_Reg native_functions[] = {{"walk", native_walk},
                                             {"parsing", native_parsing},
+                                            {"finalizing", native_finalizing},
                                             {"userdata", native_userdata},
                                             {"setuservalue", native_setuservalue},
                                             {"closure", native_closure},
