@@ -168,3 +168,23 @@ LAYOUT_INLINE int layout_stop_collector(global_State *g) {
 LAYOUT_INLINE void layout_restart_collector(global_State *g, int before) {
   g->gcrunning = (lu_byte)before;
 }
+
+/* String keys of removed entries that the collector keeps for one more cycle: none, in this
+** version. */
+LAYOUT_INLINE void layout_each_removed_key(const Table *table, reference_visitor visit,
+                                           void *context) {
+  (void)table, (void)visit, (void)context;
+}
+
+/* Values that open upvalues of dead threads keep for one more cycle: a mark phase that was broken
+** off leaves its `touched` behind, and the next one heeds it (`remarkupvals` in lgc.c). */
+LAYOUT_INLINE void layout_each_touched_upvalue(const global_State *g, reference_visitor visit,
+                                               void *context) {
+  for (lua_State *thread = g->twups; thread; thread = thread->twups) {
+    if (thread->marked & LAYOUT_MARK_BIT) continue;
+    for (const UpVal *cell = thread->openupval; cell; cell = cell->u.open.next) {
+      GCObject *value = object_of(cell->v);
+      if (cell->u.open.touched && value) visit(context, LABEL_UPVALUE, 0, NULL, value);
+    }
+  }
+}

@@ -186,3 +186,21 @@ LAYOUT_INLINE int layout_stop_collector(global_State *g) {
 LAYOUT_INLINE void layout_restart_collector(global_State *g, int before) {
   g->gcstp = (lu_byte)before;
 }
+
+/* String keys of removed entries that the collector keeps for one more cycle, when it meets a table
+** whose keys and values are weak for the first time through finalizers. */
+LAYOUT_INLINE void layout_each_removed_key(const Table *table, reference_visitor visit,
+                                           void *context) {
+  if (layout_has_no_nodes(table)) return;
+  for (const Node *node = gnode(table, 0), *end = node + sizenode(table); node < end; node++) {
+    GCObject *key = gckeyN(node);
+    if (isempty(gval(node)) && key && layout_is_string(key))
+      visit(context, LABEL_NODE, (uintptr_t)node, key, NULL);
+  }
+}
+
+/* Values that open upvalues of dead threads keep for one more cycle: none, in this version. */
+LAYOUT_INLINE void layout_each_touched_upvalue(const global_State *g, reference_visitor visit,
+                                               void *context) {
+  (void)g, (void)visit, (void)context;
+}

@@ -21,8 +21,8 @@
 #define STACK_TREE_CYCLES    32u
 #define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
 #define DEEPEST_BOUNDED_TREE 3u
-#define LONGEST_CHAIN 64 /* steps of a target's name */
-#define CALLER_LEVEL 2   /* the program; between stands the border (lua_membuddy.c) */
+#define LONGEST_CHAIN        64 /* steps of a target's name */
+#define CALLER_LEVEL         2  /* the program; between stands the border (lua_membuddy.c) */
 
 static int raise_no_memory(lua_State *L) {
   lua_pushliteral(L, "not enough memory");
@@ -173,7 +173,7 @@ static void run_job(lua_State *L, job *j) {
 }
 
 static void run_growing(lua_State *L, job *j) {
-  tree_init_growing(&j->t, j->r.options.depth);
+  if (!tree_init_growing(&j->t, j->r.options.depth)) raise_no_memory(L);
   run_job(L, j);
 }
 
@@ -269,7 +269,7 @@ int function_format_size(lua_State *L) {
 int function_sizeof(lua_State *L) {
   luaL_checkany(L, 1);
   GCObject *object = layout_object_at(L, 1);
-  results_push_number(L, object ? layout_object_bytes(G(L), object) : 0);
+  results_push_number(L, object ? walk_object_bytes(G(L), object) : 0);
   return 1;
 }
 

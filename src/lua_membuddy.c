@@ -32,12 +32,8 @@ static int call_at_rest(lua_State *L, lua_CFunction function) {
   return status == LUA_OK ? 1 : raise_with_position(L);
 }
 
-static int border_profile(lua_State *L) { return call_at_rest(L, function_profile); }
-static int border_format_size(lua_State *L) { return call_at_rest(L, function_format_size); }
-static int border_sizeof(lua_State *L) { return call_at_rest(L, function_sizeof); }
-static int border_account(lua_State *L) { return call_at_rest(L, function_account); }
-static int border_kinds(lua_State *L) { return call_at_rest(L, function_kinds); }
-static int border_retained(lua_State *L) { return call_at_rest(L, function_retained); }
+/* Every function but `print`: its upvalue says which. */
+static int border(lua_State *L) { return call_at_rest(L, lua_tocfunction(L, lua_upvalueindex(1))); }
 
 /* The program's `print` is called in the open: it may do anything. */
 static int border_print(lua_State *L) {
@@ -59,17 +55,22 @@ static int border_print(lua_State *L) {
 }
 
 LUAMOD_API int luaopen_membuddy(lua_State *L) {
-  static const luaL_Reg functions[] = {{"profile", border_profile},
-                                       {"print", border_print},
-                                       {"print_results", border_print},
-                                       {"format_size", border_format_size},
-                                       {"sizeof", border_sizeof},
-                                       {"account", border_account},
-                                       {"kinds", border_kinds},
-                                       {"retained", border_retained},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"profile", function_profile},
+                                       {"sizeof", function_sizeof},
+                                       {"format_size", function_format_size},
+                                       {"account", function_account},
+                                       {"kinds", function_kinds},
+                                       {"retained", function_retained}};
   lua_createtable(L, 0, 11);
-  luaL_setfuncs(L, functions, 0);
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    lua_pushcfunction(L, functions[i].func);
+    lua_pushcclosure(L, border, 1);
+    lua_setfield(L, -2, functions[i].name);
+  }
+  lua_pushcfunction(L, border_print);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "print");
+  lua_setfield(L, -2, "print_results");
   lua_pushliteral(L, "native");
   lua_setfield(L, -2, "backend");
   lua_pushliteral(L, MEMBUDDY_VERSION);

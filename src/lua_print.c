@@ -1,7 +1,6 @@
 #include "lua_print.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lauxlib.h"
@@ -113,17 +112,32 @@ static size_t check_paths(lua_State *L, int table, const char *name, int value_t
 
 /* ---- sizes ---- */
 
-/* A line: borrowed from the results' own strings. */
+/* A line; its strings are borrowed from the results. */
 typedef struct {
   const char *path;
+  const char *target;     /* of a circular reference */
   lua_Number shown_bytes; /* with everything below */
   lua_Number own_bytes;
 } line;
 
-static int compare_lines(const void *a, const void *b) {
-  const line *x = a, *y = b;
-  if (x->shown_bytes != y->shown_bytes) return x->shown_bytes < y->shown_bytes ? 1 : -1;
-  return strcmp(x->path, y->path);
+/* Largest first, then by path. */
+static int comes_before(const line *a, const line *b) {
+  if (a->shown_bytes != b->shown_bytes) return a->shown_bytes > b->shown_bytes;
+  return strcmp(a->path, b->path) < 0;
+}
+
+/* Shell's sort with gaps of 3h + 1: small, in place, fast enough for a hundred thousand lines. */
+static void sort_lines(line *lines, size_t count) {
+  size_t gap = 1;
+  while (gap < count / 3) gap = 3 * gap + 1;
+  for (; gap > 0; gap /= 3)
+    for (size_t i = gap; i < count; i++) {
+      line moved = lines[i];
+      size_t at = i;
+      for (; at >= gap && comes_before(&moved, &lines[at - gap]); at -= gap)
+        lines[at] = lines[at - gap];
+      lines[at] = moved;
+    }
 }
 
 static size_t collect_lines(lua_State *L, int sizes, int totals, lua_Number min_size, line *lines) {
@@ -193,7 +207,7 @@ static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_
                         const report_options *options) {
   line *lines = lua_newuserdata(L, (count + 1) * sizeof *lines);
   count = collect_lines(L, sizes, totals, options->min_size, lines);
-  qsort(lines, count, sizeof *lines, compare_lines);
+  sort_lines(lines, count);
   size_t printed = options->top < count ? options->top : count;
   print_coloured(L, "Sizes:", "gray");
   for (size_t i = 0; i < printed; i++) print_line(L, &lines[i], retained);
@@ -207,24 +221,17 @@ static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_
 
 /* ---- circular references ---- */
 
-typedef struct {
-  const char *path, *target;
-} cycle_line;
-
-static int compare_cycles(const void *a, const void *b) {
-  return strcmp(((const cycle_line *)a)->path, ((const cycle_line *)b)->path);
-}
-
 static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
                          const report_options *options) {
   if (count == 0) return;
-  cycle_line *lines = lua_newuserdata(L, count * sizeof *lines);
+  line *lines = lua_newuserdata(L, count * sizeof *lines);
   size_t i = 0;
   for (lua_pushnil(L); lua_next(L, cycles); lua_pop(L, 1), i++) {
     lines[i].path = lua_tostring(L, -2);
     lines[i].target = lua_tostring(L, -1);
+    lines[i].shown_bytes = 0;
   }
-  qsort(lines, count, sizeof *lines, compare_cycles);
+  sort_lines(lines, count);
   print_coloured(L, "Circular references:", "gray");
   size_t printed = options->top < count ? options->top : count;
   for (i = 0; i < printed; i++) {

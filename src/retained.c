@@ -210,7 +210,7 @@ static size_t bytes_of_node(const graph *g, uint32_t node) {
   uintptr_t address = address_of_node(g, node);
   if (node == 0) return 0;
   if (address & CELL) return sizeof(UpVal);
-  return layout_object_bytes(g->g, (GCObject *)address);
+  return walk_object_bytes(g->g, (GCObject *)address);
 }
 
 static size_t *sum_nodes(graph *g) {

@@ -43,11 +43,6 @@ void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t c
   memset(t->index, 0xFF, t->index_capacity * sizeof(uint32_t));
 }
 
-void tree_init_growing(tree *t, uint32_t max_depth) {
-  memset(t, 0, sizeof *t);
-  t->max_depth = max_depth;
-}
-
 void tree_release(tree *t) {
   if (t->bounded) return;
   borrow_return(t->nodes);
@@ -104,6 +99,14 @@ static int grow(tree *t) {
   return 1;
 }
 
+int tree_init_growing(tree *t, uint32_t max_depth) {
+  memset(t, 0, sizeof *t);
+  t->max_depth = max_depth;
+  if (grow(t)) return 1;
+  tree_release(t);
+  return 0;
+}
+
 static int grow_cycles(tree *t) {
   uint32_t capacity = t->cycle_capacity ? t->cycle_capacity * 2 : SMALLEST_CAPACITY;
   tree_cycle *cycles = borrow_more(t->cycles, capacity * sizeof(tree_cycle));
@@ -157,32 +160,17 @@ INLINE int folds_before(const sorting *s, uint32_t a, uint32_t b) {
   return by_name ? by_name > 0 : a > b;
 }
 
-INLINE void sift_down(const sorting *s, uint32_t *heap, uint32_t at, uint32_t count) {
-  for (;;) {
-    uint32_t child = 2 * at + 1;
-    if (child >= count) return;
-    if (child + 1 < count && folds_before(s, heap[child], heap[child + 1])) child++;
-    if (!folds_before(s, heap[at], heap[child])) return;
-    uint32_t moved = heap[at];
-    heap[at] = heap[child];
-    heap[child] = moved;
-    at = child;
-  }
-}
-
-/* Heapsort: no memory of its own, no worst case. The heap is built and taken apart by one loop. */
+/* Shell's sort with gaps of 3h + 1: small, and in place. */
 INLINE void sort_for_folding(const sorting *s, uint32_t *items, uint32_t count) {
-  uint32_t unordered = count / 2, left = count;
-  while (unordered > 0 || left > 1) {
-    if (unordered > 0) {
-      unordered--;
-    } else {
-      uint32_t largest = items[0];
-      items[0] = items[--left];
-      items[left] = largest;
+  uint32_t gap = 1;
+  while (gap < count / 3) gap = 3 * gap + 1;
+  for (; gap > 0; gap /= 3)
+    for (uint32_t i = gap; i < count; i++) {
+      uint32_t moved = items[i], at = i;
+      for (; at >= gap && folds_before(s, moved, items[at - gap]); at -= gap)
+        items[at] = items[at - gap];
+      items[at] = moved;
     }
-    sift_down(s, items, unordered, left);
-  }
 }
 
 static uint32_t list_nodes(tree *t) {
@@ -290,8 +278,10 @@ static uint32_t free_slot(tree *t) {
   return t->next_free < t->used ? t->next_free : TREE_NONE;
 }
 
+/* Where a tree grows, entries leave room for the roots, which can't be refused. */
 static uint32_t new_node(tree *t, const tree_node *content) {
-  if (t->count == t->capacity) {
+  uint32_t reserve = t->bounded || content->parent == TREE_NONE ? 0 : TREE_ROOTS;
+  if (t->count + reserve >= t->capacity) {
     if (t->bounded) {
       make_room(t);
     } else if (!grow(t)) {

@@ -75,11 +75,14 @@ size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity);
 /* A tree in borrowed `memory` (aligned for size_t) of `tree_memory_bytes`. */
 void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
                        uint32_t max_depth);
-/* A tree that grows by loans; release it with `tree_release`. */
-void tree_init_growing(tree *t, uint32_t max_depth);
+/* A tree that grows by loans; release it with `tree_release`. Returns 0 when the first was refused;
+** there is nothing to release then. */
+int tree_init_growing(tree *t, uint32_t max_depth);
 void tree_release(tree *t);
 
-/* A root stays whatever happens. Returns its index; TREE_NONE when a loan was refused. */
+/* There is always room for so many roots. */
+#define TREE_ROOTS 16u
+/* A root stays whatever happens. Returns its index. */
 uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
                        size_t own_bytes);
 /* The part of `tree_add` that is rarely needed. */

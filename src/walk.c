@@ -9,12 +9,18 @@ enum {
   ROOT_COROUTINE,
   ROOT_METATABLES,
   ROOT_FINALIZERS,
+  ROOT_TOUCHED,
   ROOT_RESURRECTED,
   ROOT_COUNT
 };
-static const char *const root_names[ROOT_COUNT] = {
-    "_G",           "[registry]",   "[main thread]", "[running coroutine]", "[type metatables]",
-    "[finalizers]", "[resurrected]"};
+static const char *const root_names[ROOT_COUNT] = {"_G",
+                                                   "[registry]",
+                                                   "[main thread]",
+                                                   "[running coroutine]",
+                                                   "[type metatables]",
+                                                   "[finalizers]",
+                                                   "[touched upvalues]",
+                                                   "[resurrected]"};
 
 #define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
 #define SHARED_LABELS 3 /* labels whose entries share one line: constants, sources, names */
@@ -32,7 +38,8 @@ typedef struct {
   tree *t;
 
   /* the queue, and what stands at its end */
-  GCObject *head, *tail;
+  GCObject *head;
+  GCObject **end;                          /* the word that will hold what is queued next */
   owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
   GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
   int separator_depth;                     /* of them; -1: none queued yet */
@@ -70,6 +77,10 @@ typedef struct {
 
 /* ---- marks ---- */
 
+LAYOUT_APART size_t walk_object_bytes(const global_State *g, GCObject *object) {
+  return layout_object_bytes(g, object);
+}
+
 LAYOUT_INLINE int is_marked(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
 
 LAYOUT_INLINE void tally(walker *w, object_kind kind, size_t bytes) {
@@ -86,7 +97,7 @@ static void note_holder(walker *w) {
 static size_t claim_new(walker *w, GCObject *object) {
   object->marked |= LAYOUT_MARK_BIT;
   if (object == w->watched) note_holder(w);
-  size_t bytes = layout_object_bytes(w->g, object);
+  size_t bytes = walk_object_bytes(w->g, object);
   tally(w, layout_kind(object), bytes);
   return bytes;
 }
@@ -131,28 +142,25 @@ LAYOUT_INLINE int role_of(const GCObject *object) {
 }
 static void clear_role(GCObject *object) { object->tt &= (lu_byte)~LAYOUT_SPARE_TT_BITS; }
 
-LAYOUT_INLINE void push(walker *w, GCObject *object) {
-  *layout_link(object) = NULL;
-  if (w->tail)
-    *layout_link(w->tail) = object;
-  else
-    w->head = object;
-  w->tail = object;
+/* `link` is the object's: the caller may know better than a switch where it is. */
+LAYOUT_INLINE void push(walker *w, GCObject *object, GCObject **link) {
+  *w->end = object;
+  *link = NULL;
+  w->end = link;
   w->next_level++;
 }
 
 LAYOUT_INLINE GCObject *pop(walker *w) {
-  GCObject *object = w->head;
-  GCObject **link = layout_link(object);
+  GCObject *object = w->head, **link = layout_link(object);
   w->head = *link;
   *link = NULL;
-  if (w->head == NULL) w->tail = NULL;
+  if (w->head == NULL) w->end = &w->head;
   return object;
 }
 
 static void push_separator(walker *w, int depth) {
   GCObject *object = w->owners[depth].object;
-  push(w, object);
+  push(w, object, layout_link(object));
   set_role(object, FIRST_SEPARATOR + depth);
   w->separators[depth] = object;
   w->separator_depth = depth;
@@ -187,9 +195,9 @@ static void open_next_level(walker *w) {
     queue_separators(w);
 }
 
-LAYOUT_INLINE void enqueue(walker *w, GCObject *object) {
+LAYOUT_INLINE void enqueue(walker *w, GCObject *object, GCObject **link) {
   if (!w->next_level_is_open) open_next_level(w);
-  push(w, object);
+  push(w, object, link);
   w->next_level_work++;
 }
 
@@ -226,17 +234,18 @@ LAYOUT_INLINE void found(walker *w, size_t bytes) {
 /* No call in a walk goes through a pointer: the visitors are constants that the compiler puts into
 ** the loops. Beside speed, that keeps Asyncify (see wasm/link.sh) from instrumenting the walk. Each
 ** of these is one copy of all the loops. */
-static void each_deep(walker *w, GCObject *object);
-static void each_in_tree(walker *w, GCObject *object);
+static void each_reference(walker *w, GCObject *object);
+static void each_reference_deep(walker *w, GCObject *object);
 
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
   found(w, claim_new(w, object));
-  if (layout_link(object))
-    enqueue(w, object);
+  GCObject **link = layout_link(object);
+  if (link)
+    enqueue(w, object, link);
   else
-    each_deep(w, object);
+    each_reference_deep(w, object);
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
@@ -246,7 +255,7 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
     found(w, claim_new_string(w, object));
   } else if (layout_is_table(object)) {
     found(w, claim_new_table(w, object));
-    enqueue(w, object);
+    enqueue(w, object, &gco2t(object)->gclist);
   } else {
     discover_other(w, object);
   }
@@ -268,7 +277,6 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
                        GCObject *value) {
   visit_deep_inline(context, kind, place, key, value);
 }
-static void each_deep(walker *w, GCObject *object) { layout_each_reference(object, visit_deep, w); }
 
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
                           size_t bytes) {
@@ -280,12 +288,12 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node;
   if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
     w->node = node;
-    each_in_tree(w, object);
+    each_reference(w, object);
     w->node = outer;
     return;
   }
   size_t outer_bytes = w->found_bytes;
-  each_deep(w, object);
+  each_reference_deep(w, object);
   if (node != TREE_NONE) {
     tree_charge(w->t, node, w->found_bytes - outer_bytes);
     w->found_bytes = outer_bytes;
@@ -303,11 +311,12 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   }
   uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
   if (layout_is_string(object)) return;
-  if (layout_link(object) == NULL) {
+  GCObject **link = layout_link(object);
+  if (link == NULL) {
     visit_userdata(w, object, node);
     return;
   }
-  enqueue(w, object);
+  enqueue(w, object, link);
   if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
 }
 
@@ -347,8 +356,22 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
     add_entry(w, kind, place, NULL, key_bytes);
 }
 
-static void each_in_tree(walker *w, GCObject *object) {
-  layout_each_reference(object, visit_in_tree, w);
+/* A reference of any object: a line of the tree, or deeper. */
+static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key, GCObject *value) {
+  const walker *w = context;
+  if (w->node != TREE_NONE)
+    visit_in_tree(context, kind, place, key, value);
+  else
+    visit_deep(context, kind, place, key, value);
+}
+
+static void each_reference(walker *w, GCObject *object) { layout_each_reference(object, visit, w); }
+
+static void each_reference_deep(walker *w, GCObject *object) {
+  uint32_t node = w->node;
+  w->node = TREE_NONE;
+  each_reference(w, object);
+  w->node = node;
 }
 
 static void add_shared_entries(walker *w) {
@@ -362,14 +385,6 @@ static void add_shared_entries(walker *w) {
 
 /* ---- weak tables ---- */
 
-static void visit_entry(walker *w, label_kind kind, uintptr_t place, GCObject *key,
-                        GCObject *value) {
-  if (w->node != TREE_NONE)
-    visit_in_tree(w, kind, place, key, value);
-  else
-    visit_deep(w, kind, place, key, value);
-}
-
 /* Strings are values: no weak table loses them. */
 static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
@@ -377,16 +392,16 @@ static int is_alive(const GCObject *object) { return is_plain(object) || is_mark
 static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
   if (is_plain(value))
-    visit_entry(w, kind, place, key, value);
+    visit(w, kind, place, key, value);
   else if (key)
-    visit_entry(w, kind, place, key, NULL);
+    visit(w, kind, place, key, NULL);
 }
 
 /* A value lives once its key does. */
 static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
   if (is_alive(key))
-    visit_entry(w, kind, place, key, value);
+    visit(w, kind, place, key, value);
   else if (value)
     w->pending = 1;
 }
@@ -397,9 +412,9 @@ static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject
                            GCObject *value) {
   int settling = w->parked_work == SETTLING;
   if (settling && key && is_plain(key) && (w->finalizing || is_alive(value)))
-    visit_entry(w, kind, place, key, NULL);
+    visit(w, kind, place, key, NULL);
   if (value && is_plain(value) && (w->finalizing ? settling && is_alive(key) : !settling))
-    visit_entry(w, kind, place, NULL, value);
+    visit(w, kind, place, NULL, value);
 }
 
 static void visit_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -424,7 +439,7 @@ static int may_be_weak(const GCObject *object) {
 /* True when the table has to be looked at again. */
 static int visit_weak_table(walker *w, Table *table, int weakness) {
   w->pending = 0;
-  visit_entry(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
+  visit(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
   each_weak_entry(w, table, weakness);
   return w->pending || weakness == (WEAK_KEYS | WEAK_VALUES);
 }
@@ -435,7 +450,7 @@ static int visit_weak_table(walker *w, Table *table, int weakness) {
 static void park(walker *w, GCObject *object, int is_owner) {
   queue_separators(w);
   if (!is_owner) {
-    push(w, object);
+    push(w, object, layout_link(object));
     set_role(object, TO_REVISIT);
   }
   w->parked++;
@@ -445,6 +460,7 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
     each_weak_entry(w, gco2t(object), weakness);
+    if (w->finalizing) layout_each_removed_key(gco2t(object), visit, w);
     return;
   }
   if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
@@ -453,15 +469,13 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
 }
 
 static void visit_strong_references(walker *w, GCObject *object) {
-  if (w->node != TREE_NONE) {
-    each_in_tree(w, object);
-    add_shared_entries(w);
-  } else if (layout_is_table(object)) {
+  if (w->node == TREE_NONE && layout_is_table(object)) { /* most of them: a loop of their own */
     layout_each_metatable(gco2t(object)->metatable, visit_deep, w);
     layout_each_entry(gco2t(object), visit_deep_inline, w);
-  } else {
-    each_deep(w, object);
+    return;
   }
+  each_reference(w, object);
+  if (w->node != TREE_NONE) add_shared_entries(w);
 }
 
 static void visit_references(walker *w, GCObject *object, int is_owner) {
@@ -507,11 +521,10 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   charge_found(w);
 }
 
-/* Puts a separator before everything that was queued behind `before`. */
-static void insert_separator(walker *w, GCObject *before, GCObject *object, int depth) {
-  GCObject **link = before ? layout_link(before) : &w->head;
-  *layout_link(object) = *link;
-  *link = object;
+/* Puts a separator before everything that was queued from `at` on. */
+static void insert_separator(walker *w, GCObject **at, GCObject *object, int depth) {
+  *layout_link(object) = *at;
+  *at = object;
   set_role(object, FIRST_SEPARATOR + depth);
   w->next_level++;
   w->separators[depth] = object;
@@ -546,7 +559,7 @@ static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
 
 /* A child that was folded into its parent: count what it holds, and let the tree think again. */
 static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
-  GCObject *before = w->tail;
+  GCObject **before = w->end;
   size_t queued_before = w->next_level;
   step_into(w, object, parent, 0);
   int shared_separator = shares_last_separator(w);
@@ -555,7 +568,7 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
   size_t content_bytes = w->found_bytes;
   uint32_t content_count = w->found_count;
   charge_found(w);
-  size_t own_bytes = layout_object_bytes(w->g, object);
+  size_t own_bytes = walk_object_bytes(w->g, object);
   if (own_bytes + content_bytes <= w->t->threshold_bytes) return;
   label place = label_of_child(w, parent, object);
   if (place.kind == LABEL_UNKNOWN) return;
@@ -692,14 +705,28 @@ static void walk_type_metatables(walker *w) {
                                                  "function", "userdata", "thread"};
   open_root(w, ROOT_METATABLES, NULL, 0, root_names[ROOT_METATABLES]);
   for (int i = 0; i < LUA_NUMTAGS; i++)
-    if (w->g->mt[i]) visit_entry(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
+    if (w->g->mt[i]) visit(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
   close_root(w);
 }
 
 static void walk_object_list(walker *w, int root, GCObject *list) {
   open_root(w, root, NULL, 0, root_names[root]);
   uintptr_t index = 0;
-  for (GCObject *o = list; o; o = o->next) visit_entry(w, LABEL_INDEX, ++index, NULL, o);
+  for (GCObject *o = list; o; o = o->next) visit(w, LABEL_INDEX, ++index, NULL, o);
+  close_root(w);
+}
+
+/* Values of table entries and slots are told with their place; these are cells' alone, and an
+** entry of the root each. */
+static void visit_touched(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                          GCObject *value) {
+  (void)kind, (void)place, (void)key;
+  visit(context, LABEL_INDEX, 1, NULL, value);
+}
+
+static void walk_touched_upvalues(walker *w) {
+  open_root(w, ROOT_TOUCHED, NULL, 0, root_names[ROOT_TOUCHED]);
+  layout_each_touched_upvalue(w->g, visit_touched, w);
   close_root(w);
 }
 
@@ -725,6 +752,7 @@ static void walk_main_roots(walker *w) {
   walk_root_object(w, ROOT_COROUTINE, obj2gco(w->L), root_names[ROOT_COROUTINE]);
   walk_type_metatables(w);
   walk_object_list(w, ROOT_FINALIZERS, w->g->tobefnz);
+  walk_touched_upvalues(w);
   visit_parked(w, SETTLING);
 }
 
@@ -802,7 +830,7 @@ static void take_mark_back(void *context, GCObject *object) {
     return;
   }
   pass->garbage.count++;
-  pass->garbage.bytes += layout_object_bytes(pass->g, object);
+  pass->garbage.bytes += walk_object_bytes(pass->g, object);
   if (holds_cells(object)) note_cell_holder(&pass->dead_holders, object);
 }
 
@@ -887,6 +915,7 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
   w->g = G(L);
   w->t = t;
   w->separator_depth = -1;
+  w->end = &w->head;
 }
 
 static void leave_queue(walker *w) {

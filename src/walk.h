@@ -65,6 +65,9 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
                              const char **root);
 
+/* `layout_object_bytes` for those who are in no hurry. */
+size_t walk_object_bytes(const global_State *g, GCObject *object);
+
 /* Every block that the machine counts, exactly once, whether its object lives or not: the sum of
 ** the sizes is `layout_total_bytes`. Changes nothing. */
 void walk_each_block(lua_State *L, block_visitor visit, void *context);
