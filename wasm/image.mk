@@ -49,14 +49,14 @@ image_width_wasm64 := -sMEMORY64=1 -Wno-experimental
 image_width_wasm32 :=
 
 # The bytes must not depend on the folder; the hash seed must not depend on the clock.
-image_cflags     := -O3 -DNDEBUG -msimd128 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
+image_cflags     := -O3 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
 # A table of jump targets copies the dispatch into each of Lua's instructions; in WebAssembly that gains nothing, and the
 # interpreter becomes so large that V8 gives it frames of 28 KB: 35 nested C calls fill its stack.
 image_dispatch   := -DLUA_USE_JUMPTABLE=0
 image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 
 # Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
-archive_cflags   := -Os -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
+archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
                     -mno-reference-types -mno-multivalue -mno-bulk-memory
 
 .PHONY: images archives reproducible
