@@ -1,0 +1,995 @@
+-- The contract of `membuddy`: what its interface promises to a Lua program, claim by claim.
+--
+-- Pure Lua without io, os and files, so that it runs natively and, sent as a message, inside a process. The chunk returns
+-- a list of {name = claim, run = function}; a function that returns has proven its claim, an error says why not.
+
+local membuddy = require("membuddy")
+
+local tests = {}
+local function test(claim, run) tests[#tests + 1] = { name = claim, run = run } end
+
+-- ---- helpers ----
+
+local function check(holds, format, ...)
+  if not holds then error(string.format(format, ...), 2) end
+end
+
+local function equal(actual, expected, what)
+  if actual ~= expected then
+    error(string.format("%s is %s, expected %s", what, tostring(actual), tostring(expected)), 2)
+  end
+end
+
+local function contains(text, part, what)
+  if not string.find(text, part, 1, true) then
+    error(string.format("%s lacks '%s': %s", what, part, text), 2)
+  end
+end
+
+-- Runs `body` with globals of its own, and puts back what was there.
+local function with_globals(globals, body, ...)
+  local before = {}
+  for name in pairs(globals) do before[name] = rawget(_G, name) end
+  for name, value in pairs(globals) do rawset(_G, name, value ~= "absent" and value or nil) end
+  local results = table.pack(pcall(body, ...))
+  for name in pairs(globals) do rawset(_G, name, before[name]) end
+  if not results[1] then error(results[2], 2) end
+  return table.unpack(results, 2, results.n)
+end
+
+-- The lines that `membuddy.print(...)` prints, without colours.
+local function printed(...)
+  local lines = {}
+  with_globals({ print = function(...)
+    equal(select("#", ...), 1, "the number of arguments of print")
+    lines[#lines + 1] = (...)
+  end, Colors = "absent" }, membuddy.print, ...)
+  return lines
+end
+
+-- The message of the error that a call raises.
+local function refusal(f, ...)
+  local ok, message = pcall(f, ...)
+  check(not ok, "the call was accepted")
+  equal(type(message), "string", "the type of the error")
+  check(not message:find("\n"), "the error is no single sentence: %s", message)
+  contains(message, "membuddy", "the error")
+  return message
+end
+
+local function sum(t)
+  local total = 0
+  for _, value in pairs(t) do total = total + value end
+  return total
+end
+
+local function count(t)
+  local total = 0
+  for _ in pairs(t) do total = total + 1 end
+  return total
+end
+
+-- A path without what is escaped in it, so that every slash separates.
+local function segments(path)
+  local plain = path:gsub("\\.", "")
+  return 1 + select(2, plain:gsub("/", ""))
+end
+
+local function paths_like(t, pattern)
+  local found = {}
+  for path in pairs(t) do
+    if path:find(pattern) then found[#found + 1] = path end
+  end
+  table.sort(found)
+  return found
+end
+
+-- The only path of a target's report, besides the target's own.
+local function only_path(results)
+  local found
+  for path in pairs(results.totalSizes) do
+    if path ~= results.target then
+      check(found == nil, "there is more than one path: %s and %s", tostring(found), path)
+      found = path
+    end
+  end
+  check(found, "there is no path below the target")
+  return found:sub(#results.target + 2)
+end
+
+local function profile_named(target, options)
+  local results = membuddy.profile(target, options)
+  return results, results.target
+end
+
+-- Lua bytes that `make` allocates for what it returns: the collector rests, so the difference is exact.
+local function bytes_of(make)
+  collectgarbage("stop")
+  local before = collectgarbage("count")
+  local value = make()
+  local after = collectgarbage("count")
+  collectgarbage("restart")
+  return math.floor((after - before) * 1024 + 0.5), value
+end
+
+local big = string.rep
+
+-- ---- how people call it ----
+
+test("profile() gives results with every promised field", function()
+  local r = membuddy.profile()
+  equal(r.type, "membuddy-results", "type")
+  for name, kind in pairs({ totalSize = "number", sizes = "table", totalSizes = "table", circular = "table",
+    cycles = "table", objects = "number", kinds = "table", luaSize = "number", garbage = "number",
+    unaccounted = "number", exact = "boolean", backend = "string" }) do
+    equal(type(r[name]), kind, "the type of field " .. name)
+  end
+  equal(r.cycles, r.circular, "cycles")
+end)
+
+test("the library says what it is", function()
+  equal(membuddy.backend, "native", "backend")
+  equal(membuddy.exact, true, "exact")
+  check(membuddy.version:find("^%d+%.%d+%.%d+$"), "the version is '%s'", membuddy.version)
+  local r = membuddy.profile({ depth = 0 })
+  equal(r.backend, membuddy.backend, "the results' backend")
+  equal(r.exact, membuddy.exact, "the results' exact")
+end)
+
+test("a table of options is no target", function()
+  local r = membuddy.profile({ depth = 3 })
+  equal(r.target, nil, "the target")
+  check(r.totalSizes._G, "there is no line for _G")
+end)
+
+test("a table that has other keys than options is the target", function()
+  local t = { depth = 3, name = "mine" }
+  local r = membuddy.profile(t)
+  check(r.totalSize < r.luaSize / 2 and r.target, "the whole process was profiled")
+end)
+
+test("a target and options go together", function()
+  local t = { { { {} } } }
+  local r, name = profile_named(t, { depth = 2 })
+  check(r.sizes[name .. "/1/1"], "depth 2 is missing")
+  check(r.sizes[name .. "/1/1/..."], "what lies below is missing")
+  check(not r.sizes[name .. "/1/1/1"], "depth 3 is there")
+end)
+
+test("option target and option max_depth work as their twins do", function()
+  local t = { { { { { { "deep" } } } } } }
+  local a = membuddy.profile({ target = t, max_depth = "inf" })
+  local b = membuddy.profile(t, { depth = math.huge })
+  local c = membuddy.profile(t, { depth = "infinity" })
+  equal(a.totalSize, b.totalSize, "the total")
+  equal(count(a.sizes), count(b.sizes), "the number of lines")
+  equal(count(a.sizes), count(c.sizes), "the number of lines")
+  check(a.sizes[a.target .. "/1/1/1/1/1"], "the deepest line is missing")
+end)
+
+test("print and print_results print the same", function()
+  local r = membuddy.profile()
+  local a = printed(r)
+  local lines = {}
+  with_globals({ print = function(line) lines[#lines + 1] = line end, Colors = "absent" }, membuddy.print_results, r)
+  equal(table.concat(a, "\n"), table.concat(lines, "\n"), "the text")
+end)
+
+test("print takes options alone", function()
+  local lines = printed({ top = 10, min_size = 10, cycles = false, no_header = true })
+  contains(lines[1], "Total size: ", "the first line")
+  equal(lines[2], "Sizes:", "the second line")
+  equal(#lines, 2 + 10 + 1, "the number of lines")
+end)
+
+test("print() prints a report of the whole process", function()
+  local text = table.concat(printed(), "\n")
+  contains(text, "MemBuddy", "the report")
+  contains(text, "unaccounted: 0 bytes", "the report")
+  contains(text, "    _G: ", "the report")
+end)
+
+test("print of results takes options for the print", function()
+  local r = membuddy.profile()
+  equal(#printed(r, { top = 3, no_header = true, cycles = false }), 2 + 3 + 1, "the number of lines")
+end)
+
+test("a size is formatted with its unit", function()
+  local unit = 1024
+  for bytes, text in pairs({ [0] = "0 bytes", [1023] = "1023 bytes", [unit] = "1.00 KB", [1.5 * unit] = "1.50 KB",
+    [4 * unit ^ 2] = "4.00 MB", [1.5 * unit ^ 3] = "1.50 GB", [1288490] = "1.23 MB" }) do
+    equal(membuddy.format_size(bytes), text, "the size")
+  end
+end)
+
+test("a coloured size has the colours of the process", function()
+  local colours = { red = "<r>", green = "<g>", gray = "<y>", reset = "<0>" }
+  local text = with_globals({ Colors = colours }, membuddy.format_size, 2048, true)
+  contains(text, "<r>2.00<0>", "the size")
+  equal((text:gsub("<.>", "")), "2.00 KB", "the text without colours")
+end)
+
+test("no size is printed as 1024 of a unit", function()
+  equal(membuddy.format_size(1024 * 1024 - 1), "1.00 MB", "the size")
+end)
+
+test("a size that is no number is refused", function()
+  for _, value in ipairs({ "twelve", {}, true }) do
+    check(not pcall(membuddy.format_size, value), "%s was accepted", tostring(value))
+  end
+  check(not pcall(membuddy.format_size), "nothing was accepted")
+end)
+
+-- ---- exactness ----
+
+test("the sizes add up to the total, and the total with garbage to what Lua says", function()
+  for _, options in ipairs({ {}, { depth = 0 }, { depth = 1 }, { depth = 2 }, { depth = 6 }, { depth = math.huge },
+    { children = 3 }, { children = false }, { lines = 20 }, { retained = true }, { cycles = false } }) do
+    local r = membuddy.profile(options)
+    equal(sum(r.sizes), r.totalSize, "the sum of the sizes")
+    equal(r.totalSize + r.garbage, r.luaSize, "total and garbage")
+    equal(r.unaccounted, 0, "what is unaccounted")
+  end
+end)
+
+test("Lua's size is what collectgarbage counts", function()
+  collectgarbage("stop")
+  local before = collectgarbage("count") * 1024
+  local r = membuddy.profile({ depth = 0 })
+  local after = collectgarbage("count") * 1024
+  collectgarbage("restart")
+  check(before <= r.luaSize and r.luaSize <= after, "%d is not between %d and %d", r.luaSize, before, after)
+end)
+
+test("the kinds add up to the total and the objects", function()
+  for _, target in ipairs({ false, { 1, "text of a target", {}, print, function() return tests end } }) do
+    local r = target and membuddy.profile(target) or membuddy.profile()
+    local bytes, objects = 0, 0
+    for name, kind in pairs(r.kinds) do
+      bytes = bytes + kind.bytes
+      if name ~= "state" and name ~= "string_table" then objects = objects + kind.count end
+    end
+    equal(bytes, r.totalSize, "the bytes of the kinds")
+    equal(objects, r.objects, "the count of the kinds")
+  end
+end)
+
+test("kinds() counts what a program makes", function()
+  local before = membuddy.kinds()
+  local held = {}
+  for i = 1, 100 do held[i] = { function() return held, i end, "held string " .. i } end
+  local after = membuddy.kinds()
+  check(after.table.count - before.table.count >= 101, "tables are missing")
+  equal(after["function"].count - before["function"].count, 100, "the functions")
+  check(after.string.count - before.string.count >= 100, "strings are missing")
+  check(after.upvalue.count - before.upvalue.count >= 100, "upvalues are missing")
+end)
+
+test("sizeof is what Lua allocates for a value", function()
+  local t
+  equal(membuddy.sizeof({}), (bytes_of(function() return {} end)), "an empty table")
+  local bytes, list = bytes_of(function() return { 1, 2, 3, 4, 5 } end)
+  equal(membuddy.sizeof(list), bytes, "a list of five")
+  bytes, t = bytes_of(function() return { a = 1, b = 2, c = 3 } end)
+  equal(membuddy.sizeof(t), bytes, "a table of three names")
+  bytes, t = bytes_of(function() return big("x", 5000) end)
+  equal(membuddy.sizeof(big("x", 6000)) - membuddy.sizeof(t), 1000, "a thousand more characters")
+end)
+
+test("sizeof of a value that lies in its holder is 0", function()
+  for _, value in ipairs({ 1, 1.5, true }) do equal(membuddy.sizeof(value), 0, tostring(value)) end
+  equal(membuddy.sizeof(nil), 0, "nil")
+end)
+
+test("sizeof of a coroutine counts its stack", function()
+  local function deep(n) if n == 0 then coroutine.yield() end return 1 + deep(n - 1) end
+  local flat, high = coroutine.create(deep), coroutine.create(deep)
+  coroutine.resume(flat, 0)
+  coroutine.resume(high, 150)
+  check(membuddy.sizeof(high) > 4 * membuddy.sizeof(flat), "the stack is not counted")
+end)
+
+test("garbage is what a collection frees", function()
+  collectgarbage()
+  collectgarbage()
+  collectgarbage("stop")
+  local before = membuddy.profile({ depth = 0 })
+  local length = 100000
+  do local _ = big("garbage", length) end
+  (function(...) return ... end)(nil, nil, nil, nil, nil, nil) -- so that no register still holds it
+  local after = membuddy.profile({ depth = 0 })
+  collectgarbage("restart")
+  check(after.garbage - before.garbage >= 7 * length, "garbage grew by %d bytes", after.garbage - before.garbage)
+  check(after.totalSize - before.totalSize < length, "live data grew by %d bytes", after.totalSize - before.totalSize)
+end)
+
+test("an entry of a weak table is garbage, and stays until Lua collects", function()
+  collectgarbage()
+  collectgarbage("stop")
+  local weak = setmetatable({}, { __mode = "v" })
+  weak[1] = { big("weak", 20000) }
+  local r = membuddy.profile(weak)
+  check(weak[1], "the entry is gone")
+  collectgarbage("restart")
+  check(r.totalSize < 10000, "a dead value was counted: %d bytes", r.totalSize)
+end)
+
+test("account() cuts Lua's memory into parts", function()
+  local a = membuddy.account()
+  equal(a.unaccounted, 0, "what is unaccounted")
+  equal(a.parts.live + a.parts.garbage + a.parts.runtime, a.luaSize, "the parts of Lua")
+  if a.memory then equal(sum(a.parts), a.memory, "the sum of all parts") end
+end)
+
+test("profile leaves the collector as it was", function()
+  local is_running = collectgarbage("isrunning")
+  membuddy.profile()
+  pcall(membuddy.profile, { depth = -1 })
+  pcall(membuddy.profile, nil)
+  equal(collectgarbage("isrunning"), is_running, "whether it runs")
+  collectgarbage("stop")
+  membuddy.profile()
+  printed({ top = 0 })
+  local stopped = not collectgarbage("isrunning")
+  collectgarbage("restart")
+  check(stopped, "a stopped collector runs again")
+end)
+
+-- ---- totals, depth, children ----
+
+test("a total is the sum of the sizes at the path and below it", function()
+  local t = { list = { {}, {}, { {} } }, name = "a text", [print] = { 1 }, ["with/slash"] = { {} } }
+  for _, depth in ipairs({ 1, 2, math.huge }) do
+    local r = membuddy.profile(t, { depth = depth })
+    for path, total in pairs(r.totalSizes) do
+      local below = 0
+      for other, bytes in pairs(r.sizes) do
+        if other == path or other:sub(1, #path + 1) == path .. "/" then below = below + bytes end
+      end
+      equal(below, total, "the sum below " .. path)
+    end
+  end
+end)
+
+test("totals do not depend on the depth", function()
+  local t = { a = { b = { c = { d = { big("e", 500) } } } }, f = { {}, {}, {} } }
+  local reference, name = profile_named(t, { depth = math.huge })
+  for depth = 0, 6 do
+    local r = profile_named(t, { depth = depth })
+    equal(r.totalSize, reference.totalSize, "the total at depth " .. depth)
+    for path, total in pairs(r.totalSizes) do equal(total, reference.totalSizes[path], "the total of " .. path) end
+  end
+  check(reference.sizes[name .. "/a/b/c/d/1"], "the deepest path is missing")
+end)
+
+test("no path has more segments than the depth", function()
+  for depth = 0, 5 do
+    for path in pairs(membuddy.profile({ depth = depth }).totalSizes) do
+      check(segments(path) - 1 <= depth, "at depth %d there is %s", depth, path)
+    end
+  end
+end)
+
+test("what lies below the depth is summed in one line", function()
+  local t = { { { big("x", 1000) }, big("y", 1000) } }
+  local r, name = profile_named(t, { depth = 1 })
+  equal(count(r.sizes), 3, "the number of lines")
+  equal(r.sizes[name .. "/1/..."], r.totalSizes[name .. "/1"] - r.sizes[name .. "/1"], "the bytes below")
+end)
+
+test("a table shows its largest children and counts the others", function()
+  local t = {}
+  for i = 1, 300 do t[i] = big("x", 100 + i) end
+  local r, name = profile_named(t)
+  local shown = 256
+  check(r.sizes[name .. "/300"] and r.sizes[name .. "/" .. 300 - shown + 1], "a large one is missing")
+  check(not r.sizes[name .. "/" .. 300 - shown], "one too many is there")
+  local folded = r.sizes[name .. "/[" .. 300 - shown .. " more]"]
+  local expected = 0
+  for i = 1, 300 - shown do expected = expected + membuddy.sizeof(t[i]) end
+  equal(folded, expected, "the bytes of the others")
+end)
+
+test("option children says how many children are shown", function()
+  local t = {}
+  for i = 1, 40 do t[i] = big("x", 100 + i) end
+  local r, name = profile_named(t, { children = 5 })
+  equal(count(r.sizes), 1 + 5 + 1, "the number of lines")
+  check(r.sizes[name .. "/[35 more]"], "the others are not counted")
+  r = membuddy.profile(t, { children = false })
+  equal(count(r.sizes), 1 + 40, "the number of lines for all")
+end)
+
+test("a folded child counts with all that is below it", function()
+  local t = { big("x", 5000), {}, { {}, {} } }
+  local r, name = profile_named(t, { children = 1, depth = 2 })
+  equal(r.sizes[name .. "/[2 more]"], r.totalSize - r.sizes[name] - r.sizes[name .. "/1"], "the bytes of the others")
+end)
+
+test("a report has no more lines than its options say, however large the heap", function()
+  local t = {}
+  for i = 1, 3000 do t[i] = { { {} }, { i } } end
+  check(count(membuddy.profile(t).sizes) <= 320, "a default report has %d lines", count(membuddy.profile(t).sizes))
+  check(count(membuddy.profile(t, { lines = 50 }).sizes) <= 50, "50 lines are exceeded")
+end)
+
+test("the child with most below it has a line, however many siblings and however deep", function()
+  for _, siblings in ipairs({ 300, 600, 5000 }) do
+    local t = {}
+    for i = 1, siblings do t[i] = { { i } } end
+    t[siblings // 2] = { { { { { big("deep", 100000) } } } } }
+    local r, name = profile_named(t)
+    check(r.totalSizes[name .. "/" .. siblings // 2], "among %d siblings the largest has no line", siblings)
+  end
+end)
+
+test("the total of a line counts all that is below it, however many siblings it has", function()
+  local t = {}
+  for i = 1, 2000 do t[i] = { { i, { i } } } end
+  t[1000] = { big("wide", 1000), { { big("deep", 100000) } } }
+  local alone = membuddy.profile({ target = { t[1000] }, depth = 1 })
+  local r, name = profile_named(t)
+  equal(r.totalSizes[name .. "/1000"], alone.totalSizes[alone.target .. "/1"], "the total")
+end)
+
+test("the shortest chain of references names an object", function()
+  local held = { big("x", 100) }
+  local t = { a = { b = { c = held } }, z = held }
+  local r, name = profile_named(t)
+  equal(r.totalSizes[name .. "/z"], membuddy.sizeof("z") + membuddy.sizeof(held) + membuddy.sizeof(held[1]), "the short way")
+  equal(r.totalSizes[name .. "/a/b/c"], membuddy.sizeof("c"), "what the long way has of its own")
+end)
+
+test("the bytes of a string key belong to its entry", function()
+  local key = "a key of some length " .. big("k", 200)
+  local t = { [key] = { 1 } }
+  local r = membuddy.profile(t)
+  equal(sum(r.sizes) - r.sizes[r.target], membuddy.sizeof(key) + membuddy.sizeof(t[key]), "the bytes of the entry")
+end)
+
+test("the roots of the process have lines of their own", function()
+  local r = membuddy.profile()
+  for _, root in ipairs({ "_G", "[registry]", "[main thread]", "[string table]", "[state]" }) do
+    check(r.sizes[root], "there is no line for %s", root)
+  end
+end)
+
+-- ---- paths ----
+
+test("keys of every kind have a readable name", function()
+  local function name_of(key, expected)
+    local r = membuddy.profile({ [key] = { 1 } }, { children = false })
+    local found = only_path(r)
+    equal(found, expected, "the name")
+  end
+  name_of("name", "name")
+  name_of(12, "12")
+  name_of(-3, "-3")
+  name_of(1.5, "1.5")
+  name_of(2 ^ 53, "9007199254740992") -- a key is an integer where it can be
+  name_of(2 ^ 70, tostring(2 ^ 70))
+  name_of(true, "true")
+  name_of(false, "false")
+  name_of(print, "[function]")
+  name_of("", "")
+end)
+
+test("a table that is a key has a line of its own", function()
+  local t = { [{ big("k", 100) }] = { big("v", 200) } }
+  local r, name = profile_named(t)
+  check(r.sizes[name .. "/[table]"], "there is no line for the key")
+  equal(count(r.sizes), 5, "the number of lines")
+end)
+
+test("different keys that read alike are numbered", function()
+  local t = { [1] = { "a" }, ["1"] = { "b" }, [{}] = 1, [{ {} }] = 2 }
+  local r, name = profile_named(t)
+  check(r.sizes[name .. "/1"] and r.sizes[name .. "/1#2"], "the two 1s are not told apart")
+  check(r.sizes[name .. "/[table]"] and r.sizes[name .. "/[table]#2"], "the two tables are not told apart")
+end)
+
+test("what a key is made of cannot be mistaken", function()
+  local cases = {
+    ["a/b"] = "a\\/b", ["nul\0byte"] = "nul\\x00byte", ["esc\27[31m"] = "esc\\x1B[31m", ["new\nline"] = "new\\x0Aline",
+    ["caf\195\169"] = "caf\195\169", ["bad\195"] = "bad\\xC3", ["\255\254"] = "\\xFF\\xFE", ["\127"] = "\\x7F",
+    ["\237\160\128"] = "\\xED\\xA0\\x80", ["\192\175"] = "\\xC0\\xAF", ["\194\155"] = "\\xC2\\x9B",
+    ["\226\130\172"] = "\226\130\172", ["\240\159\152\128"] = "\240\159\152\128",
+  }
+  for key, expected in pairs(cases) do
+    equal(only_path(membuddy.profile({ [key] = { 1 } })), expected, "the name")
+  end
+end)
+
+test("a long key is cut at 64 bytes, between characters", function()
+  local exact, longer = big("k", 64), big("k", 65)
+  equal(only_path(membuddy.profile({ [exact] = { 1 } })), exact, "64 bytes")
+  equal(only_path(membuddy.profile({ [longer] = { 1 } })), exact .. "\226\128\166", "65 bytes")
+  local euro = big("\226\130\172", 22)
+  equal(only_path(membuddy.profile({ [euro] = { 1 } })), euro:sub(1, 63) .. "\226\128\166", "22 characters of 3 bytes")
+  local megabyte = big("m", 2 ^ 20)
+  equal(#only_path(membuddy.profile({ [megabyte] = { 1 } })), 64 + 3, "the bytes of a megabyte's name")
+end)
+
+test("references that are no entries stand in brackets", function()
+  local captured, meta = { big("c", 50) }, { big("m", 50) }
+  local t = setmetatable({ f = function() return captured end }, meta)
+  local r, name = profile_named(t)
+  check(r.sizes[name .. "/[metatable]"], "the metatable is missing")
+  check(r.sizes[name .. "/f/[upvalue captured]"], "the upvalue is missing")
+  check(#paths_like(r.sizes, "/f/%[proto .*:%d+%]$") == 1, "the prototype is missing")
+end)
+
+test("a prototype is named by its chunk and line", function()
+  local chunk = load("\n\nreturn function()\n return function() end end", "=some chunk")()
+  local r, name = profile_named(chunk)
+  check(r.sizes[name .. "/[proto some chunk:3]"], "line 3 is missing: %s", table.concat(paths_like(r.sizes, "."), " "))
+  check(r.sizes[name .. "/[proto some chunk:3]/[proto some chunk:4]"], "line 4 is missing")
+end)
+
+test("a coroutine's locals have their names", function()
+  local thread = coroutine.create(function(parameter)
+    local own, other = { big("o", 100) }, { big("p", 100) }
+    coroutine.yield(own)
+    return parameter, other
+  end)
+  coroutine.resume(thread, { big("q", 100) })
+  local r, name = profile_named(thread)
+  for _, variable in ipairs({ "parameter", "own", "other" }) do
+    check(r.sizes[name .. "/[local " .. variable .. "]"], "%s is missing: %s", variable,
+      table.concat(paths_like(r.sizes, "."), " "))
+  end
+end)
+
+test("no report has an address in it", function()
+  local t = { [{}] = 1, [print] = {}, [coroutine.create(print)] = 1, f = function() return tests end }
+  for _, r in ipairs({ membuddy.profile(t), membuddy.profile() }) do
+    for path in pairs(r.sizes) do check(not path:find("0x%x%x%x"), "%s has an address", path) end
+    for from, to in pairs(r.circular) do check(not (from .. to):find("0x%x%x%x"), "%s has an address", from) end
+  end
+end)
+
+test("a key that reads like a line of the report does not disturb the sums", function()
+  local t = { ["..."] = { {} }, ["[2 more]"] = { 1 }, a = { 1 }, b = { 2 }, c = { { { {} } } } }
+  for _, options in ipairs({ { depth = 1 }, { children = 3 }, { depth = 1, children = 3 } }) do
+    local r = membuddy.profile(t, options)
+    equal(sum(r.sizes), r.totalSize, "the sum of the sizes")
+  end
+end)
+
+-- ---- circular and shared ----
+
+test("a reference back to an ancestor is circular", function()
+  local t = { child = { {} } }
+  t.child.parent, t.child[1].top, t.self = t, t, t
+  local r, name = profile_named(t)
+  equal(r.circular[name .. "/self"], name, "self")
+  equal(r.circular[name .. "/child/parent"], name, "parent")
+  equal(r.circular[name .. "/child/1/top"], name, "top")
+  equal(count(r.circular), 3, "the number of circular references")
+end)
+
+test("a second reference to an object is shared, not circular", function()
+  local shared = { 1 }
+  local r = membuddy.profile({ a = shared, b = shared, c = { shared } })
+  equal(count(r.circular), 0, "the number of circular references")
+end)
+
+test("a cyclic metatable is circular", function()
+  local t = {}
+  setmetatable(t, t)
+  local r, name = profile_named(t)
+  equal(r.circular[name .. "/[metatable]"], name, "the metatable")
+end)
+
+test("without cycles none are listed", function()
+  local t = {}
+  t.self = t
+  equal(count(membuddy.profile(t, { cycles = false }).circular), 0, "the number listed")
+  for _, line in ipairs(printed({ target = t, cycles = false })) do
+    check(not line:find("Circular", 1, true), "they are printed")
+  end
+end)
+
+test("circular references are printed behind the sizes", function()
+  local t = {}
+  t.self = t
+  local r = membuddy.profile(t)
+  local lines = printed(r)
+  equal(lines[#lines - 1], "Circular references:", "the heading")
+  equal(lines[#lines], "    " .. r.target .. "/self: " .. r.target, "the line")
+end)
+
+-- ---- targets ----
+
+test("a target may be anything that holds memory", function()
+  local thread = coroutine.create(function() end)
+  local captured = {}
+  for _, target in ipairs({ { 1 }, function() return captured end, thread, "a string " .. big("s", 50) }) do
+    local r = membuddy.profile(target)
+    check(r.totalSize >= membuddy.sizeof(target), "a %s has %d bytes", type(target), r.totalSize)
+    equal(r.sizes[r.target], membuddy.sizeof(target), "the own bytes of a " .. type(target))
+  end
+end)
+
+test("a target that holds no memory is refused with what is accepted", function()
+  for _, case in ipairs({ { false, "boolean" }, { 12, "number" }, { 1.5, "number" } }) do
+    local message = refusal(membuddy.profile, case[1])
+    contains(message, case[2], "the error")
+    contains(message, "table", "the error")
+    refusal(membuddy.profile, case[1], { depth = 2 })
+    if case[1] then contains(refusal(membuddy.profile, { target = case[1] }), case[2], "the error") end
+    contains(refusal(membuddy.retained, case[1]), case[2], "the error")
+  end
+  contains(refusal(membuddy.profile, nil), "nil", "the error")
+  contains(refusal(membuddy.profile, nil, { depth = 1 }), "nil", "the error")
+  contains(refusal(membuddy.retained, nil), "nil", "the error")
+end)
+
+test("two targets are refused", function() contains(refusal(membuddy.profile, {1}, { target = {} }), "target", "the error") end)
+
+test("a target is named by the variable or path that holds it", function()
+  local my_variable = { 1 }
+  equal(membuddy.profile(my_variable).target, "my_variable", "a local")
+  rawset(_G, "ContractGlobal", { { inner = { 1 } } })
+  local by_global = membuddy.profile(_G.ContractGlobal)
+  local by_path = membuddy.profile(_G.ContractGlobal[1].inner)
+  rawset(_G, "ContractGlobal", nil)
+  equal(by_global.target, "ContractGlobal", "a global")
+  equal(by_path.target, "_G/ContractGlobal/1/inner", "a path")
+  equal(membuddy.profile(_G).target, "_G", "the globals")
+end)
+
+test("a target's own bytes stand under its name, however long its path", function()
+  local root = { "the root" }
+  local t = root
+  for i = 1, 80 do
+    t["a step of the path " .. i] = { i }
+    t = t["a step of the path " .. i]
+  end
+  rawset(_G, "ContractGlobal", root)
+  local holder = { t }
+  root, t = nil, nil
+  local r = membuddy.profile(holder[1])
+  rawset(_G, "ContractGlobal", nil)
+  equal(r.sizes[r.target], membuddy.sizeof(holder[1]), "the own bytes of " .. r.target)
+end)
+
+test("the report of a target does not drag the process in", function()
+  rawset(_G, "ContractBalances", {})
+  for i = 1, 2000 do _G.ContractBalances["account " .. i] = i end
+  local balances, own = _G.ContractBalances, { big("o", 1000) }
+  local handler = load("local b, o = ... return function() ContractSeen = b return print, o end")(balances, own)
+  local r = membuddy.profile(handler)
+  rawset(_G, "ContractBalances", nil)
+  check(r.totalSize < 8000, "the handler has %d bytes", r.totalSize)
+  check(#paths_like(r.sizes, "%[upvalue o%]") > 0, "its own data is missing")
+end)
+
+test("a target that has a name itself is profiled", function()
+  check(membuddy.profile(string).totalSize > membuddy.sizeof(string), "the library string is empty")
+  check(membuddy.profile(package.loaded).totalSize >= membuddy.sizeof(package.loaded), "package.loaded is empty")
+end)
+
+test("shared is what others hold as well", function()
+  local common = { big("c", 1000) }
+  local target, other = { common, big("own", 700) }, { common }
+  local r = membuddy.profile(target)
+  equal(r.shared, membuddy.sizeof(common) + membuddy.sizeof(common[1]), "the shared bytes")
+  other = nil
+end)
+
+test("the books of a target's report are those of the process", function()
+  collectgarbage()
+  collectgarbage("stop")
+  local weak = setmetatable({}, { __mode = "kv" })
+  local target = { { 1 } }
+  weak["a key of a weak table " .. big("w", 100)] = target[1]
+  local whole = membuddy.profile({ depth = 0 })
+  local r = membuddy.profile(target, { depth = 0 })
+  collectgarbage("restart")
+  equal(r.unaccounted, 0, "what is unaccounted")
+  check(math.abs(r.garbage - whole.garbage) < 100, "garbage is %d here and %d there", r.garbage, whole.garbage)
+end)
+
+-- ---- retained ----
+
+test("retained counts what only the value keeps alive", function()
+  local common = { big("c", 3000) }
+  local target = { common, { big("own", 500), {} } }
+  local also = { common }
+  local expected = membuddy.sizeof(target[2]) + membuddy.sizeof(target[2][1]) + membuddy.sizeof(target[2][2])
+  equal(membuddy.retained(target[2]), expected, "what the inner table retains")
+  equal(membuddy.retained(target), expected + membuddy.sizeof(target), "what the outer table retains")
+  also = nil
+end)
+
+test("profile with retained agrees with retained", function()
+  local common = { big("c", 2000) }
+  rawset(_G, "ContractGlobal", { a = { common, { {} } }, b = { common, big("b", 300) }, c = { { { {} } } } })
+  local r = membuddy.profile(_G.ContractGlobal, { retained = true, depth = 4 })
+  local function at(path)
+    local value = _G.ContractGlobal
+    for segment in path:gmatch("[^/]+") do
+      if segment ~= r.target then value = value[tonumber(segment) or segment] end
+    end
+    return value
+  end
+  local compared = 0
+  for path, bytes in pairs(r.retained) do
+    local value = at(path)
+    if type(value) == "table" then
+      equal(bytes, membuddy.retained(value), "what " .. path .. " retains")
+      compared = compared + 1
+    end
+  end
+  rawset(_G, "ContractGlobal", nil)
+  check(compared >= 8, "only %d paths were compared", compared)
+end)
+
+test("retained is printed beside the sizes", function()
+  local t = { { big("x", 5000) } }
+  contains(table.concat(printed({ target = t, retained = true }), "\n"), "retained ", "the report")
+end)
+
+-- ---- options ----
+
+test("an option of the wrong kind is refused with its name, its value and what is accepted", function()
+  local cases = {
+    { "depth", -1, "-1" }, { "depth", 1.5, "1.5" }, { "depth", "deep", "deep" }, { "depth", {}, "table" },
+    { "depth", 0 / 0, "nan" }, { "max_depth", -2, "-2" }, { "depth", true, "true" },
+    { "top", -1, "-1" }, { "top", "all", "all" }, { "top", true, "true" }, { "children", 2.5, "2.5" }, { "children", {}, "table" },
+    { "lines", -5, "-5" }, { "min_size", -1, "-1" }, { "min_size", "big", "big" }, { "cycles", 1, "1" },
+    { "cycles", "no", "no" }, { "no_header", 0, "0" }, { "retained", "yes", "yes" },
+  }
+  for _, case in ipairs(cases) do
+    for _, f in ipairs({ membuddy.profile, membuddy.print }) do
+      local message = refusal(f, { [case[1]] = case[2] })
+      contains(message, case[1], "the error")
+      contains(message, case[3], "the error")
+      contains(message, "accepted", "the error")
+    end
+  end
+end)
+
+test("an unknown option is refused with what is accepted", function()
+  for _, message in ipairs({ refusal(membuddy.profile, { 1 }, { dept = 1 }), refusal(membuddy.print, { dept = 1 }),
+    refusal(membuddy.profile, { 1 }, { dept = 1, depth = 2 }) }) do
+    contains(message, "dept", "the error")
+    contains(message, "depth", "the error")
+  end
+  refusal(membuddy.print, { [1] = 2 })
+  refusal(membuddy.print, { [{}] = 2 })
+end)
+
+test("options that are no table are refused", function()
+  for _, value in ipairs({ 5, "deep", true }) do
+    refusal(membuddy.profile, { 1 }, value)
+    refusal(membuddy.print, value)
+  end
+end)
+
+test("an error of the library says where it was called", function()
+  local _, message = pcall(load("local membuddy = ... \n\n membuddy.profile({depth = -1}) ", "=caller"), membuddy)
+  contains(message, "caller:3:", "the error")
+end)
+
+test("a hostile option name comes out of the error unharmed", function()
+  local message = refusal(membuddy.print, { ["evil\0\27[31m\n" .. big("x", 10000)] = 1 })
+  check(#message < 1000, "the error has %d bytes", #message)
+  check(not message:find("[%c]"), "the error has control characters")
+  message = refusal(membuddy.profile, { depth = "\27[2J" .. big("y", 10000) })
+  check(#message < 1000 and not message:find("[%c]"), "a value came out as it was")
+end)
+
+test("options are read without metamethods", function()
+  local function fail() error("a metamethod ran") end
+  local options = setmetatable({ depth = 1 }, { __index = fail, __pairs = fail, __len = fail, __newindex = fail })
+  membuddy.profile(options)
+  membuddy.profile({ 1 }, options)
+end)
+
+-- ---- results that changed ----
+
+test("results that somebody edited are refused with what is wrong", function()
+  local function edited(change, ...)
+    local r = membuddy.profile({ depth = 1 })
+    change(r)
+    local message = refusal(membuddy.print, r)
+    for _, part in ipairs({ ... }) do contains(message, part, "the error") end
+  end
+  edited(function(r) r.sizes = nil end, "sizes")
+  edited(function(r) r.sizes._G = nil end, "sizes")
+  edited(function(r) r.sizes._G = "much" end, "sizes")
+  edited(function(r) r.sizes[1] = 5 end, "sizes")
+  edited(function(r) r.totalSize = nil end, "totalSize")
+  edited(function(r) r.totalSize = r.totalSize + 1 end, "totalSize")
+  edited(function(r) r.totalSize = "12" end, "totalSize")
+  edited(function(r) r.totalSizes = 5 end, "totalSizes")
+  edited(function(r) r.totalSizes._G = {} end, "totalSizes")
+  edited(function(r) r.circular = nil end, "circular")
+  edited(function(r) r.circular = { a = 5 } end, "circular")
+  edited(function(r) r.luaSize = nil end, "luaSize")
+  edited(function(r) r.garbage = {} end, "garbage")
+  edited(function(r) r.unaccounted = false end, "unaccounted")
+end)
+
+test("edited results cannot smuggle control characters into the print", function()
+  local r = membuddy.profile({ depth = 0 })
+  local bytes = r.sizes._G
+  r.sizes._G, r.totalSizes._G = nil, nil
+  r.sizes["evil\27[2J\n"], r.totalSizes["evil\27[2J\n"] = bytes, bytes
+  local ok, lines = pcall(printed, r)
+  if ok then
+    for _, line in ipairs(lines) do check(not line:find("%c"), "a line has control characters") end
+  end
+end)
+
+-- ---- print ----
+
+test("print prints one line a call", function()
+  for _, line in ipairs(printed()) do
+    equal(type(line), "string", "the argument")
+    check(not line:find("\n"), "a line has a line break: %s", line)
+  end
+end)
+
+test("the largest are printed first, ties by name", function()
+  local t = { b = big("x", 1000), c = big("y", 3000), a = big("z", 1000) }
+  local lines = printed({ target = t, no_header = true })
+  contains(lines[4], "/c: ", "the second size")
+  contains(lines[5], "/a: ", "the third size")
+  contains(lines[6], "/b: ", "the fourth size")
+end)
+
+test("option top says how many are printed, and the rest is summed", function()
+  local t = {}
+  for i = 1, 50 do t[i] = big("x", 100 + i) end
+  local r = membuddy.profile(t)
+  local lines = printed(r, { top = 11, no_header = true })
+  equal(#lines, 2 + 11 + 1, "the number of lines")
+  contains(lines[#lines], "... and " .. 51 - 11 .. " other references, totalling ", "the last line")
+  local rest = 0
+  for i = 1, 51 - 11 do rest = rest + membuddy.sizeof(t[i]) end
+  contains(lines[#lines], membuddy.format_size(rest), "the last line")
+  equal(#printed(r, { top = false, no_header = true }), 2 + 51, "the number of all lines")
+end)
+
+test("twenty are printed unless top says otherwise", function()
+  equal(#printed({ no_header = true, cycles = false }), 2 + 20 + 1, "the number of lines")
+end)
+
+test("option min_size leaves small ones out of the print alone", function()
+  local t = { big("x", 5000), "small" }
+  local lines = printed({ target = t, min_size = 1000, no_header = true })
+  equal(#lines, 2 + 2, "the number of lines")
+  equal(sum(membuddy.profile(t, { min_size = 1000 }).sizes), membuddy.profile(t).totalSize, "the results' sum")
+end)
+
+test("option no_header leaves the header out", function()
+  contains(printed({ top = 1 })[1], "MemBuddy", "the first line")
+  contains(printed({ top = 1, no_header = true })[1], "Total size: ", "the first line")
+end)
+
+test("colours come from the global table Colors", function()
+  local lines = {}
+  with_globals({ print = function(line) lines[#lines + 1] = line end,
+    Colors = { red = "<r>", green = "<g>", blue = "<b>", gray = "<y>", reset = "<0>" } }, membuddy.print, { top = 3 })
+  local text = table.concat(lines, "\n")
+  contains(text, "<b>", "the report")
+  contains(text, "<y>Sizes:<0>", "the report")
+  local _, opened = text:gsub("<[rgby]>", "")
+  local _, closed = text:gsub("<0>", "")
+  equal(opened, closed, "the number of colours that end")
+end)
+
+test("a Colors that is no table of texts is no colour", function()
+  for _, colours in ipairs({ 5, "red", { blue = {}, gray = 5, reset = true } }) do
+    local lines = {}
+    with_globals({ print = function(line) lines[#lines + 1] = line end, Colors = colours }, membuddy.print, { top = 1 })
+    check(lines[1]:find("^MemBuddy"), "the first line is %s", lines[1])
+  end
+end)
+
+test("without a print the error says so", function()
+  for _, value in ipairs({ "absent", 5, { 1 } }) do
+    local ok, message = pcall(with_globals, { print = value }, membuddy.print)
+    check(not ok, "it printed")
+    contains(message, "print", "the error")
+  end
+end)
+
+test("an error of print goes through to the caller", function()
+  local problem = {}
+  local ok, message = pcall(function()
+    local before = print
+    rawset(_G, "print", function() error(problem) end)
+    local results = table.pack(pcall(membuddy.print))
+    rawset(_G, "print", before)
+    error(results[2], 0)
+  end)
+  check(not ok and message == problem, "the error is %s", tostring(message))
+end)
+
+test("a print that edits the results while they are printed harms nothing", function()
+  local r = membuddy.profile({ depth = 2 })
+  local texts = 0
+  with_globals({ Colors = "absent", print = function(line)
+    texts = texts + #line
+    for _, field in ipairs({ "sizes", "totalSizes", "circular" }) do
+      for key in pairs(r[field]) do r[field][key] = nil end
+    end
+    collectgarbage()
+  end }, membuddy.print, r)
+  check(texts > 0, "nothing was printed")
+end)
+
+test("a print may profile itself", function()
+  local nested = 0
+  with_globals({ Colors = "absent", print = function() nested = nested + membuddy.profile({ depth = 0 }).unaccounted end },
+    membuddy.print, { top = 2 })
+  equal(nested, 0, "what is unaccounted")
+end)
+
+-- ---- nothing is disturbed ----
+
+test("no metamethod runs", function()
+  local function fail() error("a metamethod ran") end
+  local hostile = setmetatable({ {}, name = "n" }, { __index = fail, __newindex = fail, __pairs = fail, __len = fail,
+    __tostring = fail, __name = "hostile", __call = fail, __eq = fail, __lt = fail, __concat = fail, __metatable = false })
+  rawset(_G, "ContractGlobal", hostile)
+  membuddy.profile()
+  membuddy.profile(hostile, { retained = true })
+  membuddy.retained(hostile)
+  membuddy.sizeof(hostile)
+  membuddy.kinds()
+  membuddy.account()
+  printed({ target = hostile })
+  rawset(_G, "ContractGlobal", nil)
+end)
+
+test("the globals may have a metatable that refuses everything", function()
+  local before = getmetatable(_G)
+  local function fail(_, name) error("the metamethod of _G ran for " .. tostring(name)) end
+  debug.setmetatable(_G, { __index = fail, __newindex = fail, __pairs = fail })
+  local ok, message = pcall(function()
+    membuddy.profile()
+    membuddy.profile({ 1 })
+    membuddy.format_size(5000, true)
+  end)
+  debug.setmetatable(_G, before)
+  check(ok, "%s", tostring(message))
+end)
+
+test("NaN, infinities and numbers that are equal disturb nothing", function()
+  local t = { 0 / 0, 1 / 0, -1 / 0, 1, 1.0, -0.0, [1 / 0] = { 1 }, [-1 / 0] = { 2 }, [0.5] = 0 / 0 }
+  local r = membuddy.profile(t)
+  equal(sum(r.sizes), r.totalSize, "the sum of the sizes")
+  check(count(r.sizes) == 3, "%d lines", count(r.sizes))
+end)
+
+test("the same heap gives the same report", function()
+  local t = { { {} }, a = { b = {} }, [print] = { 1 }, [{}] = { 2 } }
+  local function text() return table.concat(printed({ target = t, top = false, no_header = true }), "\n") end
+  local first = text()
+  equal(text(), first, "the second report")
+end)
+
+test("a report works in a coroutine, in a pcall, as a tail call and as a callback", function()
+  local r = coroutine.wrap(function() return membuddy.profile({ depth = 0 }) end)()
+  equal(r.unaccounted, 0, "what is unaccounted")
+  local ok, results = pcall(membuddy.profile, { depth = 0 })
+  check(ok and results.unaccounted == 0, "pcall")
+  local function tail(options) return membuddy.profile(options) end
+  equal(tail({ depth = 0 }).unaccounted, 0, "what is unaccounted")
+  ok, results = pcall(coroutine.wrap(membuddy.profile), { 1 })
+  check(ok and results.unaccounted == 0, "as the body of a coroutine: %s", tostring(results))
+end)
+
+test("a report works in a finalizer", function()
+  local results
+  setmetatable({}, { __gc = function() results = membuddy.profile({ depth = 1 }) end })
+  collectgarbage()
+  check(results and results.unaccounted == 0, "there are no results")
+end)
+
+return tests
