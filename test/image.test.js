@@ -14,14 +14,22 @@ import { hasFunctionNames, memoryLimits } from "./support/wasm.js";
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** @param {Uint8Array} bytes */
-const hashOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
+/** @param {Uint8Array | null} bytes */
+const hashOf = (bytes) => createHash("sha256").update(bytes ?? "no memory").digest("hex");
 
 /** @param {Uint8Array} wasm */
-const importsOf = (wasm) => WebAssembly.Module.imports(new WebAssembly.Module(wasm)).map(({ name }) => name);
+const importsOf = (wasm) => WebAssembly.Module.imports(new WebAssembly.Module(new Uint8Array(wasm))).map(({ name }) => name);
 
 /** Global names of a process, sorted. */
 const globalNames = `local names = {} for name in pairs(_G) do names[#names + 1] = name end table.sort(names) return table.concat(names, " ")`;
+
+/** A drive without files that notes what it is asked for. */
+function watchedDrive() {
+  /** @type {string[]} */
+  const opened = [];
+  const open = (/** @type {string} */ name) => opened.push(name) && 0;
+  return { opened, WeaveDrive: () => ({ open }) };
+}
 
 const stockConversation = await converse(await spawnProcess(stockImage.file));
 const stockGlobals = (await (await spawnProcess(stockImage.file)).eval(globalNames)).split(" ");
@@ -29,7 +37,7 @@ const stockGlobals = (await (await spawnProcess(stockImage.file)).eval(globalNam
 // What a fresh process may take; measured, with room for a page or two. The official image takes 105 MiB.
 const freshProcessBytes = { "5.4": 1.25 * MiB, "5.3": 3.5 * MiB };
 
-// Lua 5.4's own additions and removals, and nothing else.
+/** @type {Record<string, { more: string[], fewer: string[] }>} */ // Lua 5.4's own additions and removals, and nothing else.
 const globalDifferences = { "5.4": { more: ["warn"], fewer: [] }, "5.3": { more: [], fewer: [] } };
 
 test("the conversation with the official image has no silent parts", () => {
@@ -82,16 +90,16 @@ for (const image of ourImages) {
     });
 
     test("require('membuddy') is answered by the library inside, and asks no file system", async () => {
-      const opened = [];
-      const process = await spawn({ loader: { WeaveDrive: () => ({ open: (name) => opened.push(name) && 0 }) } });
+      const { opened, WeaveDrive } = watchedDrive();
+      const process = await spawn({ loader: { WeaveDrive } });
       assert.equal(await process.eval("return type(require('membuddy').profile)"), "function");
       assert.equal(await process.eval("return package.loaded.membuddy == require('membuddy')"), "true");
       assert.deepEqual(opened, []);
     });
 
     test("a missing module asks no host and grows nothing", async () => {
-      const opened = [];
-      const process = await spawn({ loader: { WeaveDrive: () => ({ open: (name) => opened.push(name) && 0 }) } });
+      const { opened, WeaveDrive } = watchedDrive();
+      const process = await spawn({ loader: { WeaveDrive } });
       const before = process.memoryBytes;
       const message = await process.eval("return select(2, pcall(require, 'no.such'))");
       assert.match(message, /module 'no\.such' not found:[^]*module no\.such not found[^]*no file '\.\/no\/such\.lua'/);
@@ -106,7 +114,7 @@ for (const image of ourImages) {
     });
 
     test("On-Boot = a transaction loads its data through the host", async () => {
-      const loader = { WeaveDrive: driveWith({ "/data/boot-tx": "Booted = 'from the weave'" }) };
+      const loader = { WeaveDrive: driveWith({ "/data/boot-tx": "Booted = 'from the weave'" }, { readsFromStart: true }) };
       const process = await spawn({ tags: [{ name: "On-Boot", value: "boot-tx" }], loader });
       assert.equal(await process.eval("return Booted"), "from the weave");
     });

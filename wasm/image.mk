@@ -16,9 +16,9 @@ preset_lg      := 100663296 104857600 1073741824
 preset_xl      := 134217728 138412032 8589934592
 preset_xxl     := 536870912 543162368 17179869184
 # Ours: the stack is what the deepest recursion that Lua allows was measured to need, and two fifths more
-# (test/stack.test.js); the rest grows as it is needed.
+# (test/image-stack.test.js); the rest grows as it is needed.
 preset_default := measured
-measured_lua54-wasm64 := 524288 786432 1073741824
+measured_lua54-wasm64 := 491520 786432 1073741824
 measured_lua54-wasm32 := 262144 524288 1073741824
 measured_lua53-wasm64 := 2490368 2752512 1073741824
 measured_lua53-wasm32 := 1245184 1507328 1073741824

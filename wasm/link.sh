@@ -23,7 +23,7 @@ mkdir -p "$work"
 exports=(_main _malloc _free _fflush _sbrk _setThrew _emscripten_stack_init _emscripten_stack_get_free
   _emscripten_stack_get_base _emscripten_stack_get_end _emscripten_stack_get_current
   __emscripten_stack_alloc __emscripten_stack_restore)
-width=() features=(--enable-bulk-memory --enable-simd --enable-sign-ext --enable-mutable-globals
+width=() features=(--enable-bulk-memory --enable-sign-ext --enable-mutable-globals
   --enable-nontrapping-float-to-int --enable-reference-types --enable-multivalue)
 last_passes=()
 if [ "$bits" = 64 ]; then

@@ -1,7 +1,13 @@
 /** A WeaveDrive for tests: files by name, read the way the real one is: opened and read asynchronously. */
 
-/** @param {Record<string, string>} files by absolute name @param {() => void} [onWait] called while the process is unwound */
-export function driveWith(files, onWait = () => {}) {
+/**
+ * @param {Record<string, string>} files by absolute name
+ * @param {object} [options]
+ * @param {() => void} [options.onWait] called while the process is unwound
+ * @param {boolean} [options.readsFromStart] every read begins at the file's first byte, as the real drive's of headers:
+ *   aos learns a file's size by seeking to its end, then reads that many bytes from there
+ */
+export function driveWith(files, { onWait = () => {}, readsFromStart = false } = {}) {
   /** @param {any} _module @param {any} FS */
   return (_module, FS) => ({
     /** @param {string} name */
@@ -14,18 +20,12 @@ export function driveWith(files, onWait = () => {}) {
       if (!FS.analyzePath(name).exists) FS.createDataFile(`/${folder}`, file, files[name], true, false);
       return FS.open(name, "r").fd;
     },
-    /**
-     * aos learns a file's size by seeking to its end, then reads that many bytes from there: a drive gives the whole.
-     * @param {number} descriptor @param {bigint | number} to @param {bigint | number} length
-     */
+    /** @param {number} descriptor @param {bigint | number} to @param {bigint | number} length */
     async read(descriptor, to, length) {
       await new Promise((resolve) => setTimeout(resolve, 1));
       const stream = FS.getStream(descriptor);
-      const isAtEnd = stream.position === stream.node.usedBytes;
-      if (isAtEnd && stream.position !== stream.readTo) stream.position = 0;
-      const bytes = FS.read(stream, _module.HEAP8, Number(to), Number(length));
-      stream.readTo = stream.position;
-      return bytes;
+      if (readsFromStart) stream.position = 0;
+      return FS.read(stream, _module.HEAP8, Number(to), Number(length));
     },
     /** @param {number} descriptor */
     close: (descriptor) => FS.close(FS.getStream(descriptor)),

@@ -3,6 +3,8 @@
 const headerBytes = 8; // magic number and version
 const memorySection = 5;
 const customSection = 0;
+const globalSection = 6;
+const constInstructions = new Set([0x41, 0x42]); // i32.const, i64.const
 const hasMaximum = 1;
 const is64Bit = 4;
 
@@ -71,4 +73,19 @@ export function hasFunctionNames(wasm) {
     if (new TextDecoder().decode(wasm.subarray(begin, begin + length)) === "name") return true;
   }
   return false;
+}
+
+/**
+ * The size of an image's C stack: the stack stands first in memory, and its pointer, the module's first global, starts
+ * at the far end.
+ * @param {Uint8Array} wasm
+ */
+export function stackBytes(wasm) {
+  for (const { id, contents } of sectionsOf(wasm)) {
+    if (id !== globalSection) continue;
+    const [, first] = readNumber(wasm, contents);
+    const [instruction, value] = [wasm[first + 2], readNumber(wasm, first + 3)[0]];
+    if (constInstructions.has(instruction)) return value;
+  }
+  throw new Error("the module has no stack pointer where images have it");
 }
