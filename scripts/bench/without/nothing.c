@@ -1,0 +1,2 @@
+/* No code. */
+typedef int nothing;
