@@ -15,7 +15,7 @@ static char reason[LONGEST_REASON];
 static const char *running;
 static double started_ms;
 
-static double now_ms(void) {
+double check_now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
@@ -56,11 +56,11 @@ unsigned long check_setting(const char *name, unsigned long otherwise) {
 void check_begin(const char *claim) {
   running = claim;
   failures = 0;
-  started_ms = now_ms();
+  started_ms = check_now_ms();
 }
 
 void check_end(void) {
-  double elapsed_ms = now_ms() - started_ms;
+  double elapsed_ms = check_now_ms() - started_ms;
   number++;
   if (failures == 0) {
     passed++;

@@ -38,6 +38,9 @@ void check_note(const char *format, ...) CHECK_FORMAT(1);
 /* The value of an environment variable; `otherwise` where it is not set. */
 unsigned long check_setting(const char *name, unsigned long otherwise);
 
+/* A clock that only goes forward, in milliseconds. */
+double check_now_ms(void);
+
 /* Runs the tests whose claim contains `only` (NULL: all), without the closing line. */
 void check_run(const test *tests, size_t count, const char *only);
 /* Begins and ends a claim that is no entry of a table. */

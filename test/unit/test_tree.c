@@ -1,0 +1,379 @@
+/*
+** The tree of a report, with hand-made nodes: nothing told to it gets lost, the
+** largest stay, ties go by name, and what is no ancestor is no cycle.
+*/
+#include "check.h"
+#include "loans.h"
+#include "tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY = 1 };
+
+static size_t sum_of(tree *t) {
+  size_t told = 0, roots = 0;
+  tree_sum(t);
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use) continue;
+    told += n->own_bytes + n->below_bytes + n->folded_bytes;
+    if (n->parent == TREE_NONE) roots += n->total_bytes;
+  }
+  CHECK(told == roots, "the lines add up to %zu, the roots to %zu", told, roots);
+  return told;
+}
+
+/* What must hold of any tree at any time. */
+static void check_shape(const tree *t) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use) continue;
+    uint32_t children = 0;
+    count++;
+    for (uint32_t j = 0; j < t->used; j++)
+      children += t->nodes[j].in_use && t->nodes[j].parent == i;
+    CHECK(children == n->child_count, "node %u has %u children, says %u", i, children,
+          n->child_count);
+    if (n->parent != TREE_NONE) {
+      CHECK(t->nodes[n->parent].in_use, "the parent of node %u is gone", i);
+      CHECK(n->depth == t->nodes[n->parent].depth + 1, "node %u has depth %u", i, n->depth);
+    }
+    CHECK(n->depth <= t->max_depth, "node %u lies too deep", i);
+    if (n->object)
+      CHECK(tree_find(t, n->object) == i, "the object of node %u is not found", i);
+  }
+  CHECK(count == t->count, "%u nodes are in use, the tree says %u", count, t->count);
+  CHECK(!t->bounded || t->count <= t->capacity, "%u nodes in room for %u", t->count, t->capacity);
+  for (uint32_t i = 0; i < t->cycle_count; i++)
+    CHECK(t->nodes[t->cycles[i].from].in_use && t->nodes[t->cycles[i].to].in_use,
+          "cycle %u has lost an end", i);
+}
+
+/* An order by name: `place` stands for the name here. */
+static int by_place(void *context, const tree *t, uint32_t a, uint32_t b) {
+  (void)context;
+  uintptr_t x = t->nodes[a].place, y = t->nodes[b].place;
+  return (x > y) - (x < y);
+}
+
+/* ---- a tree in memory of its exact size, so that a sanitizer sees every step beside it ---- */
+
+typedef struct {
+  tree t;
+  void *room;
+} bounded;
+
+static void open_bounded(bounded *b, uint32_t nodes, uint32_t cycles, uint32_t depth) {
+  b->room = malloc(tree_memory_bytes(nodes, cycles));
+  tree_init_bounded(&b->t, b->room, nodes, cycles, depth);
+}
+
+static void close_bounded(bounded *b) {
+  tree_release(&b->t);
+  free(b->room);
+}
+
+/* ---- random trees ---- */
+
+#define OBJECTS 400
+static char objects[OBJECTS];
+
+typedef struct {
+  tree *t;
+  dice d;
+  size_t told;
+  int next_object;
+} story;
+
+static uint32_t some_node(story *s, int above_depth) {
+  for (int tries = 0; tries < 20; tries++) {
+    uint32_t i = (uint32_t)dice_roll(&s->d, s->t->used);
+    if (s->t->nodes[i].in_use && (!above_depth || s->t->nodes[i].depth < s->t->max_depth)) return i;
+  }
+  return 0;
+}
+
+static void tell_entry(story *s) {
+  uint32_t parent = some_node(s, 1);
+  size_t bytes = 1 + dice_roll(&s->d, dice_roll(&s->d, 10) ? 50 : 5000);
+  if (s->t->nodes[parent].depth >= s->t->max_depth) return;
+  const void *object =
+      dice_roll(&s->d, 4) && s->next_object < OBJECTS ? &objects[s->next_object++] : NULL;
+  uint32_t node = tree_add(s->t, parent, KEY, s->told, object, bytes);
+  s->told += bytes;
+  if (node != TREE_NONE || object == NULL || dice_roll(&s->d, 2)) return;
+  if (s->t->failed) return;
+  size_t content = dice_roll(&s->d, 4) ? dice_roll(&s->d, 100) : 3000;
+  tree_charge(s->t, parent, content); /* it was folded, and its content was found since */
+  s->told += content;
+  tree_admit(s->t, parent, KEY, s->told, object, bytes, content, content > 0);
+}
+
+static void tell_something(story *s) {
+  switch (dice_roll(&s->d, 12)) {
+  case 0: {
+    size_t bytes = dice_roll(&s->d, 300);
+    tree_charge(s->t, some_node(s, 0), bytes);
+    s->told += bytes;
+    break;
+  }
+  case 1: tree_note_cycle(s->t, some_node(s, 1), KEY, 1, some_node(s, 0)); break;
+  case 2: {
+    uint32_t node = some_node(s, 0);
+    if (s->t->bounded && s->t->nodes[node].child_count == 0 && s->t->nodes[node].parent != TREE_NONE)
+      tree_fold(s->t, node);
+    break;
+  }
+  default: tell_entry(s); break;
+  }
+}
+
+static void tell_story(tree *t, unsigned long seed) {
+  story s = {t, dice_of(seed), 0, 0};
+  uint32_t roots = 1 + (uint32_t)dice_roll(&s.d, 3);
+  for (uint32_t i = 0; i < roots; i++) {
+    CHECK(tree_add_root(t, i ? NULL : &s, KEY, i, 10) != TREE_NONE, "no room for a root");
+    s.told += 10;
+  }
+  for (int i = 0; i < 300 && !t->failed; i++) tell_something(&s);
+  if (t->failed) return;
+  CHECK(sum_of(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told, sum_of(t));
+  check_shape(t);
+  uint32_t children = (uint32_t)dice_roll(&s.d, 8), lines = 8 + (uint32_t)dice_roll(&s.d, 30);
+  tree_select(t, children, lines, by_place, NULL);
+  CHECK(sum_of(t) == s.told, "seed %lu: the selection lost bytes", seed);
+  check_shape(t);
+  uint32_t shown = 0;
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use) continue;
+    shown += 1u + (n->below_bytes > 0) + (n->folded_bytes > 0);
+    CHECK(n->child_count <= children, "seed %lu: %u children are left, %u are allowed", seed,
+          n->child_count, children);
+  }
+  CHECK(shown <= lines || t->count <= 3, "seed %lu: %u lines are left, %u are allowed", seed, shown,
+        lines);
+}
+
+static unsigned long stories(void) { return check_setting("PROGRAMS", 1000) * 2; }
+
+static void test_bounded(void) {
+  for (unsigned long seed = 0; seed < stories() && !check_failed(); seed++) {
+    bounded b;
+    open_bounded(&b, 8 + (uint32_t)(seed % 40), (uint32_t)(seed % 5), (uint32_t)(seed % 4));
+    tell_story(&b.t, seed);
+    close_bounded(&b);
+  }
+}
+
+static void test_growing(void) {
+  for (unsigned long seed = 0; seed < stories() && !check_failed(); seed++) {
+    tree t;
+    tree_init_growing(&t, seed % 3 ? TREE_UNLIMITED : (uint32_t)(seed % 5));
+    tell_story(&t, seed);
+    tree_release(&t);
+  }
+  CHECK(loans_open() == 0, "%zu loans are open", loans_open());
+}
+
+static void test_refused(void) {
+  unsigned long failed = 0;
+  for (unsigned long n = 1; n < 60; n++) {
+    tree t;
+    loans_refuse(n);
+    int is_open = tree_init_growing(&t, 5);
+    if (is_open) {
+      uint32_t root = tree_add_root(&t, NULL, KEY, 0, 10);
+      size_t told = 10;
+      for (int i = 0; i < 3000 && root != TREE_NONE; i++, told += 7)
+        tree_add(&t, root, KEY, (uintptr_t)i, i < OBJECTS ? &objects[i] : NULL, 7);
+      CHECK(root == TREE_NONE || sum_of(&t) == told, "loan %lu refused: bytes are lost", n);
+    }
+    failed += !is_open || t.failed;
+    if (is_open) tree_release(&t);
+    loans_refuse(0);
+    CHECK(loans_open() == 0, "loan %lu refused: %zu loans are open", n, loans_open());
+  }
+  CHECK(failed > 5, "only %lu refusals", failed);
+}
+
+/* ---- what stays ---- */
+
+static void test_largest_stay(void) {
+  const uint32_t capacity = 32, entries = 5000;
+  for (unsigned long seed = 0; seed < 50; seed++) {
+    bounded b;
+    dice d = dice_of(seed);
+    open_bounded(&b, capacity, 0, 1);
+    uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+    size_t large = 100000;
+    uint32_t large_count = 0;
+    for (uint32_t i = 0; i < entries; i++) {
+      int is_large = large_count < capacity / 2 - 2 && dice_roll(&d, 100) == 0;
+      large_count += (uint32_t)is_large;
+      tree_add(&b.t, root, KEY, i, NULL, is_large ? large + i : 1 + dice_roll(&d, 1000));
+    }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < b.t.used; i++)
+      found += b.t.nodes[i].in_use && b.t.nodes[i].own_bytes >= large;
+    CHECK(found == large_count, "%u of the %u largest stayed", found, large_count);
+    close_bounded(&b);
+  }
+}
+
+static void test_admitted(void) {
+  bounded b;
+  open_bounded(&b, 16, 0, 1);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 100; i++) tree_add(&b.t, root, KEY, i, NULL, 100);
+  CHECK(tree_add(&b.t, root, KEY, 1, &objects[0], 20) == TREE_NONE, "a small one got a node");
+  size_t before = sum_of(&b.t);
+  tree_charge(&b.t, root, 7000);
+  uint32_t node = tree_admit(&b.t, root, KEY, 1, &objects[0], 20, 7000, 1);
+  CHECK(node != TREE_NONE, "it got no node although it is the largest");
+  CHECK(sum_of(&b.t) == before + 7000, "bytes were lost or made");
+  CHECK(b.t.nodes[node].total_bytes == 7020, "it has %zu bytes", b.t.nodes[node].total_bytes);
+  close_bounded(&b);
+}
+
+static void test_children(void) {
+  bounded b;
+  open_bounded(&b, 64, 0, 3);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  /* 10 small children with children of their own, and 3 larger ones without */
+  for (uintptr_t i = 0; i < 10; i++) {
+    uint32_t child = tree_add(&b.t, root, KEY, i, NULL, 5);
+    for (uintptr_t j = 0; j < 2; j++) tree_add(&b.t, child, KEY, j, NULL, 5);
+  }
+  for (uintptr_t i = 0; i < 3; i++) tree_add(&b.t, root, KEY, 100 + i, NULL, 1000);
+  tree_select(&b.t, 3, TREE_UNLIMITED, by_place, NULL);
+  for (uint32_t i = 0; i < b.t.used; i++) {
+    const tree_node *n = &b.t.nodes[i];
+    CHECK(!n->in_use || n->parent == TREE_NONE || n->own_bytes == 1000, "a small child stayed");
+  }
+  CHECK(b.t.nodes[root].child_count == 3, "%u children stayed", b.t.nodes[root].child_count);
+  CHECK(b.t.nodes[root].folded_count == 10, "%u are counted as folded",
+        b.t.nodes[root].folded_count);
+  close_bounded(&b);
+}
+
+static void test_ties(void) {
+  for (int turn = 0; turn < 2; turn++) {
+    bounded b;
+    open_bounded(&b, 64, 0, 1);
+    uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+    for (uintptr_t i = 1; i <= 20; i++) tree_add(&b.t, root, KEY, turn ? 21 - i : i, NULL, 50);
+    tree_select(&b.t, 5, TREE_UNLIMITED, by_place, NULL);
+    const uint32_t *order = tree_sorted(&b.t, by_place, NULL);
+    CHECK(b.t.count == 6, "%u nodes stayed", b.t.count);
+    for (uint32_t i = 1; i < b.t.count; i++)
+      CHECK(b.t.nodes[order[i]].place == i, "place %u has name %zu", i,
+            (size_t)b.t.nodes[order[i]].place);
+    close_bounded(&b);
+  }
+}
+
+static void test_sorted(void) {
+  tree t;
+  dice d = dice_of(9);
+  tree_init_growing(&t, 2);
+  uint32_t root = tree_add_root(&t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 2000; i++) tree_add(&t, root, KEY, i, NULL, 1 + dice_roll(&d, 100));
+  tree_sum(&t);
+  const uint32_t *order = tree_sorted(&t, by_place, NULL);
+  for (uint32_t i = 1; i < t.count; i++) {
+    const tree_node *before = &t.nodes[order[i - 1]], *n = &t.nodes[order[i]];
+    CHECK(before->total_bytes > n->total_bytes ||
+              (before->total_bytes == n->total_bytes &&
+               (before->depth < n->depth || before->place < n->place)),
+          "line %u stands before a larger one", i);
+  }
+  tree_release(&t);
+}
+
+/* ---- cycles ---- */
+
+static void test_cycles(void) {
+  bounded b;
+  open_bounded(&b, 16, 8, 3);
+  uint32_t root = tree_add_root(&b.t, &b, KEY, 0, 1);
+  uint32_t child = tree_add(&b.t, root, KEY, 1, &objects[1], 1);
+  uint32_t grandchild = tree_add(&b.t, child, KEY, 2, &objects[2], 1);
+  uint32_t sibling = tree_add(&b.t, root, KEY, 3, &objects[3], 1);
+  tree_note_cycle(&b.t, grandchild, KEY, 0, root);
+  tree_note_cycle(&b.t, grandchild, KEY, 0, grandchild);
+  CHECK(b.t.cycle_count == 2, "a way back to an ancestor is no cycle");
+  tree_note_cycle(&b.t, grandchild, KEY, 0, sibling);
+  tree_note_cycle(&b.t, root, KEY, 0, grandchild);
+  tree_note_cycle(&b.t, sibling, KEY, 0, child);
+  CHECK(b.t.cycle_count == 2, "a reference to a sibling or downwards is a cycle");
+  tree_fold(&b.t, grandchild);
+  CHECK(b.t.cycle_count == 0, "cycles of a folded node are left");
+  close_bounded(&b);
+}
+
+static void test_dropped_cycles(void) {
+  bounded b;
+  open_bounded(&b, 16, 2, 3);
+  uint32_t root = tree_add_root(&b.t, &b, KEY, 0, 1);
+  for (int i = 0; i < 5; i++) tree_note_cycle(&b.t, root, KEY, 0, root);
+  CHECK(b.t.cycle_count == 2 && b.t.cycles_dropped == 3, "%u kept, %u dropped", b.t.cycle_count,
+        b.t.cycles_dropped);
+  close_bounded(&b);
+}
+
+static void test_long_cycle(void) {
+  const uint32_t length = 4000;
+  tree t;
+  tree_init_growing(&t, TREE_UNLIMITED);
+  uint32_t at = tree_add_root(&t, &t, KEY, 0, 1);
+  uint32_t root = at;
+  for (uint32_t i = 0; i < length; i++) at = tree_add(&t, at, KEY, i, NULL, 1);
+  tree_note_cycle(&t, at, KEY, 0, root);
+  CHECK(t.cycle_count == 1, "a way back over %u steps is no cycle", length);
+  tree_release(&t);
+}
+
+static void test_many_cycles(void) {
+  const uint32_t children = 100000;
+  tree t;
+  tree_init_growing(&t, TREE_UNLIMITED);
+  uint32_t root = tree_add_root(&t, &t, KEY, 0, 1);
+  for (uintptr_t i = 0; i < children; i++) {
+    uint32_t child = tree_add(&t, root, KEY, i, NULL, 1 + i % 100);
+    tree_note_cycle(&t, child, KEY, 0, root);
+  }
+  double before_ms = check_now_ms();
+  tree_select(&t, 256, TREE_UNLIMITED, by_place, NULL);
+  CHECK(check_now_ms() - before_ms < 3000, "it takes %.0f ms", check_now_ms() - before_ms);
+  CHECK(t.cycle_count == 256, "%u cycles are left", t.cycle_count);
+  tree_release(&t);
+}
+
+static void test_memory(void) {
+  for (uint32_t nodes = 16; nodes < 600; nodes += 3)
+    for (uint32_t cycles = 0; cycles < 40; cycles += 13)
+      CHECK(tree_memory_bytes(nodes, cycles) <= TREE_MEMORY_BYTES(nodes, cycles),
+            "%u nodes need %zu bytes, the macro says %zu", nodes, tree_memory_bytes(nodes, cycles),
+            (size_t)TREE_MEMORY_BYTES(nodes, cycles));
+}
+
+static const test tests[] = {
+    {"nothing told to a bounded tree gets lost, however small it is", test_bounded},
+    {"nothing told to a growing tree gets lost", test_growing},
+    {"a growing tree without memory loses lines, not bytes, and leaks nothing", test_refused},
+    {"the largest entries of thousands stay in a small tree", test_largest_stay},
+    {"an entry that turns out to be large gets its node after all", test_admitted},
+    {"the largest children stay, whether they have children or not", test_children},
+    {"of entries of one size those stay whose names come first, however they were told",
+     test_ties},
+    {"sorted is largest first, then by name", test_sorted},
+    {"only a reference to an ancestor is a cycle", test_cycles},
+    {"cycles for which there is no room are counted", test_dropped_cycles},
+    {"a way back over four thousand steps is a cycle", test_long_cycle},
+    {"a hundred thousand cycles are folded in time", test_many_cycles},
+    {"a constant array for a tree is large enough", test_memory},
+};
+CHECK_MAIN(tests)
