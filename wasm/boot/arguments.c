@@ -10,8 +10,13 @@ struct argument {
 
 static struct argument *arguments;
 
-/* Behind every memory: what JavaScript writes there is dropped without a word. */
-#define LOST_TEXT ((char *)(UINTPTR_MAX & ~(uintptr_t)0xFFFF))
+/* Where there is no memory, however long the text: what JavaScript writes there is dropped without a word. It takes
+** 32-bit pointers for signed numbers, so this one lies 2 GiB below address 0. */
+#if defined(__wasm64__)
+#define LOST_TEXT ((char *)((uintptr_t)1 << 52))
+#else
+#define LOST_TEXT ((char *)((uintptr_t)1 << 31))
+#endif
 
 /* `_emscripten_stack_alloc` (stack.S). */
 void *image_allocate_argument(size_t bytes) {
