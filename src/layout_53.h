@@ -72,6 +72,8 @@ LAYOUT_INLINE void layout_copy_node_key(const Node *node, TValue *key) {
   key->tt_ = gkey(node)->tt_;
 }
 
+/* Without the variant. */
+LAYOUT_INLINE int layout_type(const TValue *value) { return ttnov(value); }
 LAYOUT_INLINE int layout_is_false(const TValue *value) { return l_isfalse(value); }
 
 LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit, void *context) {

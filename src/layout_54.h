@@ -85,6 +85,8 @@ LAYOUT_INLINE void layout_copy_node_key(const Node *node, TValue *key) {
   key->tt_ = node->u.key_tt;
 }
 
+/* Without the variant. */
+LAYOUT_INLINE int layout_type(const TValue *value) { return ttype(value); }
 LAYOUT_INLINE int layout_is_false(const TValue *value) { return ttisfalse(value); }
 
 LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visit, void *context) {

@@ -90,7 +90,7 @@ static const char *caller_name(lua_State *L, int index) {
 static void push_shortest_path(lua_State *L, const GCObject *object) {
   char text[PATH_LABEL_BYTES];
   int parts = 0;
-  luaL_checkstack(L, LONGEST_CHAIN + 2, "membuddy");
+  if (!lua_checkstack(L, LONGEST_CHAIN + 4)) raise_no_memory(L);
   for (;;) {
     GCObject *parent;
     const char *root;
@@ -105,12 +105,24 @@ static void push_shortest_path(lua_State *L, const GCObject *object) {
     parts++;
     object = parent;
   }
-  for (int i = 1; i < parts; i++) { /* the root is on top */
+  /* The root is on top. A path that is too long loses its beginning. */
+  for (int i = 1; i < parts; i++) {
     lua_pushliteral(L, "/");
     lua_pushvalue(L, -3);
     lua_concat(L, 3);
     lua_remove(L, -2);
   }
+}
+
+/* Cuts the name on top to what stands at the head of a path: its end tells most. */
+static void shorten_name(lua_State *L) {
+  size_t length;
+  const char *name = lua_tolstring(L, -1, &length), *end = name + length;
+  if (length <= PATH_LONGEST_ROOT) return;
+  const char *cut = memchr(end - (PATH_LONGEST_ROOT - 3), '/', PATH_LONGEST_ROOT - 3);
+  if (cut == NULL) cut = end;
+  lua_pushfstring(L, "...%s", cut);
+  lua_remove(L, -2);
 }
 
 /* Pushes the name of the variable or the path that holds the target at `index`. */
@@ -122,6 +134,7 @@ static const char *push_target_name(lua_State *L, int index, const GCObject *obj
     lua_pushstring(L, name);
   else
     push_shortest_path(L, object);
+  shorten_name(L);
   return lua_tostring(L, -1);
 }
 
@@ -196,7 +209,7 @@ static void profile(lua_State *L, const report_options *options, int index) {
     j.target = check_target(L, index);
     j.r.target_name = push_target_name(L, index, j.target);
   }
-  luaL_checkstack(L, 16, "membuddy");
+  if (!lua_checkstack(L, 16)) raise_no_memory(L);
   int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE && j.r.options.lines <= OPTION_DEFAULT_LINES;
   if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
     run_on_stack(L, &j);

@@ -20,8 +20,8 @@ static void push_colour(lua_State *L, const char *name) {
     lua_pushstring(L, name);
     lua_rawget(L, -2);
     lua_remove(L, -2);
+    if (lua_type(L, -1) == LUA_TSTRING) return;
   }
-  if (lua_type(L, -1) == LUA_TSTRING) return;
   lua_pop(L, 1);
   lua_pushliteral(L, "");
 }
@@ -38,7 +38,8 @@ void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
   static const char *const units[] = {"bytes", "KB", "MB", "GB"};
   char number[64];
   size_t unit = 0;
-  for (; bytes >= 1024 && unit < 3; unit++) bytes /= 1024;
+  /* 1023.995 would print as 1024.00 */
+  for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
   snprintf(number, sizeof number, unit == 0 ? "%.0f" : "%.2f", (double)bytes);
   lua_pushstring(L, number);
   if (coloured) colour_top(L, unit == 0 ? "green" : "red");
@@ -94,6 +95,12 @@ static lua_Number number_field(lua_State *L, int results, const char *name) {
   return number;
 }
 
+static int has_control(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) return 1;
+  return 0;
+}
+
 /* Checks a table of paths: string keys, values of one type. Returns their number and their sum. */
 static size_t check_paths(lua_State *L, int table, const char *name, int value_type,
                           lua_Number *sum) {
@@ -102,6 +109,9 @@ static size_t check_paths(lua_State *L, int table, const char *name, int value_t
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), count++) {
     if (lua_type(L, -2) != LUA_TSTRING)
       refuse_results(L, name, "a table with other keys than paths", "paths only");
+    if (has_control(lua_tostring(L, -2), lua_rawlen(L, -2)))
+      refuse_results(L, name, "a table with control characters in a path",
+                     "paths as profile wrote them");
     if (lua_type(L, -1) != value_type)
       luaL_error(L, "membuddy: these results were changed: '%s' of '%s' is a %s; expected a %s",
                  name, shown(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));

@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-#define LONGEST_KEY    64u
-#define LONGEST_SOURCE 40u
-#define LONGEST_ROOT   (PATH_LABEL_BYTES - 32u)
-#define ELLIPSIS       "\xE2\x80\xA6"
+#define LONGEST_KEY       64u
+#define LONGEST_SOURCE    40u
+#define PATH_LONGEST_ROOT (PATH_LABEL_BYTES - 32u)
+#define ELLIPSIS          "\xE2\x80\xA6"
 
 /* A text that grows; the room is always sufficient (PATH_LABEL_BYTES). */
 typedef struct {
@@ -80,7 +80,7 @@ static void write_lua_string(writer *out, const TString *string, size_t limit) {
 static void write_key(writer *out, const Node *node) {
   TValue key;
   layout_copy_node_key(node, &key);
-  switch (ttype(&key)) {
+  switch (layout_type(&key)) {
   case LUA_TSTRING: write_lua_string(out, tsvalue(&key), LONGEST_KEY); break;
   case LUA_TNUMBER:
     if (ttisinteger(&key))
@@ -182,7 +182,7 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   case LABEL_ROOT: {
     const char *name = (const char *)place.place;
     size_t length = strlen(name);
-    write_bytes(&out, name, length < LONGEST_ROOT ? length : LONGEST_ROOT);
+    write_bytes(&out, name, length < PATH_LONGEST_ROOT ? length : PATH_LONGEST_ROOT);
     break;
   }
   case LABEL_INDEX: write_integer(&out, (lua_Integer)place.place); break;

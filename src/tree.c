@@ -206,28 +206,34 @@ const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context) {
 
 /* ---- folding ---- */
 
-static void drop_cycles_of(tree *t, uint32_t node) {
-  for (uint32_t i = 0; i < t->cycle_count;)
-    if (t->cycles[i].from == node || t->cycles[i].to == node)
-      t->cycles[i] = t->cycles[--t->cycle_count];
-    else
-      i++;
+/* Of nodes that are gone; folding many drops their cycles once. */
+static void drop_stale_cycles(tree *t) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < t->cycle_count; i++)
+    if (t->nodes[t->cycles[i].from].in_use && t->nodes[t->cycles[i].to].in_use)
+      t->cycles[kept++] = t->cycles[i];
+  t->cycle_count = kept;
 }
 
-/* Leaves the index stale: the caller rebuilds it. */
-static void fold_without_index(tree *t, uint32_t node) {
+/* Leaves index and cycles stale: `settle` follows. */
+static void fold_node(tree *t, uint32_t node) {
   tree_node *n = &t->nodes[node], *parent = &t->nodes[n->parent];
   parent->folded_bytes += bytes_without_children(n);
   parent->folded_count++;
   parent->child_count--;
   n->in_use = FREE;
   t->count--;
-  drop_cycles_of(t, node);
+}
+
+static void settle(tree *t) {
+  t->next_free = 0;
+  drop_stale_cycles(t);
+  index_rebuild(t);
 }
 
 void tree_fold(tree *t, uint32_t node) {
-  fold_without_index(t, node);
-  index_rebuild(t);
+  fold_node(t, node);
+  settle(t);
 }
 
 static void make_room(tree *t) {
@@ -237,10 +243,9 @@ static void make_room(tree *t) {
     const tree_node *n = &t->nodes[t->order[i]];
     if (n->in_use == PINNED || n->child_count > 0) continue;
     if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
-    fold_without_index(t, t->order[i]);
+    fold_node(t, t->order[i]);
   }
-  t->next_free = 0;
-  index_rebuild(t);
+  settle(t);
 }
 
 static uint32_t lines_of(const tree_node *n) {
@@ -254,20 +259,49 @@ static uint32_t count_lines(const tree *t) {
   return lines;
 }
 
+/* Smallest first, so children before parents: everything below a dropped node is dropped too. */
+static void fold_dropped(tree *t, uint32_t count) {
+  for (uint32_t i = count; i-- > 0;) {
+    tree_node *n = &t->nodes[t->order[i]];
+    if (n->parent != TREE_NONE && t->nodes[n->parent].is_dropped) n->is_dropped = 1;
+  }
+  for (uint32_t i = 0; i < count; i++)
+    if (t->nodes[t->order[i]].is_dropped) fold_node(t, t->order[i]);
+}
+
+/* `namesakes` counts the children that are still to be shown meanwhile. */
+static void fold_small_children(tree *t, uint32_t max_children, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    t->nodes[t->order[i]].namesakes = t->nodes[t->order[i]].child_count;
+  for (uint32_t i = 0; i < count; i++) {
+    tree_node *n = &t->nodes[t->order[i]];
+    if (n->parent == TREE_NONE || t->nodes[n->parent].namesakes <= max_children) continue;
+    t->nodes[n->parent].namesakes--;
+    n->is_dropped = 1;
+  }
+  fold_dropped(t, count);
+  for (uint32_t i = 0; i < count; i++) t->nodes[t->order[i]].namesakes = 0;
+}
+
+static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
+  uint32_t lines = count_lines(t);
+  for (uint32_t i = 0; i < count && lines > max_lines; i++) {
+    tree_node *n = &t->nodes[t->order[i]];
+    if (n->in_use != IN_USE || n->child_count > 0) continue;
+    tree_node *parent = &t->nodes[n->parent];
+    lines -= lines_of(n) + lines_of(parent);
+    fold_node(t, t->order[i]);
+    lines += lines_of(parent);
+  }
+}
+
 void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
                  void *context) {
   tree_sum(t);
-  uint32_t lines = count_lines(t), count = list_by_size_and_name(t, compare, context);
-  for (uint32_t i = 0; i < count; i++) {
-    tree_node *n = &t->nodes[t->order[i]];
-    if (n->in_use == PINNED || n->child_count > 0) continue;
-    tree_node *parent = &t->nodes[n->parent];
-    if (parent->child_count <= max_children && lines <= max_lines) continue;
-    lines -= lines_of(n) + lines_of(parent);
-    fold_without_index(t, t->order[i]);
-    lines += lines_of(parent);
-  }
-  index_rebuild(t);
+  uint32_t count = list_by_size_and_name(t, compare, context);
+  fold_small_children(t, max_children, count);
+  fold_small_lines(t, max_lines, count);
+  settle(t);
 }
 
 /* ---- adding ---- */

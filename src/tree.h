@@ -39,6 +39,7 @@ typedef struct {
   uint32_t namesakes; /* siblings of the same name that stand before it */
   uint8_t label_kind;
   uint8_t in_use;
+  uint8_t is_dropped; /* of `tree_select` */
 } tree_node;
 
 /* A reference from `from`, at `place`, back to `to`, which is on its own path. */

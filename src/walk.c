@@ -11,6 +11,7 @@ enum {
   ROOT_FINALIZERS,
   ROOT_TOUCHED,
   ROOT_RESURRECTED,
+  ROOT_BLOCKED, /* of `walk_retained`: no line of any report */
   ROOT_COUNT
 };
 static const char *const root_names[ROOT_COUNT] = {"_G",
@@ -20,7 +21,8 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    "[type metatables]",
                                                    "[finalizers]",
                                                    "[touched upvalues]",
-                                                   "[resurrected]"};
+                                                   "[resurrected]",
+                                                   ""};
 
 #define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
 #define SHARED_LABELS 3 /* labels whose entries share one line: constants, sources, names */
@@ -69,6 +71,8 @@ typedef struct {
 
   /* results */
   kind_tally kinds[KIND_COUNT];
+  const GCObject *blocked;                            /* marked, but not live for all that */
+  int keep_parked;                                    /* weak tables settle once more later */
   int finalizing;                                     /* the roots of the main phase are done */
   enum { MARKING, CONVERGING, SETTLING } parked_work; /* what is done with parked tables */
   Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
@@ -387,7 +391,9 @@ static void add_shared_entries(walker *w) {
 
 /* Strings are values: no weak table loses them. */
 static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
-static int is_alive(const GCObject *object) { return is_plain(object) || is_marked(object); }
+static int is_alive(const walker *w, const GCObject *object) {
+  return is_plain(object) || (is_marked(object) && object != w->blocked);
+}
 
 static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
@@ -400,7 +406,7 @@ static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObje
 /* A value lives once its key does. */
 static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
-  if (is_alive(key))
+  if (is_alive(w, key))
     visit(w, kind, place, key, value);
   else if (value)
     w->pending = 1;
@@ -411,9 +417,9 @@ static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObjec
 static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
   int settling = w->parked_work == SETTLING;
-  if (settling && key && is_plain(key) && (w->finalizing || is_alive(value)))
+  if (settling && key && is_plain(key) && (w->finalizing || is_alive(w, value)))
     visit(w, kind, place, key, NULL);
-  if (value && is_plain(value) && (w->finalizing ? settling && is_alive(key) : !settling))
+  if (value && is_plain(value) && (w->finalizing ? settling && is_alive(w, key) : !settling))
     visit(w, kind, place, NULL, value);
 }
 
@@ -461,7 +467,7 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
     each_weak_entry(w, gco2t(object), weakness);
     if (w->finalizing) layout_each_removed_key(gco2t(object), visit, w);
-    return;
+    if (!w->keep_parked) return;
   }
   if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
     each_weak_entry(w, gco2t(object), weakness);
@@ -744,7 +750,8 @@ GCObject *walk_registry(lua_State *L) {
 GCObject *walk_globals(lua_State *L) { return registry_entry(L, LUA_RIDX_GLOBALS); }
 
 static void walk_main_roots(walker *w) {
-  walk_root_object(w, ROOT_GLOBALS, walk_globals(w->L), root_names[ROOT_GLOBALS]);
+  if (w->blocked == NULL || w->blocked != walk_registry(w->L)) /* who else holds the globals? */
+    walk_root_object(w, ROOT_GLOBALS, walk_globals(w->L), root_names[ROOT_GLOBALS]);
   GCObject *main_thread = obj2gco(w->g->mainthread);
   size_t thread_bytes = claim(w, main_thread); /* a root, although the registry holds it as well */
   walk_root_object(w, ROOT_REGISTRY, walk_registry(w->L), root_names[ROOT_REGISTRY]);
@@ -1010,13 +1017,19 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
   if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
   start_walk(&w, L, &t);
   object->marked |= LAYOUT_MARK_BIT;
+  w.blocked = object;
+  w.keep_parked = 1;
   walk_main_roots(&w);
   add_runtime(&w);
   size_t without_bytes = live_bytes(&w);
   object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
-  walk_root_object(&w, ROOT_RESURRECTED, object, "");
+  w.blocked = NULL;
+  w.keep_parked = 0;
+  walk_root_object(&w, ROOT_BLOCKED, object, "");
+  if (w.parked > 0) visit_parked(&w, CONVERGING);
+  visit_all(&w);
+  visit_parked(&w, SETTLING);
   *retained_bytes = live_bytes(&w) - without_bytes;
-  leave_queue(&w);
   walk_resurrected(&w);
   close_books(&w, layout_total_bytes(w.g), books);
   gray_restore(&gray);
