@@ -12,7 +12,7 @@ build_in() { # FOLDER FILE...
   local folder=$1
   shift
   mkdir -p "$folder/build"
-  cp -r Makefile package.json package-lock.json scripts src wasm test "$folder/"
+  cp -a "$work/sources/." "$folder/"
   ln -s "$root/node_modules" "$folder/node_modules"
   for downloaded in toolchain lua-5.4.7 lua-5.3.6 specimens node; do
     [ ! -e "build/$downloaded" ] || ln -s "$root/build/$downloaded" "$folder/build/$downloaded"
@@ -21,6 +21,8 @@ build_in() { # FOLDER FILE...
 }
 
 rm -rf "$work"
+mkdir -p "$work/sources"
+cp -a Makefile package.json package-lock.json scripts src wasm test "$work/sources/"
 build_in "$work/a" "$@"
 build_in "$work/a-folder-with-a-much-longer-name" "$@"
 (cd "$work/a" && sha256sum "$@") >"$work/sums"
