@@ -249,7 +249,7 @@ static void make_room(tree *t) {
 }
 
 static uint32_t lines_of(const tree_node *n) {
-  return 1u + (n->below_bytes > 0) + (n->folded_count > 0);
+  return 1u + (n->below_bytes > 0) + (n->folded_bytes > 0);
 }
 
 static uint32_t count_lines(const tree *t) {
