@@ -96,7 +96,7 @@ static void check_sums(const walk_books *books) {
         books->kinds[KIND_UNKNOWN].count);
 }
 
-#define MOST_NODES 96u
+#define MOST_NODES  96u
 #define MOST_CYCLES 8u
 
 walk_books audit_walk(heap *h, lua_State *L, unsigned long seed) {

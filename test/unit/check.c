@@ -10,7 +10,8 @@
 
 #define LONGEST_REASON 1000
 
-static unsigned long passed, failed, number, failures;
+static unsigned long passed, failed, skipped, number, failures;
+static const char *open_reason;
 static char reason[LONGEST_REASON];
 static const char *running;
 static double started_ms;
@@ -37,6 +38,8 @@ int check_failure(const char *file, int line, const char *format, ...) {
   return 0;
 }
 
+void check_is_open(const char *why) { open_reason = why; }
+
 int check_failed(void) { return failures > 0; }
 
 void check_note(const char *format, ...) {
@@ -56,13 +59,20 @@ unsigned long check_setting(const char *name, unsigned long otherwise) {
 void check_begin(const char *claim) {
   running = claim;
   failures = 0;
+  open_reason = NULL;
   started_ms = check_now_ms();
 }
 
 void check_end(void) {
   double elapsed_ms = check_now_ms() - started_ms;
   number++;
-  if (failures == 0) {
+  if (open_reason && failures > 0) {
+    skipped++;
+    printf("ok %lu - %s # SKIP known not to hold yet: %s\n", number, running, open_reason);
+  } else if (open_reason) {
+    failed++;
+    printf("not ok %lu - %s (it holds by now: take check_is_open away)\n", number, running);
+  } else if (failures == 0) {
     passed++;
     printf("ok %lu - %s (%.0f ms)\n", number, running, elapsed_ms);
   } else {
@@ -82,7 +92,7 @@ void check_run(const test *tests, size_t count, const char *only) {
 }
 
 int check_close(void) {
-  printf("%lu passed, %lu failed, 0 skipped\n", passed, failed);
+  printf("%lu passed, %lu failed, %lu skipped\n", passed, failed, skipped);
   return failed > 0 || passed == 0;
 }
 

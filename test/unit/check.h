@@ -32,6 +32,10 @@ static inline int check_holds(int holds) { return holds; }
 /* True once a check of the running test failed: a loop over thousands may stop. */
 int check_failed(void);
 
+/* Marks the running claim as one that is known not to hold yet: it counts as skipped, with the
+** reason, as long as it fails, and as failed once it holds. */
+void check_is_open(const char *why);
+
 /* A line that explains, for the log. */
 void check_note(const char *format, ...) CHECK_FORMAT(1);
 

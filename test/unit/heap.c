@@ -58,15 +58,15 @@ void heap_stop_often(heap *h, unsigned long distance, uint64_t seed) {
 
 #if LAYOUT_LUA_VERSION == 503
 static const char *const gc_state_names[HEAP_GC_STATES] = {
-    "propagate",           "atomic",    "sweep all",  "sweep finalizable",
-    "sweep to be finalized", "sweep end", "finalizing", "pause", NULL};
+    "propagate",  "atomic", "sweep all", "sweep finalizable", "sweep to be finalized", "sweep end",
+    "finalizing", "pause",  NULL};
 int heap_gc_state_is_visible(int state) { return state <= GCSpause; }
 int heap_is_generational(const global_State *g) { return (void)g, 0; }
 #else
 static const char *const gc_state_names[HEAP_GC_STATES] = {
-    "propagate",         "enter atomic",          "atomic",    "sweep all",
-    "sweep finalizable", "sweep to be finalized", "sweep end", "finalizing",
-    "pause"};
+    "propagate", "enter atomic",      "atomic",
+    "sweep all", "sweep finalizable", "sweep to be finalized",
+    "sweep end", "finalizing",        "pause"};
 int heap_gc_state_is_visible(int state) { return state != GCSatomic && state <= GCSpause; }
 int heap_is_generational(const global_State *g) { return g->gckind == KGC_GEN; }
 #endif

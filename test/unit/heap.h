@@ -26,7 +26,7 @@ struct heap {
   heap_probe probe; /* NULL: nobody is called */
   void *context;    /* the test's */
   int probing;
-  int parsing;                 /* parsers under way */
+  int parsing;     /* parsers under way */
   size_t patience; /* blocks that may still be probed: large heaps are seen less often */
   unsigned long stop_distance; /* allocations to the next stop, at most; 0: no stops */
   uint64_t stop_seed;

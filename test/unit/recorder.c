@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define FIRST_CAPACITY 4096u
-#define WORD sizeof(void *)
+#define WORD           sizeof(void *)
 
 void recorder_init(recorder *r) {
   memset(r, 0, sizeof *r);
@@ -99,7 +99,8 @@ static int is_to_fail(recorder *r) {
 static void *resize(recorder *r, recorded_block *block, size_t new_bytes) {
   uint64_t serial = block->serial;
   note_change(r, block, new_bytes);
-  char *old = block->address, *moved = malloc(new_bytes); /* always moves: nobody may rely on less */
+  char *old = block->address,
+       *moved = malloc(new_bytes); /* always moves: nobody may rely on less */
   memcpy(moved, old, block->bytes < new_bytes ? block->bytes : new_bytes);
   drop(r, block);
   free(old);

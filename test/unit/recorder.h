@@ -32,10 +32,10 @@ typedef struct {
   unsigned long wrong_sizes; /* times that Lua was wrong about a block: 0 in a sound machine */
 
   /* failing */
-  unsigned long requests;    /* allocations and growths so far */
-  unsigned long fail_from;   /* the request that fails; 0: none */
-  unsigned long fail_count;  /* how many from there on */
-  unsigned long failed;      /* how many did fail */
+  unsigned long requests;   /* allocations and growths so far */
+  unsigned long fail_from;  /* the request that fails; 0: none */
+  unsigned long fail_count; /* how many from there on */
+  unsigned long failed;     /* how many did fail */
 
   /* a request at which `on_stop` is set */
   unsigned long stop_at;

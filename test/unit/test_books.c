@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-#define STEPS 50
+#define STEPS                 50
 #define LONGEST_STOP_DISTANCE 400
-#define PATIENCE 60000 /* blocks seen by all walks of a program together */
+#define PATIENCE              60000 /* blocks seen by all walks of a program together */
 
 static unsigned long walks, walks_in_state[2][HEAP_GC_STATES], blocks_claimed;
 static unsigned long walks_in_parser, walks_in_coroutine;
@@ -79,8 +79,8 @@ static const char *read_piece(lua_State *L, void *context, size_t *length) {
   heap *h = heap_of(L);
   audit_claims claims = audit_blocks(h, L);
   walk_books books = audit_walk(h, L, 0);
-  CHECK(books.unaccounted == (ptrdiff_t)claims.unclaimed_bytes, "%td bytes unaccounted for, not %zu",
-        books.unaccounted, claims.unclaimed_bytes);
+  CHECK(books.unaccounted == (ptrdiff_t)claims.unclaimed_bytes,
+        "%td bytes unaccounted for, not %zu", books.unaccounted, claims.unclaimed_bytes);
   if (claims.unclaimed_bytes > r->most_unclaimed) r->most_unclaimed = claims.unclaimed_bytes;
   r->pieces++;
   *length = *r->text != '\0';
@@ -89,7 +89,8 @@ static const char *read_piece(lua_State *L, void *context, size_t *length) {
 
 static void test_parser(void) {
   heap h;
-  reading r = {"local a, b = 'text', {} goto done ::done:: return function() return a, b end", 0, 0};
+  reading r = {"local a, b = 'text', {} goto done ::done:: return function() return a, b end", 0,
+               0};
   heap_open(&h, 0);
   h.parsing = 1;
   CHECK(lua_load(h.L, read_piece, &r, "=pieces", "t") == LUA_OK, "%s", lua_tostring(h.L, -1));

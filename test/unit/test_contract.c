@@ -21,6 +21,7 @@ static int push_claims(heap *h) {
 static int run_claim(lua_Integer index, const char *only) {
   heap h;
   char name[256];
+  static char why[256];
   heap_open(&h, (unsigned int)index * 7919u);
   if (!push_claims(&h) || lua_rawgeti(h.L, -1, index) != LUA_TTABLE) {
     heap_close(&h);
@@ -31,6 +32,12 @@ static int run_claim(lua_Integer index, const char *only) {
   lua_getfield(h.L, -2, "run");
   if (only == NULL || strstr(name, only)) {
     check_begin(name);
+    lua_getfield(h.L, -2, "open");
+    if (lua_isstring(h.L, -1)) {
+      snprintf(why, sizeof why, "%s", lua_tostring(h.L, -1));
+      check_is_open(why);
+    }
+    lua_pop(h.L, 1);
     int status = lua_pcall(h.L, 0, 0, 0);
     CHECK(status == LUA_OK, "%s", lua_tostring(h.L, -1));
     audit_blocks(&h, h.L);

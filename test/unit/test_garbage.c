@@ -17,7 +17,7 @@
 #include "check.h"
 #include "loans.h"
 
-#define STEPS 40
+#define STEPS            40
 #define MOST_COLLECTIONS 4 /* in one program: each takes away what the next could find */
 
 /* ---- lists of blocks ---- */
@@ -80,7 +80,8 @@ static void list_shrinking(void *context, GCObject *object) {
     add_block(&shrinking, info, sizeof *info);
 }
 
-/* An upvalue's cell in 5.3 is a block that several closures may hold, and an open one its thread. */
+/* An upvalue's cell in 5.3 is a block that several closures may hold, and an open one its thread.
+ */
 #if LAYOUT_CELLS_ARE_OBJECTS
 static void list_dead_cells(void *context, GCObject *object) { (void)context, (void)object; }
 #else
@@ -104,7 +105,8 @@ static void add_dead_cells_once(void) {
       add_block(&dead, dead_cells.items[i].address, dead_cells.items[i].bytes);
 }
 
-/* 5.3: a closure that died in the middle of a mark phase left its mark on an open upvalue of a thread
+/* 5.3: a closure that died in the middle of a mark phase left its mark on an open upvalue of a
+*thread
 ** that died as well: the next collection keeps the value once more. */
 #if LAYOUT_LUA_VERSION == 503
 static int keeps_touched(const global_State *g) {
@@ -179,7 +181,8 @@ static void compare(const heap *h) {
   dead_blocks += freed;
 }
 
-/* Finalizers run behind the sweep: those of the tests begin with `native.finalizing`, which ends the
+/* Finalizers run behind the sweep: those of the tests begin with `native.finalizing`, which ends
+*the
 ** listening, since from then on it is the program that changes the heap. */
 static void collect(lua_State *L) {
   recorder *blocks = &heap_of(L)->blocks;
@@ -269,7 +272,8 @@ static void test_random_programs(void) {
     run_program(seed);
   check_note("%lu programs, %lu collections (%lu generational, %lu with finalizers pending), "
              "%lu blocks freed",
-             programs, collections, collections_generational, collections_with_pending, dead_blocks);
+             programs, collections, collections_generational, collections_with_pending,
+             dead_blocks);
   CHECK(dead_blocks > programs, "too little garbage");
 }
 

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define STEPS 50
+#define STEPS    50
 #define PATIENCE 30000
 
 /* ---- the words that may change ---- */
@@ -100,7 +100,8 @@ static void compare(heap *h, const char *what) {
   char *word;
   while ((word = recorder_next_difference(&h->blocks, &before_walk, &cursor, &before)) != NULL) {
     changed_links++;
-    if (!CHECK(contains(&free_links, word), "%s changed a word that is no free gclist", what)) return;
+    if (!CHECK(contains(&free_links, word), "%s changed a word that is no free gclist", what))
+      return;
     if (!CHECK(*(void **)(void *)word == NULL, "%s left a link in a gclist", what)) return;
   }
 }
@@ -232,7 +233,8 @@ static void run_program(unsigned long seed) {
 }
 
 static void test_random_programs(void) {
-  unsigned long programs = check_setting("PROGRAMS", 600), first = check_setting("SEED", 1) + 500000;
+  unsigned long programs = check_setting("PROGRAMS", 600),
+                first = check_setting("SEED", 1) + 500000;
   for (unsigned long seed = first; seed < first + programs && !check_failed(); seed++)
     run_program(seed);
   check_note("%lu programs, %lu walks, %lu gclist words set to NULL", programs, walks,
@@ -319,7 +321,7 @@ static void test_calls(void) {
   static const struct {
     const char *name;
     int has_target;
-  } functions[] = {{"profile", 0}, {"profile", 1}, {"kinds", 0},
+  } functions[] = {{"profile", 0}, {"profile", 1},  {"kinds", 0},
                    {"account", 0}, {"retained", 1}, {"sizeof", 1}};
   heap h;
   heap_open(&h, 4);

@@ -41,8 +41,7 @@ static void check_shape(const tree *t) {
       CHECK(n->depth == t->nodes[n->parent].depth + 1, "node %u has depth %u", i, n->depth);
     }
     CHECK(n->depth <= t->max_depth, "node %u lies too deep", i);
-    if (n->object)
-      CHECK(tree_find(t, n->object) == i, "the object of node %u is not found", i);
+    if (n->object) CHECK(tree_find(t, n->object) == i, "the object of node %u is not found", i);
   }
   CHECK(count == t->count, "%u nodes are in use, the tree says %u", count, t->count);
   CHECK(!t->bounded || t->count <= t->capacity, "%u nodes in room for %u", t->count, t->capacity);
@@ -122,7 +121,8 @@ static void tell_something(story *s) {
   case 1: tree_note_cycle(s->t, some_node(s, 1), KEY, 1, some_node(s, 0)); break;
   case 2: {
     uint32_t node = some_node(s, 0);
-    if (s->t->bounded && s->t->nodes[node].child_count == 0 && s->t->nodes[node].parent != TREE_NONE)
+    if (s->t->bounded && s->t->nodes[node].child_count == 0 &&
+        s->t->nodes[node].parent != TREE_NONE)
       tree_fold(s->t, node);
     break;
   }
@@ -139,7 +139,8 @@ static void tell_story(tree *t, unsigned long seed) {
   }
   for (int i = 0; i < 300 && !t->failed; i++) tell_something(&s);
   if (t->failed) return;
-  CHECK(sum_of(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told, sum_of(t));
+  CHECK(sum_of(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told,
+        sum_of(t));
   check_shape(t);
   uint32_t children = (uint32_t)dice_roll(&s.d, 8), lines = 8 + (uint32_t)dice_roll(&s.d, 30);
   tree_select(t, children, lines, by_place, NULL);
@@ -367,8 +368,7 @@ static const test tests[] = {
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"the largest children stay, whether they have children or not", test_children},
-    {"of entries of one size those stay whose names come first, however they were told",
-     test_ties},
+    {"of entries of one size those stay whose names come first, however they were told", test_ties},
     {"sorted is largest first, then by name", test_sorted},
     {"only a reference to an ancestor is a cycle", test_cycles},
     {"cycles for which there is no room are counted", test_dropped_cycles},
