@@ -32,7 +32,7 @@ static int run_claim(lua_Integer index, const char *only) {
   lua_getfield(h.L, -2, "run");
   if (only == NULL || strstr(name, only)) {
     check_begin(name);
-    lua_getfield(h.L, -2, "open");
+    lua_getfield(h.L, -3, "open");
     if (lua_isstring(h.L, -1)) {
       snprintf(why, sizeof why, "%s", lua_tostring(h.L, -1));
       check_is_open(why);
