@@ -121,3 +121,9 @@ $(image_bundle)/done: $(SPECIMENS_READY) $(NODE_MODULES_READY) wasm/bundle.js te
 
 reproducible: ## builds twice, in folders of different length, and compares the bytes
 	@wasm/reproducible.sh $(image_files) $(image_archives)
+
+# The archive in a process of the official builder's kind, for test/image-archive.test.js.
+build/image/dropin-%.wasm: dist/libmembuddy-lua53-%.a wasm/dropin/build.sh wasm/dropin/process.c
+	@EMCC=$(EMCC) WASM_OPT=$(WASM_OPT) wasm/dropin/build.sh $(*:wasm%=%) $(image_lua53) $< $@
+
+test: build/image/dropin-wasm64.wasm build/image/dropin-wasm32.wasm

@@ -1,5 +1,6 @@
 /*
-** Lua's blocks. A failed allocation is NULL, which Lua makes the error "not enough memory": nothing traps.
+** Lua's blocks. A failed allocation is NULL, which Lua makes the error "not enough memory": nothing
+** traps.
 */
 #ifndef allocator_h
 #define allocator_h

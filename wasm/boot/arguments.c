@@ -10,8 +10,8 @@ struct argument {
 
 static struct argument *arguments;
 
-/* Where there is no memory, however long the text: what JavaScript writes there is dropped without a word. It takes
-** 32-bit pointers for signed numbers, so this one lies 2 GiB below address 0. */
+/* Where there is no memory, however long the text: what JavaScript writes there is dropped without
+** a word. It takes 32-bit pointers for signed numbers, so this one lies 2 GiB below address 0. */
 #if defined(__wasm64__)
 #define LOST_TEXT ((char *)((uintptr_t)1 << 52))
 #else

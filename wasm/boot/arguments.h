@@ -1,9 +1,10 @@
 /*
 ** The texts that the loader passes to `handle`.
 **
-** The loader puts every text argument on the C stack, whatever its length: it asks `_emscripten_stack_alloc` for the
-** room. A message of several megabytes would need a stack of that size for ever, and a longer one would run over its
-** end. So this image answers that request from the heap; the texts go as soon as Lua has its own copies.
+** The loader puts every text argument on the C stack, whatever its length: it asks
+** `_emscripten_stack_alloc` for the room. A message of several megabytes would need a stack of that
+** size for ever, and a longer one would run over its end. So this image answers that request from
+** the heap; the texts go as soon as Lua has its own copies.
 */
 #ifndef arguments_h
 #define arguments_h

@@ -1,6 +1,6 @@
 /*
-** Where each module of aos stands in the data segment that the image carries beside linear memory. The table and the
-** segment are made by wasm/bundle.js.
+** Where each module of aos stands in the data segment that the image carries beside linear memory.
+** The table and the segment are made by wasm/bundle.js.
 */
 #ifndef bundle_h
 #define bundle_h

@@ -1,12 +1,14 @@
 /*
 ** An aos process in WebAssembly: one Lua state in one linear memory.
 **
-** The loader calls `handle(message, environment)` with two JSON texts and reads the JSON text that comes back;
-** the Lua half of aos, which stands in the image as data (modules.h), defines the global Lua function `handle`
-** that does the work. Lua starts at the first message, because the loader never calls `main`.
+** The loader calls `handle(message, environment)` with two JSON texts and reads the JSON text that
+** comes back; the Lua half of aos, which stands in the image as data (modules.h), defines the
+** global Lua function `handle` that does the work. Lua starts at the first message, because the
+** loader never calls `main`.
 **
-** The one invariant: `handle` always answers with JSON. Whatever fails (also when no memory is left to say so)
-** becomes {"ok":false,"response":"why"}, Lua unwinds, and the next message finds a process that works.
+** The one invariant: `handle` always answers with JSON. Whatever fails (also when no memory is left
+** to say so) becomes {"ok":false,"response":"why"}, Lua unwinds, and the next message finds a
+** process that works.
 */
 #include <string.h>
 
@@ -39,7 +41,8 @@ static void fix_random_seed(lua_State *L) {
 static int boot(lua_State *L) {
   luaL_openlibs(L);
   image_open_bit32(L);
-  luaL_requiref(L, "membuddy", luaopen_membuddy, 0); /* answered from memory: no file system is asked */
+  luaL_requiref(L, "membuddy", luaopen_membuddy,
+                0); /* answered from memory: no file system is asked */
   fix_random_seed(L);
   lua_settop(L, 0);
   modules_install_searcher(L);
@@ -56,7 +59,8 @@ static char *append_text(char *end, const char *text) {
   return end + length;
 }
 
-/* Quotes and backslashes escaped, control bytes as blanks: always valid JSON, and needs no memory. */
+/* Quotes and backslashes escaped, control bytes as blanks: always valid JSON, and needs no memory.
+*/
 static char *append_escaped(char *end, const char *text) {
   for (int taken = 0; text[taken] != '\0' && taken < failure_reason_bytes; taken++) {
     unsigned char byte = (unsigned char)text[taken];
@@ -81,19 +85,21 @@ static const char *answer_lua_error(lua_State *L) {
   return answer;
 }
 
-/* Lua function (message, environment as light userdata): gives `handle` and both texts. The loader's copies of them go
-** before the work begins. */
+/* Lua function (message, environment as light userdata): gives `handle` and both texts. The
+** loader's copies of them go before the work begins. */
 static int take_message(lua_State *L) {
   if (lua_getglobal(L, "handle") != LUA_TFUNCTION)
-    return luaL_error(L, "the process has no global function 'handle' (it is a %s): it cannot take messages",
-                      luaL_typename(L, -1));
+    return luaL_error(
+        L, "the process has no global function 'handle' (it is a %s): it cannot take messages",
+        luaL_typename(L, -1));
   lua_pushstring(L, lua_touserdata(L, 1));
   lua_pushstring(L, lua_touserdata(L, 2));
   arguments_release();
   return 3;
 }
 
-/* `handle` itself is called from no Lua function, as in the official images: tracebacks of aos end where they end there. */
+/* `handle` itself is called from no Lua function, as in the official images: tracebacks of aos end
+** where they end there. */
 static int run_message(lua_State *L, const char *message, const char *environment) {
   lua_pushcfunction(L, take_message);
   lua_pushlightuserdata(L, (void *)message);
@@ -122,12 +128,14 @@ int main(void) {
 }
 
 static const char *answer(const char *message, const char *environment) {
-  if (arguments_lost(message) || arguments_lost(environment)) return answer_failure("not enough memory");
+  if (arguments_lost(message) || arguments_lost(environment))
+    return answer_failure("not enough memory");
   if (main() != 0) return failure_answer;
   lua_State *L = wasm_lua_state;
   lua_settop(L, 0);
   if (run_message(L, message, environment) != LUA_OK) return answer_lua_error(L);
-  if (lua_type(L, -1) != LUA_TSTRING) return answer_failure("the global function 'handle' did not return a text");
+  if (lua_type(L, -1) != LUA_TSTRING)
+    return answer_failure("the global function 'handle' did not return a text");
   const char *text = lua_tostring(L, -1);
   lua_settop(L, 0); /* the text stays: nothing is collected before the loader has read it */
   return text;
@@ -139,7 +147,8 @@ IMAGE_EXPORT(handle) const char *handle(const char *message, const char *environ
   return text;
 }
 
-/* The loader's invoke_* call back through these; the index is a plain 32-bit number in both widths. */
+/* The loader's invoke_* call back through these; the index is a plain 32-bit number in both
+** widths. */
 #if defined(__wasm64__)
 IMAGE_EXPORT(dynCall_vjj) void dynCall_vjj(int function, void *first, void *second) {
 #else

@@ -1,12 +1,13 @@
 /*
 ** How linear memory grows.
 **
-** The loader's own emscripten_resize_heap adds a fifth of the memory at each step, for ever: WASM memory never
-** shrinks. Here sbrk finds this function instead, which grows by what is needed or by one thirty-second, whichever
-** is more, down to what is needed where the maximum is near.
+** The loader's own emscripten_resize_heap adds a fifth of the memory at each step, for ever: WASM
+** memory never shrinks. Here sbrk finds this function instead, which grows by what is needed or by
+** one thirty-second, whichever is more, down to what is needed where the maximum is near.
 **
-** The loader must then take fresh views. Its emscripten_resize_heap does that, and asked for the size that the memory
-** has already it adds no page: its old view is detached by then, so it reckons from a memory of 0 bytes.
+** The loader must then take fresh views. Its emscripten_resize_heap does that, and asked for the
+** size that the memory has already it adds no page: its old view is detached by then, so it reckons
+** from a memory of 0 bytes.
 */
 #include <stddef.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
 #include "bundle.h"
 
 /* Reads from the data segment; wasm-merge puts the function in its place. */
-__attribute__((import_module("bundle"), import_name("read"))) void bundle_read(void *to, uint32_t offset_bytes,
-                                                                               uint32_t bytes);
+__attribute__((import_module("bundle"), import_name("read"))) void
+bundle_read(void *to, uint32_t offset_bytes, uint32_t bytes);
 
 static const struct bundle_module *find_module_exactly(const char *name, const char *suffix) {
   size_t name_bytes = strlen(name);
@@ -28,7 +28,8 @@ static const struct bundle_module *find_module(const char *name) {
   return module != NULL ? module : find_module_exactly(name, ".init");
 }
 
-/* The chunk is called by the name that was asked for: error messages say [string ".process"]:123. */
+/* The chunk is called by the name that was asked for: error messages say [string ".process"]:123.
+*/
 static void load_module(lua_State *L, const struct bundle_module *module, const char *name) {
   char *source = malloc(module->bytes);
   if (source == NULL) luaL_error(L, "not enough memory");

@@ -1,6 +1,7 @@
 /*
-** The stack pointer, for the loader. The first two do what the C library's do; the third takes the loader's text
-** arguments to the heap (arguments.c). All three stand in one object there, so all three stand here.
+** The stack pointer, for the loader. The first two do what the C library's do; the third takes the
+** loader's text arguments to the heap (arguments.c). All three stand in one object there, so all
+** three stand here.
 */
 	.globl	_emscripten_stack_restore
 	.globl	emscripten_stack_get_current

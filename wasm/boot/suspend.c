@@ -10,7 +10,8 @@
 
 enum { buffer_bytes = IMAGE_ASYNCIFY_BYTES };
 
-/* [current][end][the loader's id of the call][frames ...]: the loader writes the header, Asyncify the frames. */
+/* [current][end][the loader's id of the call][frames ...]: the loader writes the header, Asyncify
+** the frames. */
 struct unwind_buffer {
   char *current;
   char *end;
@@ -45,8 +46,9 @@ static void end(void) {
   prepared = NULL;
 }
 
-/* These two stand on Asyncify's list of functions to leave alone (image.mk): they see the loader's header before any
-** frame is written, and run again from their first line when the answer is there. */
+/* These two stand on Asyncify's list of functions to leave alone (image.mk): they see the loader's
+** header before any frame is written, and run again from their first line when the answer is
+** there. */
 int suspend_open_untouched(const char *name, const char *mode) {
   if (!begin()) return 0;
   int descriptor = host_open(name, mode);
@@ -61,10 +63,13 @@ int suspend_read_untouched(int descriptor, void *to, size_t bytes) {
   return read_bytes;
 }
 
-/* Asyncify takes every indirect call for one that may unwind, and a direct one to the above for one that does not. */
+/* Asyncify takes every indirect call for one that may unwind, and a direct one to the above for
+** one that does not. */
 static int (*volatile call_open)(const char *, const char *) = suspend_open_untouched;
 static int (*volatile call_read)(int, void *, size_t) = suspend_read_untouched;
 
 int suspend_open(const char *name, const char *mode) { return call_open(name, mode); }
 
-int suspend_read(int descriptor, void *to, size_t bytes) { return call_read(descriptor, to, bytes); }
+int suspend_read(int descriptor, void *to, size_t bytes) {
+  return call_read(descriptor, to, bytes);
+}

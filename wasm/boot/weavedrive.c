@@ -11,7 +11,8 @@
 
 enum { most_host_files = 4096, bits_per_word = 32 };
 
-static unsigned host_file_bits[most_host_files / bits_per_word]; /* which descriptors the host serves */
+static unsigned
+    host_file_bits[most_host_files / bits_per_word]; /* which descriptors the host serves */
 
 static bool is_host_file(int descriptor) {
   return descriptor >= 0 && descriptor < most_host_files &&
@@ -24,9 +25,12 @@ static void set_host_file(int descriptor, bool is_host) {
   *word = is_host ? *word | bit : *word & ~bit;
 }
 
-/* The host's names are absolute. Relative ones and Lua's own library folder come from `require` looking for a module:
-** a missing module is found missing at once, not after eight round trips through the host. */
-static bool is_host_name(const char *name) { return name[0] == '/' && strncmp(name, "/usr/", 5) != 0; }
+/* The host's names are absolute. Relative ones and Lua's own library folder come from `require`
+** looking for a module: a missing module is found missing at once, not after eight round trips
+** through the host. */
+static bool is_host_name(const char *name) {
+  return name[0] == '/' && strncmp(name, "/usr/", 5) != 0;
+}
 
 static FILE *fail(int error) {
   errno = error;
@@ -48,8 +52,9 @@ FILE *weavedrive_fopen(const char *name, const char *mode) {
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* What reading by line or by number has fetched already stands in the stream's buffer and comes first. The host's read
-** knows no end of file for headers of blocks and transactions; aos asks for exact sizes. */
+/* What reading by line or by number has fetched already stands in the stream's buffer and comes
+** first. The host's read knows no end of file for headers of blocks and transactions; aos asks for
+** exact sizes. */
 size_t weavedrive_fread(void *to, size_t item_bytes, size_t items, FILE *file) {
   int descriptor = fileno(file);
   if (!is_host_file(descriptor)) return fread(to, item_bytes, items, file);

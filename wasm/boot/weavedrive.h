@@ -1,8 +1,9 @@
 /*
-** Files as an aos process knows them: the host serves Arweave's data under /data, /tx, /block and so on.
+** Files as an aos process knows them: the host serves Arweave's data under /data, /tx, /block and
+** so on.
 **
-** This header is included before Lua's io, auxiliary and package libraries, so that what they open and read goes
-** through the loader's asynchronous imports.
+** This header is included before Lua's io, auxiliary and package libraries, so that what they open
+** and read goes through the loader's asynchronous imports.
 */
 #ifndef weavedrive_h
 #define weavedrive_h

@@ -1,0 +1,57 @@
+/**
+ * The archive is a drop-in for the official builder: it asks for nothing that a build of Lua lacks, and works in a
+ * process of the official kind (wasm/dropin), where nothing of our boot program is.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+const inRoot = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const hexadecimal = (/** @type {string} */ code) => Buffer.from(code).toString("hex");
+
+/** @param {string} archive @param {string} which */
+const symbolsOf = (archive, which) =>
+  execFileSync(inRoot("build/toolchain/bin/llvm-nm"), [which, "--format=just-symbols", archive], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line !== "" && !line.endsWith(":"));
+
+// Lua's own, the C library's and the linker's. The last is weak: an image of ours says its limits there.
+const isLua = /^lua[A-Z_]?[A-Za-z]*_?\w*$/;
+const isLibrary = /^(mem|str)\w+$|^v?sn?printf$|^(malloc|calloc|realloc|free|qsort|abort|floor|__small_sprintf)$|^emscripten_(stack_get_current|get_sbrk_ptr)$/;
+const isLinker = /^__(stack_pointer|stack_low|stack_high|global_base|data_end|heap_base|indirect_function_table|memory_base|table_base)$/;
+const isOurs = /^membuddy_image_limits$/;
+
+for (const image of ourImages)
+  test(`libmembuddy of ${image.name}: one entry, and nothing undefined but Lua, the C library and the linker's marks`, () => {
+    const archive = inRoot(`dist/lib${image.name}.a`);
+    const defined = new Set(symbolsOf(archive, "--defined-only"));
+    assert.ok(defined.has("luaopen_membuddy"));
+    const asked = symbolsOf(archive, "--undefined-only").filter((name) => !defined.has(name));
+    assert.deepEqual(asked.filter((name) => ![isLua, isLibrary, isLinker, isOurs].some((kind) => kind.test(name))), []);
+  });
+
+for (const bits of [64, 32]) {
+  describe(`the archive in a process of the official kind, ${bits} bits`, () => {
+    const spawn = async () => {
+      const process = await spawnProcess(inRoot(`build/image/dropin-wasm${bits}.wasm`), { data: hexadecimal("return 1") });
+      const run = async (/** @type {string} */ code) => (await process.send({ Data: hexadecimal(code) })).Output.data;
+      return { process, run };
+    };
+
+    test("the books balance", async () => {
+      const { run } = await spawn();
+      const fill = "T = {} for i = 1, 20000 do T[i] = { i, 's' .. i } end for i = 1, 20000, 3 do T[i] = nil end";
+      assert.equal(await run(`${fill} return require('membuddy').profile().unaccounted`), "0");
+    });
+
+    test("every byte of linear memory is told, between the official allocator's aligned blocks too", async () => {
+      const { process, run } = await spawn();
+      await run("T = {} for i = 1, 20000 do T[i] = { i, 's' .. i } end for i = 1, 20000, 3 do T[i] = nil end collectgarbage()");
+      const sum = await run("local sum = 0 for _, bytes in pairs(require('membuddy').account().parts) do sum = sum + bytes end return sum");
+      assert.equal(Number(sum), process.memoryBytes);
+    });
+  });
+}
