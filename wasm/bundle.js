@@ -113,12 +113,19 @@ async function writeWhole(file, text) {
   await rename(`${file}.new`, file);
 }
 
+/** @param {string} image @param {string} output */
+async function writeBundle(image, output) {
+  const modules = [...(await collectModules(image, process.env.AOS_PROCESS))].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sources = Buffer.concat(modules.map(([, source]) => source));
+  await mkdir(output, { recursive: true });
+  await writeWhole(path.join(output, "sources-wasm32.wat"), readerInWat(sources, 32));
+  await writeWhole(path.join(output, "sources-wasm64.wat"), readerInWat(sources, 64));
+  await writeWhole(path.join(output, "bundle.c"), tableInC(modules));
+  console.log(`${modules.length} modules of aos, ${sources.length} bytes`);
+}
+
 const [image, output] = process.argv.slice(2);
-if (!image || !output) throw new Error("usage: bundle.js OFFICIAL-IMAGE OUTPUT-FOLDER");
-const modules = [...(await collectModules(image, process.env.AOS_PROCESS))].sort(([a], [b]) => (a < b ? -1 : 1));
-const sources = Buffer.concat(modules.map(([, source]) => source));
-await mkdir(output, { recursive: true });
-await writeWhole(path.join(output, "sources-wasm32.wat"), readerInWat(sources, 32));
-await writeWhole(path.join(output, "sources-wasm64.wat"), readerInWat(sources, 64));
-await writeWhole(path.join(output, "bundle.c"), tableInC(modules));
-console.log(`${modules.length} modules of aos, ${sources.length} bytes`);
+await writeBundle(image, output).catch((error) => {
+  console.error(`bundle.js: error: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -11,6 +11,10 @@ set -euo pipefail
 bits=$1 stack_bytes=$2 initial_bytes=$3 maximum_bytes=$4 sources=$5 output=$6
 shift 6
 
+# 32 bits address no more than this, in the loader too.
+most_bytes_of_32=4294901760
+[ "$bits" = 64 ] || [ "$maximum_bytes" -le "$most_bytes_of_32" ] || maximum_bytes=$most_bytes_of_32
+
 listed() { local IFS=,; echo "$*"; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 wasm_merge=$(dirname "$(readlink -f "$WASM_OPT")")/wasm-merge # they come together, in Binaryen

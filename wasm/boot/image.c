@@ -59,8 +59,7 @@ static char *append_text(char *end, const char *text) {
   return end + length;
 }
 
-/* Quotes and backslashes escaped, control bytes as blanks: always valid JSON, and needs no memory.
-*/
+/* Quotes and backslashes escaped, control bytes as blanks: always valid JSON, without memory. */
 static char *append_escaped(char *end, const char *text) {
   for (int taken = 0; text[taken] != '\0' && taken < failure_reason_bytes; taken++) {
     unsigned char byte = (unsigned char)text[taken];

@@ -28,8 +28,7 @@ static const struct bundle_module *find_module(const char *name) {
   return module != NULL ? module : find_module_exactly(name, ".init");
 }
 
-/* The chunk is called by the name that was asked for: error messages say [string ".process"]:123.
-*/
+/* A chunk is called by the name that was asked for: errors say [string ".process"]:123. */
 static void load_module(lua_State *L, const struct bundle_module *module, const char *name) {
   char *source = malloc(module->bytes);
   if (source == NULL) luaL_error(L, "not enough memory");
