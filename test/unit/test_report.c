@@ -1,0 +1,178 @@
+/*
+** Reports of one heap: whatever the depth, the room for lines, the seed of the
+** hashes and the addresses, they say the same.
+*/
+#include "audit.h"
+#include "check.h"
+#include "loans.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEPS    60
+#define PATIENCE 40000
+
+/* ---- the room for lines ---- */
+
+/* The bytes of a subtree that stand at an object's node; 0 where it has none. */
+static size_t total_at(const tree *t, const void *object) {
+  uint32_t node = tree_find(t, object);
+  return node == TREE_NONE ? 0 : t->nodes[node].total_bytes;
+}
+
+static unsigned long lines_compared, walks;
+
+/* A line of a bounded tree says no more than the whole truth, and the truth where nothing of it was
+** told before it had its line. */
+static void compare_trees(const tree *all, const tree *some) {
+  for (uint32_t i = 0; i < some->used; i++) {
+    const tree_node *n = &some->nodes[i];
+    if (!n->in_use || n->object == NULL || n->parent == TREE_NONE) continue;
+    size_t whole = total_at(all, n->object);
+    lines_compared++;
+    CHECK(n->total_bytes <= whole, "a line says %zu bytes of %zu", n->total_bytes, whole);
+    CHECK(n->total_bytes == whole, "a line says %zu bytes, it has %zu", n->total_bytes, whole);
+  }
+}
+
+static void probe_depths(heap *h, lua_State *L) {
+  if (check_failed() || h->parsing) return;
+  (void)h;
+  tree all, some;
+  walk_books books;
+  dice d = dice_of(walks++);
+  uint32_t depth = (uint32_t)dice_roll(&d, 4), nodes = 64u + (uint32_t)dice_roll(&d, 600);
+  void *room = malloc(tree_memory_bytes(nodes, 8));
+  CHECK(tree_init_growing(&all, TREE_UNLIMITED), "no memory");
+  CHECK(walk_process(L, &all, &books) == WALK_OK, "no memory");
+  tree_sum(&all);
+  tree_init_bounded(&some, room, nodes, 8, depth);
+  CHECK(walk_process(L, &some, &books) == WALK_OK, "no memory");
+  tree_sum(&some);
+  compare_trees(&all, &some);
+  CHECK(tree_init_growing(&some, depth), "no memory");
+  CHECK(walk_process(L, &some, &books) == WALK_OK, "no memory");
+  tree_sum(&some);
+  compare_trees(&all, &some);
+  tree_release(&some);
+  tree_release(&all);
+  free(room);
+}
+
+static void test_depths(void) {
+  unsigned long programs = check_setting("PROGRAMS", 1000) / 4;
+  unsigned long first = check_setting("SEED", 1) + 3000000;
+  for (unsigned long seed = first; seed < first + programs && !check_failed(); seed++) {
+    heap h;
+    heap_open(&h, (unsigned int)seed);
+    h.probe = probe_depths;
+    h.patience = PATIENCE;
+    heap_stop_often(&h, 500, seed);
+    heap_run_program(&h, seed, STEPS);
+    heap_close(&h);
+    if (check_failed()) check_note("the program of seed %lu", seed);
+  }
+  check_note("%lu walks, %lu lines compared", walks, lines_compared);
+  CHECK(loans_open() == 0, "%zu loans are open", loans_open());
+}
+
+/* ---- seeds and addresses ---- */
+
+static const char *const printing =
+    "local m, options = require('membuddy'), ... local lines = {} "
+    "local before = print print = function(line) lines[#lines + 1] = line end "
+    "m.print(options) print = before return table.concat(lines, '\\n')";
+
+/* The report of a program's heap; owned. */
+static char *report_of(const char *code, const char *options, unsigned int seed, size_t shift) {
+  heap h;
+  char *text = NULL;
+  heap_open(&h, seed);
+  void *other_addresses = malloc(shift);
+  if (heap_run(&h, code)) {
+    lua_gc(h.L, LUA_GCCOLLECT, 0);
+    CHECK(luaL_loadstring(h.L, printing) == LUA_OK, "%s", lua_tostring(h.L, -1));
+    CHECK(luaL_loadstring(h.L, options) == LUA_OK, "%s", lua_tostring(h.L, -1));
+    CHECK(lua_pcall(h.L, 0, 1, 0) == LUA_OK && lua_pcall(h.L, 1, 1, 0) == LUA_OK, "%s",
+          lua_tostring(h.L, -1));
+    if (lua_isstring(h.L, -1)) {
+      size_t length = lua_rawlen(h.L, -1) + 1;
+      text = malloc(length);
+      memcpy(text, lua_tostring(h.L, -1), length);
+    }
+  }
+  free(other_addresses);
+  heap_close(&h);
+  return text;
+}
+
+static void report_difference(const char *a, const char *b, unsigned int seed) {
+  size_t at = 0, line = 0;
+  for (; a[at] && a[at] == b[at]; at++)
+    if (a[at] == '\n') line = at + 1;
+  int a_length = (int)strcspn(a + line, "\n"), b_length = (int)strcspn(b + line, "\n");
+  CHECK(0, "with seed %u it says '%.*s' in the place of '%.*s'", seed, b_length, b + line, a_length,
+        a + line);
+}
+
+static void same_for_all(const char *code, const char *options, unsigned int seed_step) {
+  char *first = report_of(code, options, 1, 16);
+  for (unsigned int round = 1; round < 12 && first && !check_failed(); round++) {
+    char *text = report_of(code, options, 1 + round * seed_step, round * 1000);
+    if (text && strcmp(first, text) != 0) report_difference(first, text, 1 + round * seed_step);
+    free(text);
+  }
+  free(first);
+}
+
+static const char *const small_heap =
+    "Balances = {} for i = 1, 100 do Balances['account ' .. i] = tostring(i) end "
+    "Inbox = {} for i = 1, 20 do Inbox[i] = {Tags = {'a' .. i}, Data = string.rep('d', i)} end "
+    "Handlers = {list = {}} for i = 1, 30 do Handlers.list[i] = {name = 'h' .. i, "
+    "handle = function() return i, Inbox end, pattern = {Action = 'A' .. i}} end "
+    "Handlers.list[3].parent = Handlers Waiting = coroutine.create(function() local t = {} "
+    "coroutine.yield() return t end) coroutine.resume(Waiting)";
+
+static const char *const wide_heap =
+    "Orders = {} for i = 1, 3000 do Orders['order ' .. 10000 + i] = {owner = 'owner ' .. i, "
+    "items = {i, i + 1}} end "
+    "Balances = {} for i = 1, 2000 do Balances['account ' .. 10000 + i] = 'x' .. 10000 + i end";
+/* Strings that several tables hold: who comes first must not depend on where an entry lies. */
+static const char *const shared_strings =
+    "Names = {} for i = 1, 60 do local name = string.rep('shared ', 10) .. i "
+    "Names['a' .. i] = name Names['b' .. i] = name Names['c' .. i] = {name} end "
+    "One, Two, Three = {Names.a1}, {Names.a1}, {{Names.a1}}";
+static const char *const shared_tables =
+    "local shared = {} for i = 1, 20 do shared[i] = {i, string.rep('s', i)} end "
+    "First, Second, Third = {}, {}, {} for i = 1, 20 do First['x' .. i] = shared[i] "
+    "Second['x' .. i] = shared[i] Third['y' .. i] = {shared[i]} end";
+static const char *const object_keys =
+    "Keys = {} for i = 1, 50 do Keys[{i, string.rep('k', i)}] = {i} end "
+    "for i = 1, 50 do Keys[function() return i end] = string.rep('f', i) end";
+static const char *const cyclic = "Nodes = {} for i = 1, 100 do Nodes['n' .. i] = {root = Nodes} "
+                                  "Nodes['n' .. i].self = Nodes['n' .. i] end";
+
+static void same_in_many_heaps(unsigned int seed_step) {
+  same_for_all(small_heap, "return {top = false}", seed_step);
+  same_for_all(small_heap, "return {top = false, depth = 6, children = false}", seed_step);
+  same_for_all(small_heap, "return {top = false, retained = true}", seed_step);
+  same_for_all(wide_heap, "return {top = false}", seed_step);
+  same_for_all(wide_heap, "return {target = Orders, top = false}", seed_step);
+  same_for_all(shared_strings, "return {top = false, children = false}", seed_step);
+  same_for_all(shared_tables, "return {top = false, children = false}", seed_step);
+  same_for_all(cyclic, "return {top = false}", seed_step);
+}
+
+static void test_addresses(void) { same_in_many_heaps(0); }
+static void test_seeds(void) {
+  check_is_open(
+      "what several tables hold counts for the first that is met, in the order of hashes");
+  same_in_many_heaps(2654435761u);
+  same_for_all(object_keys, "return {top = false, children = false}", 2654435761u);
+}
+static const test tests[] = {
+    {"the total of a line depends neither on the depth nor on the room for lines", test_depths},
+    {"a report does not depend on addresses", test_addresses},
+    {"a report depends neither on the seed of hashes nor on where an object key lies", test_seeds},
+};
+CHECK_MAIN(tests)
