@@ -241,7 +241,7 @@ static void make_room(tree *t) {
   uint32_t count = list_by_size(t);
   for (uint32_t i = 0; i < count && t->count > t->capacity / 2; i++) {
     const tree_node *n = &t->nodes[t->order[i]];
-    if (n->in_use == PINNED || n->child_count > 0) continue;
+    if (n->in_use == PINNED || n->child_count > 0 || tree_wants(t, n->object)) continue;
     if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
     fold_node(t, t->order[i]);
   }
@@ -379,6 +379,52 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
   t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
   t->nodes[parent].folded_count--;
   return node;
+}
+
+/* ---- entries that turn out to be large ---- */
+
+#define SUSPECT_WAYS    4u
+#define FAR_LARGER      4u    /* times the smallest entry that has a node */
+#define SMALLEST_WANTED 1024u /* bytes */
+
+void tree_suspect(tree *t, const void *object, size_t bytes) {
+  uint64_t mixed = (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
+  tree_suspicion *set =
+      &t->suspects[(uint32_t)(mixed >> 40) % (TREE_SUSPECTS / SUSPECT_WAYS) * SUSPECT_WAYS];
+  tree_suspicion *lightest = set;
+  if (!t->bounded) return;
+  for (uint32_t i = 0; i < SUSPECT_WAYS; i++) {
+    if (set[i].object == object) {
+      set[i].bytes += bytes;
+      return;
+    }
+    if (set[i].bytes < lightest->bytes) lightest = &set[i];
+  }
+  lightest->object = object;
+  lightest->inherited_bytes = lightest->bytes;
+  lightest->bytes += bytes;
+}
+
+static int is_far_larger(const tree *t, const tree_suspicion *s) {
+  size_t bytes = s->bytes - s->inherited_bytes;
+  return s->object && bytes > FAR_LARGER * t->threshold_bytes && bytes > SMALLEST_WANTED;
+}
+
+static void want(tree *t, const tree_suspicion *s) {
+  uint32_t room = t->capacity / 8; /* the roots, and parents, need the rest */
+  if (t->wanted_count < TREE_WANTED && t->wanted_count < room)
+    t->wanted[t->wanted_count++] = s->object;
+}
+
+int tree_start_again(tree *t) {
+  if (!t->bounded || t->wanted_count > 0) return 0;
+  for (uint32_t i = 0; i < TREE_SUSPECTS; i++)
+    if (is_far_larger(t, &t->suspects[i])) want(t, &t->suspects[i]);
+  if (t->wanted_count == 0) return 0;
+  t->used = t->count = t->cycle_count = t->cycles_dropped = t->next_free = 0;
+  t->threshold_bytes = 0;
+  index_rebuild(t);
+  return 1;
 }
 
 /* ---- cycles ---- */

@@ -24,6 +24,8 @@
 
 #define TREE_NONE      UINT32_MAX
 #define TREE_UNLIMITED UINT32_MAX
+#define TREE_SUSPECTS  256u /* a power of two */
+#define TREE_WANTED    32u
 
 typedef struct {
   const void *object;  /* borrowed from the heap; NULL when the entry claimed no object */
@@ -50,6 +52,14 @@ typedef struct {
   uint8_t label_kind;
 } tree_cycle;
 
+/* An entry without a node, and what it is known to hold. `inherited_bytes` of that may be those of
+** suspects whose place it took. */
+typedef struct {
+  const void *object;
+  size_t bytes;
+  size_t inherited_bytes;
+} tree_suspicion;
+
 typedef struct {
   tree_node *nodes;
   uint32_t *index; /* object -> node, open addressing */
@@ -63,6 +73,9 @@ typedef struct {
   uint32_t max_depth;
   uint32_t cycles_dropped; /* not kept because a bounded tree had no room */
   size_t threshold_bytes;  /* entries no larger get no node any more */
+  tree_suspicion suspects[TREE_SUSPECTS];
+  const void *wanted[TREE_WANTED]; /* objects that get a node whatever their size */
+  uint32_t wanted_count;
   int bounded;
   int failed; /* a loan was refused: figures hold, lines are missing */
 } tree;
@@ -86,6 +99,11 @@ void tree_release(tree *t);
 /* A root stays whatever happens. Returns its index. */
 uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
                        size_t own_bytes);
+static inline int tree_wants(const tree *t, const void *object) {
+  for (uint32_t i = 0; i < t->wanted_count; i++)
+    if (t->wanted[i] == object) return 1;
+  return 0;
+}
 /* The part of `tree_add` that is rarely needed. */
 uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                         const void *object, size_t own_bytes);
@@ -99,7 +117,8 @@ static inline uint32_t tree_refuse(tree *t, uint32_t parent, size_t bytes) {
 ** bytes are counted in the parent then. */
 static inline uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                                 const void *object, size_t own_bytes) {
-  if (own_bytes <= t->threshold_bytes) return tree_refuse(t, parent, own_bytes);
+  if (own_bytes <= t->threshold_bytes && !tree_wants(t, object))
+    return tree_refuse(t, parent, own_bytes);
   return tree_add_large(t, parent, label_kind, place, object, own_bytes);
 }
 /* Bytes found below `node` that have no node of their own. */
@@ -116,6 +135,17 @@ static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
 uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                     const void *object, size_t own_bytes, size_t content_bytes,
                     uint32_t content_count);
+/* `bytes` more were found below an entry that has no node (they are counted in its parent). The
+** heaviest of such entries are remembered, by the rule of A. Metwally, D. Agrawal, A. El Abbadi,
+** "Efficient Computation of Frequent and Top-k Elements in Data Streams", ICDT 2005, within sets of
+** four. */
+void tree_suspect(tree *t, const void *object, size_t bytes);
+/* After everything was told: if entries that were folded are far larger than what has a node,
+*empties
+** the tree, notes them as wanted, and returns 1: tell everything once more. Returns 1 once at most.
+ */
+int tree_start_again(tree *t);
+
 /* The node of an object; TREE_NONE when it has none. */
 uint32_t tree_find(const tree *t, const void *object);
 /* A reference from `from` back to `to`; kept if `to` is on the path of `from`. */

@@ -45,8 +45,7 @@ typedef struct {
   owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
   GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
   int separator_depth;                     /* of them; -1: none queued yet */
-  int last_separator_has_node;
-  int depth; /* of owners[] */
+  int depth;                               /* of owners[] */
   size_t level_left, next_level, next_level_work;
   int next_level_is_open;
   size_t parked; /* weak tables in the level to come that will be looked at again */
@@ -168,14 +167,6 @@ static void push_separator(walker *w, int depth) {
   set_role(object, FIRST_SEPARATOR + depth);
   w->separators[depth] = object;
   w->separator_depth = depth;
-  w->last_separator_has_node = w->owners[depth].has_node;
-}
-
-/* Owners without a node all add to the same ancestor, so they can share one separator. */
-static int shares_last_separator(const walker *w) {
-  return w->depth > 0 && w->separator_depth == w->depth && !w->owners[w->depth].has_node &&
-         !w->last_separator_has_node &&
-         w->separators[w->depth - 1] == w->owners[w->depth - 1].object;
 }
 
 static int count_standing_separators(const walker *w) {
@@ -192,15 +183,8 @@ static void queue_separators(walker *w) {
   w->next_level_is_open = 1;
 }
 
-static void open_next_level(walker *w) {
-  if (shares_last_separator(w))
-    w->next_level_is_open = 1;
-  else
-    queue_separators(w);
-}
-
 LAYOUT_INLINE void enqueue(walker *w, GCObject *object, GCObject **link) {
-  if (!w->next_level_is_open) open_next_level(w);
+  if (!w->next_level_is_open) queue_separators(w);
   push(w, object, link);
   w->next_level_work++;
 }
@@ -493,9 +477,14 @@ static void visit_references(walker *w, GCObject *object, int is_owner) {
     park(w, object, is_owner);
 }
 
-/* What the visit found without giving it a node goes to the owner in hand. */
+/* What the visit found without giving it a node goes to the owner in hand. One that was folded may
+** turn out to be large. */
 static void charge_found(walker *w) {
-  if (w->found_bytes) tree_charge(w->t, w->owners[w->depth].node, w->found_bytes);
+  const owner *innermost = &w->owners[w->depth];
+  if (w->found_bytes) {
+    tree_charge(w->t, innermost->node, w->found_bytes);
+    if (!innermost->has_node) tree_suspect(w->t, innermost->object, w->found_bytes);
+  }
   w->found_bytes = 0;
   w->found_count = 0;
 }
@@ -527,16 +516,6 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   charge_found(w);
 }
 
-/* Puts a separator before everything that was queued from `at` on. */
-static void insert_separator(walker *w, GCObject **at, GCObject *object, int depth) {
-  *layout_link(object) = *at;
-  *at = object;
-  set_role(object, FIRST_SEPARATOR + depth);
-  w->next_level++;
-  w->separators[depth] = object;
-  w->last_separator_has_node = 1;
-}
-
 /* The label of a child of a table: children stand in the queue in the order of their entries, so
  *one
  ** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
@@ -565,27 +544,21 @@ static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
 
 /* A child that was folded into its parent: count what it holds, and let the tree think again. */
 static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
-  GCObject **before = w->end;
   size_t queued_before = w->next_level;
   step_into(w, object, parent, 0);
-  int shared_separator = shares_last_separator(w);
   w->node = TREE_NONE;
   visit_references(w, object, 1);
-  size_t content_bytes = w->found_bytes;
+  size_t content_bytes = w->found_bytes, own_bytes = walk_object_bytes(w->g, object);
   uint32_t content_count = w->found_count;
-  charge_found(w);
-  size_t own_bytes = walk_object_bytes(w->g, object);
-  if (own_bytes + content_bytes <= w->t->threshold_bytes) return;
-  label place = label_of_child(w, parent, object);
-  if (place.kind == LABEL_UNKNOWN) return;
-  uint32_t node = tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes,
-                             content_bytes, content_count);
-  if (node == TREE_NONE || w->next_level == queued_before) return;
-  w->owners[w->depth].node = node;
-  w->owners[w->depth].has_node = 1;
-  w->last_separator_has_node = 1;
-  int stands_already = w->separators[w->depth] == object;
-  if (shared_separator && !stands_already) insert_separator(w, before, object, w->depth);
+  tree_charge(w->t, parent, content_bytes);
+  w->found_bytes = w->found_count = 0;
+  label place = {LABEL_UNKNOWN, 0};
+  if (own_bytes + content_bytes > w->t->threshold_bytes) place = label_of_child(w, parent, object);
+  if (place.kind != LABEL_UNKNOWN &&
+      tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes, content_bytes,
+                 content_count) != TREE_NONE)
+    return;
+  if (w->next_level > queued_before) tree_suspect(w->t, object, own_bytes + content_bytes);
 }
 
 /* Every object below an owner with lines of its own is one of those lines, or was folded. */
@@ -946,13 +919,25 @@ static void close_books(walker *w, size_t lua_bytes, walk_books *books) {
   books->unaccounted = (ptrdiff_t)(lua_bytes - books->live_bytes - garbage.bytes);
 }
 
+/* True when the tree, now that it knows everything, wants lines for other entries: then all marks
+** and lines are taken back. */
+static int starts_again(walker *w) {
+  if (!tree_start_again(w->t)) return 0;
+  leave_queue(w);
+  take_marks_back(w->g);
+  start_walk(w, w->L, w->t);
+  return 1;
+}
+
 walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
   walker w;
   gray_lists gray;
   if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
   start_walk(&w, L, t);
-  walk_main_roots(&w);
-  walk_resurrected(&w);
+  do {
+    walk_main_roots(&w);
+    walk_resurrected(&w);
+  } while (starts_again(&w));
   add_runtime(&w);
   close_books(&w, layout_total_bytes(w.g), books);
   gray_restore(&gray);
@@ -997,9 +982,11 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
   gray_lists gray;
   if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
   start_walk(&w, L, t);
-  block_named(&w, target);
-  walk_root_object(&w, ROOT_GLOBALS, target, name);
-  visit_parked(&w, SETTLING);
+  do {
+    block_named(&w, target);
+    walk_root_object(&w, ROOT_GLOBALS, target, name);
+    visit_parked(&w, SETTLING);
+  } while (starts_again(&w));
   memcpy(kinds, w.kinds, sizeof w.kinds);
   walk_books unused;
   close_books(&w, 0, &unused);

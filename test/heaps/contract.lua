@@ -421,7 +421,7 @@ test("the child with most below it has a line, however many siblings and however
     local r, name = profile_named(t)
     check(r.totalSizes[name .. "/" .. siblings // 2], "among %d siblings the largest has no line", siblings)
   end
-end, "an entry that was folded gets a line for what it holds directly, not for what lies deeper")
+end)
 
 test("the total of a line counts all that is below it, however many siblings it has", function()
   local t = {}
