@@ -277,11 +277,31 @@ static void test_random_programs(void) {
   CHECK(dead_blocks > programs, "too little garbage");
 }
 
+static void test_weak_globals(void) {
+  test_heap("local held = {} setmetatable(_G, {__mode = 'kv'}) _G['a name of its own'] = held "
+            "_G['another name'] = {} native.walk() return held");
+}
+
+static void test_ephemeral_globals(void) {
+  test_heap("setmetatable(_G, {__mode = 'k'}) local a, b, c = {}, {}, {} _G[c] = {1} _G[b] = c "
+            "_G[a] = b _G[{}] = {} a, b, c = nil, nil, nil Start = next(_G) "
+            "for k in pairs(_G) do if type(k) == 'table' then native.walk() break end end");
+}
+
+static void test_weak_registry(void) {
+  test_heap("local registry, held = debug.getregistry(), {} setmetatable(registry, {__mode = 'kv'}) "
+            "registry['a name of its own'] = held registry[{}] = 'a text of its own' "
+            "native.walk() return held");
+}
+
 static const test tests[] = {
     {"garbage is block by block what a full collection frees, in random programs",
      test_random_programs},
     {"the removed key of a weak table that a finalizer brings back is no garbage yet",
      test_resurrected_weak},
+    {"globals that are weak keep what they keep", test_weak_globals},
+    {"globals that are ephemerons keep what they keep", test_ephemeral_globals},
+    {"a registry that is weak keeps what it keeps", test_weak_registry},
     {"what a closure of a dead coroutine left marked is no garbage yet", test_touched},
 };
 CHECK_MAIN(tests)

@@ -14,6 +14,7 @@
 #include "retained.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MOST_OBJECTS 40
 #define SLOTS        4
@@ -317,7 +318,7 @@ static void remove_in_graphs(unsigned long first, int has_weak) {
 
 static void test_removals(void) { remove_in_graphs(0, 0); }
 static void test_removals_weak(void) {
-  check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
+  if (!getenv("STRICT")) check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
   remove_in_graphs(7000000, 1);
 }
 
@@ -365,7 +366,7 @@ static void compare_trees(unsigned long first, int has_weak) {
 
 static void test_trees(void) { compare_trees(0, 0); }
 static void test_trees_weak(void) {
-  check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
+  if (!getenv("STRICT")) check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
   compare_trees(7000000, 1);
 }
 
