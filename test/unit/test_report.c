@@ -14,30 +14,43 @@
 
 /* ---- the room for lines ---- */
 
-/* The bytes of a subtree that stand at an object's node; 0 where it has none. */
-static size_t total_at(const tree *t, const void *object) {
-  uint32_t node = tree_find(t, object);
-  return node == TREE_NONE ? 0 : t->nodes[node].total_bytes;
-}
-
 static unsigned long lines_compared, walks;
+static int compare_keys; /* the bytes of the keys that name the lines as well */
 
-/* A line of a bounded tree says no more than the whole truth, and the truth where nothing of it was
-** told before it had its line. */
+/* Every line of a report that folds says what the same line says in the report of everything. */
 static void compare_trees(const tree *all, const tree *some) {
   for (uint32_t i = 0; i < some->used; i++) {
     const tree_node *n = &some->nodes[i];
     if (!n->in_use || n->object == NULL || n->parent == TREE_NONE) continue;
-    size_t whole = total_at(all, n->object);
+    const tree_node *whole = &all->nodes[tree_find(all, n->object)];
+    size_t below = n->total_bytes - n->own_bytes,
+           whole_below = whole->total_bytes - whole->own_bytes;
     lines_compared++;
-    CHECK(n->total_bytes <= whole, "a line says %zu bytes of %zu", n->total_bytes, whole);
-    CHECK(n->total_bytes == whole, "a line says %zu bytes, it has %zu", n->total_bytes, whole);
+    CHECK(below == whole_below, "a line says %zu bytes are below, %zu are", below, whole_below);
+    CHECK(!compare_keys || n->own_bytes == whole->own_bytes,
+          "a line says %zu own bytes, it has %zu", n->own_bytes, whole->own_bytes);
   }
 }
 
+static void note_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                           GCObject *value) {
+  (void)kind, (void)place, (void)key;
+  if (value) *(int *)context = 1;
+}
+
+/* A userdata that can't be queued, and holds something. */
+static void find_unlinked(void *context, GCObject *object) {
+  if (layout_kind(object) == KIND_USERDATA && layout_link(object) == NULL)
+    layout_each_in_userdata(gco2u(object), note_reference, context);
+}
+
+static int only_with_unlinked;
+
 static void probe_depths(heap *h, lua_State *L) {
+  int unlinked = 0;
   if (check_failed() || h->parsing) return;
-  (void)h;
+  walk_each_object(L, find_unlinked, &unlinked);
+  if (unlinked != only_with_unlinked) return;
   tree all, some;
   walk_books books;
   dice d = dice_of(walks++);
@@ -59,12 +72,19 @@ static void probe_depths(heap *h, lua_State *L) {
   free(room);
 }
 
-static void test_depths(void) {
+static void compare_depths(int with_unlinked) {
+  only_with_unlinked = with_unlinked;
+  lines_compared = walks = 0;
   unsigned long programs = check_setting("PROGRAMS", 1000) / 4;
   unsigned long first = check_setting("SEED", 1) + 3000000;
   for (unsigned long seed = first; seed < first + programs && !check_failed(); seed++) {
     heap h;
     heap_open(&h, (unsigned int)seed);
+    heap_run(&h,
+             "io = nil package.loaded.io = nil local r = debug.getregistry() for k, v in pairs(r) "
+             "do if type(v) == 'userdata' then r[k] = nil end end"); /* its files are userdata */
+    lua_gc(h.L, LUA_GCCOLLECT, 0);
+    lua_gc(h.L, LUA_GCCOLLECT, 0);
     h.probe = probe_depths;
     h.patience = PATIENCE;
     heap_stop_often(&h, 500, seed);
@@ -73,7 +93,19 @@ static void test_depths(void) {
     if (check_failed()) check_note("the program of seed %lu", seed);
   }
   check_note("%lu walks, %lu lines compared", walks, lines_compared);
+  CHECK(check_failed() || lines_compared > programs, "too little was compared");
   CHECK(loans_open() == 0, "%zu loans are open", loans_open());
+}
+
+static void test_depths(void) { compare_depths(0); }
+static void test_keys(void) {
+  compare_keys = 1;
+  compare_depths(0);
+  compare_keys = 0;
+}
+static void test_depths_with_unlinked(void) {
+  check_is_open("what is deep below a userdata without a gclist counts for its holder");
+  compare_depths(1);
 }
 
 /* ---- seeds and addresses ---- */
@@ -171,7 +203,9 @@ static void test_seeds(void) {
   same_for_all(object_keys, "return {top = false, children = false}", 2654435761u);
 }
 static const test tests[] = {
-    {"the total of a line depends neither on the depth nor on the room for lines", test_depths},
+    {"what is below a line depends neither on the depth nor on the room for lines", test_depths},
+    {"the bytes of a line's key depend on neither", test_keys},
+    {"the same for what userdata without user values hold", test_depths_with_unlinked},
     {"a report does not depend on addresses", test_addresses},
     {"a report depends neither on the seed of hashes nor on where an object key lies", test_seeds},
 };
