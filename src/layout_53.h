@@ -107,6 +107,10 @@ LAYOUT_INLINE GCObject *layout_object_at(lua_State *L, int index) {
 }
 
 LAYOUT_INLINE size_t layout_userdata_bytes(const Udata *userdata) { return sizeudata(userdata); }
+/* The user value of a userdata, which never has a `gclist` in this version. */
+LAYOUT_INLINE GCObject *layout_only_uservalue(const Udata *userdata) {
+  return userdata->ttuv_ & BIT_ISCOLLECTABLE ? userdata->user_.gc : NULL;
+}
 LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
   return getudatamem(userdata);
 }

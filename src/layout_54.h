@@ -123,6 +123,11 @@ LAYOUT_INLINE GCObject *layout_object_at(lua_State *L, int index) {
 LAYOUT_INLINE size_t layout_userdata_bytes(const Udata *userdata) {
   return sizeudata(userdata->nuvalue, userdata->len);
 }
+/* The user value of a userdata that has no `gclist`: none, in this version. */
+LAYOUT_INLINE GCObject *layout_only_uservalue(const Udata *userdata) {
+  (void)userdata;
+  return NULL;
+}
 LAYOUT_INLINE const void *layout_userdata_payload(const Udata *userdata) {
   return getudatamem((Udata *)userdata);
 }

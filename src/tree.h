@@ -141,8 +141,9 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
 ** four. */
 void tree_suspect(tree *t, const void *object, size_t bytes);
 /* After everything was told: if entries that were folded are far larger than what has a node,
-*empties
-** the tree, notes them as wanted, and returns 1: tell everything once more. Returns 1 once at most.
+ *empties
+ ** the tree, notes them as wanted, and returns 1: tell everything once more. Returns 1 once at
+ *most.
  */
 int tree_start_again(tree *t);
 

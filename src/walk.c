@@ -76,6 +76,7 @@ typedef struct {
   enum { MARKING, CONVERGING, SETTLING } parked_work; /* what is done with parked tables */
   Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
   uint32_t root_nodes[ROOT_COUNT];
+  GCObject *root_objects[ROOT_COUNT]; /* what each stands for; NULL: a list */
 } walker;
 
 /* ---- marks ---- */
@@ -228,12 +229,19 @@ static void each_reference_deep(walker *w, GCObject *object);
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
-  found(w, claim_new(w, object));
-  GCObject **link = layout_link(object);
-  if (link)
-    enqueue(w, object, link);
-  else
-    each_reference_deep(w, object);
+  while (object && !is_marked(object)) {
+    found(w, claim_new(w, object));
+    GCObject **link = layout_link(object);
+    if (link) {
+      enqueue(w, object, link);
+      return;
+    }
+    if (layout_kind(object) != KIND_USERDATA) return;
+    /* a chain of userdata may be as long as the heap is large: no recursion */
+    const Udata *userdata = gco2u(object);
+    if (userdata->metatable) discover_other(w, obj2gco(userdata->metatable));
+    object = layout_only_uservalue(userdata);
+  }
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
@@ -591,9 +599,10 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
   w->owners[depth] = entered;
   w->depth = depth;
   w->next_level_is_open = 0;
-  int weakness = depth > 0 && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
+  if (depth == 0) object = w->root_objects[gco2t(object) - w->roots];
+  int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
   if (!(weakness & WEAK_KEYS)) return;
-  w->node = entered.has_node && has_lines_below(w, node) ? node : TREE_NONE;
+  w->node = entered.has_node && has_lines_below(w, entered.node) ? node : TREE_NONE;
   revisit(w, object, weakness, 1);
   charge_found(w);
 }
@@ -644,6 +653,7 @@ static void open_root(walker *w, int root, const GCObject *object, size_t own_by
   uint32_t node = tree_add_root(w->t, object, LABEL_ROOT, (uintptr_t)name, own_bytes);
   owner entered = {(GCObject *)&w->roots[root], node, 1};
   w->root_nodes[root] = node;
+  w->root_objects[root] = (GCObject *)object;
   w->owners[0] = entered;
   w->depth = 0;
   w->next_level_is_open = 0;
@@ -720,7 +730,10 @@ GCObject *walk_registry(lua_State *L) {
   return registry && layout_kind(registry) == KIND_TABLE ? registry : NULL;
 }
 
-GCObject *walk_globals(lua_State *L) { return registry_entry(L, LUA_RIDX_GLOBALS); }
+GCObject *walk_globals(lua_State *L) {
+  GCObject *globals = registry_entry(L, LUA_RIDX_GLOBALS);
+  return globals && layout_is_table(globals) ? globals : NULL;
+}
 
 static void walk_main_roots(walker *w) {
   if (w->blocked == NULL || w->blocked != walk_registry(w->L)) /* who else holds the globals? */
