@@ -289,9 +289,10 @@ static void test_ephemeral_globals(void) {
 }
 
 static void test_weak_registry(void) {
-  test_heap("local registry, held = debug.getregistry(), {} setmetatable(registry, {__mode = 'kv'}) "
-            "registry['a name of its own'] = held registry[{}] = 'a text of its own' "
-            "native.walk() return held");
+  test_heap(
+      "local registry, held = debug.getregistry(), {} setmetatable(registry, {__mode = 'kv'}) "
+      "registry['a name of its own'] = held registry[{}] = 'a text of its own' "
+      "native.walk() return held");
 }
 
 static const test tests[] = {

@@ -318,7 +318,8 @@ static void remove_in_graphs(unsigned long first, int has_weak) {
 
 static void test_removals(void) { remove_in_graphs(0, 0); }
 static void test_removals_weak(void) {
-  if (!getenv("STRICT")) check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
+  if (!getenv("STRICT"))
+    check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
   remove_in_graphs(7000000, 1);
 }
 
@@ -366,7 +367,8 @@ static void compare_trees(unsigned long first, int has_weak) {
 
 static void test_trees(void) { compare_trees(0, 0); }
 static void test_trees_weak(void) {
-  if (!getenv("STRICT")) check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
+  if (!getenv("STRICT"))
+    check_is_open("a weak table keeps keys and strings of dead entries for one more collection");
   compare_trees(7000000, 1);
 }
 
