@@ -33,25 +33,29 @@ for (const image of ourImages)
     assert.deepEqual(asked.filter((name) => ![isLua, isLibrary, isLinker, isOurs].some((kind) => kind.test(name))), []);
   });
 
+// The official builder's flags ask for SIMD, which the V8 of Node.js 18 can't compile with 64-bit addresses.
+const lacksWideSimd = Number(process.versions.node.split(".")[0]) < 20;
+
 for (const bits of [64, 32]) {
+  const skip = bits === 64 && lacksWideSimd && "Node.js 18 can't load SIMD code with 64-bit addresses, which the official flags ask for";
   describe(`the archive in a process of the official kind, ${bits} bits`, () => {
     const spawn = async () => {
-      const process = await spawnProcess(inRoot(`build/image/dropin-wasm${bits}.wasm`), { data: hexadecimal("return 1") });
-      const run = async (/** @type {string} */ code) => (await process.send({ Data: hexadecimal(code) })).Output.data;
-      return { process, run };
+      const aos = await spawnProcess(inRoot(`build/image/dropin-wasm${bits}.wasm`), { data: hexadecimal("return 1") });
+      const run = async (/** @type {string} */ code) => (await aos.send({ Data: hexadecimal(code) })).Output.data;
+      return { aos, run };
     };
 
-    test("the books balance", async () => {
+    test("the books balance", { skip }, async () => {
       const { run } = await spawn();
       const fill = "T = {} for i = 1, 20000 do T[i] = { i, 's' .. i } end for i = 1, 20000, 3 do T[i] = nil end";
       assert.equal(await run(`${fill} return require('membuddy').profile().unaccounted`), "0");
     });
 
-    test("every byte of linear memory is told, between the official allocator's aligned blocks too", async () => {
-      const { process, run } = await spawn();
+    test("every byte of linear memory is told, between the official allocator's aligned blocks too", { skip }, async () => {
+      const { aos, run } = await spawn();
       await run("T = {} for i = 1, 20000 do T[i] = { i, 's' .. i } end for i = 1, 20000, 3 do T[i] = nil end collectgarbage()");
       const sum = await run("local sum = 0 for _, bytes in pairs(require('membuddy').account().parts) do sum = sum + bytes end return sum");
-      assert.equal(Number(sum), process.memoryBytes);
+      assert.equal(Number(sum), aos.memoryBytes);
     });
   });
 }
