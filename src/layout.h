@@ -124,6 +124,11 @@ LAYOUT_INLINE int layout_is_table(const GCObject *object) {
   return (object->tt & 0x0F) == LUA_TTABLE;
 }
 
+/* A table that nothing is special about: without a metatable, and no spare bit of `tt` set. */
+LAYOUT_INLINE int layout_is_plain_table(GCObject *object) {
+  return object->tt == LUA_TTABLE && gco2t(object)->metatable == NULL;
+}
+
 /* What the machine counts, in bytes, at this instant. */
 LAYOUT_HELPER size_t layout_total_bytes(const global_State *g) { return (size_t)gettotalbytes(g); }
 

@@ -60,8 +60,14 @@ typedef struct {
   size_t folded_slot;
 
   /* the visit in hand */
-  GCObject *in_hand;  /* NULL: a root that is no object */
-  uint32_t node;      /* of the object whose references are visited; TREE_NONE: deeper */
+  GCObject *in_hand;     /* NULL: a root that is no object */
+  uint32_t node;         /* of the object whose references are visited; TREE_NONE: deeper */
+  uint32_t unlinked;     /* node of the userdata in hand that can't be queued, else TREE_NONE */
+  int has_line_below;    /* the owner: what it queued may have lines of its own */
+  uint32_t folded_below; /* node that the object in hand is folded into, until it queues
+                         ** something and so becomes an owner; else TREE_NONE */
+  owner outer;           /* the owner before the one in hand, and its depth */
+  int outer_depth;
   size_t found_bytes; /* charged to the owner when the visit ends */
   uint32_t found_count;
   size_t shared_bytes[SHARED_LABELS];
@@ -114,9 +120,13 @@ LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
   return bytes;
 }
 /* And of a table. */
-LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
+LAYOUT_INLINE size_t table_bytes(const Table *table) {
   size_t bytes = 0;
-  layout_each_table_block(gco2t(object), layout_add_block, &bytes);
+  layout_each_table_block(table, layout_add_block, &bytes);
+  return bytes;
+}
+LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
+  size_t bytes = table_bytes(gco2t(object));
   object->marked |= LAYOUT_MARK_BIT;
   if (object == w->watched) note_holder(w);
   tally(w, KIND_TABLE, bytes);
@@ -154,13 +164,14 @@ LAYOUT_INLINE void push(walker *w, GCObject *object, GCObject **link) {
   w->next_level++;
 }
 
-LAYOUT_INLINE GCObject *pop(walker *w) {
-  GCObject *object = w->head, **link = layout_link(object);
+LAYOUT_INLINE GCObject *pop_linked(walker *w, GCObject **link) {
+  GCObject *object = w->head;
   w->head = *link;
   *link = NULL;
   if (w->head == NULL) w->end = &w->head;
   return object;
 }
+static GCObject *pop(walker *w) { return pop_linked(w, layout_link(w->head)); }
 
 static void push_separator(walker *w, int depth) {
   GCObject *object = w->owners[depth].object;
@@ -178,7 +189,13 @@ static int count_standing_separators(const walker *w) {
   return same;
 }
 
+static void step_into(walker *w, GCObject *object, uint32_t node, int has_node);
+
 static void queue_separators(walker *w) {
+  if (w->folded_below != TREE_NONE) {
+    step_into(w, w->in_hand, w->folded_below, 0);
+    w->folded_below = TREE_NONE;
+  }
   for (int depth = count_standing_separators(w); depth <= w->depth; depth++)
     push_separator(w, depth);
   w->next_level_is_open = 1;
@@ -206,13 +223,13 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
 
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
-static size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
+LAYOUT_INLINE size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
   if (kind == LABEL_UPVALUE) {
     if (!layout_claim_cell((UpVal *)key)) return 0;
     tally(w, KIND_UPVALUE, sizeof(UpVal));
     return sizeof(UpVal);
   }
-  return layout_is_string(key) ? claim(w, key) : 0;
+  return layout_is_string(key) && !is_marked(key) ? claim_new_string(w, key) : 0;
 }
 
 LAYOUT_INLINE void found(walker *w, size_t bytes) {
@@ -262,7 +279,7 @@ LAYOUT_INLINE void visit_deep_inline(void *context, label_kind kind, uintptr_t p
   (void)place;
   walker *w = context;
   if (key) {
-    if (kind == LABEL_UPVALUE || layout_is_string(key))
+    if (kind == LABEL_UPVALUE)
       found(w, claim_plain_key(w, kind, key));
     else
       discover_deep(w, key);
@@ -274,8 +291,13 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
   visit_deep_inline(context, kind, place, key, value);
 }
 
-static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
-                          size_t bytes) {
+/* What most of a heap is made of. */
+static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
+  layout_each_entry(table, visit_deep_inline, w);
+}
+
+LAYOUT_INLINE uint32_t add_entry(walker *w, label_kind kind, uintptr_t place,
+                                 const GCObject *object, size_t bytes) {
   return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
 }
 
@@ -296,17 +318,17 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   }
 }
 
-static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
-                             size_t key_bytes) {
-  size_t bytes = claim(w, object);
-  if (bytes == 0) {
-    if (key_bytes) add_entry(w, kind, place, NULL, key_bytes);
-    uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
-    if (known != TREE_NONE) tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
-    return;
-  }
-  uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
-  if (layout_is_string(object)) return;
+/* An object that was claimed before: all there is to tell is a cycle. */
+static void meet_again(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
+                       size_t key_bytes) {
+  if (key_bytes) add_entry(w, kind, place, NULL, key_bytes);
+  uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
+  if (known != TREE_NONE) tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
+}
+
+static void discover_other_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                                   size_t key_bytes) {
+  uint32_t node = add_entry(w, kind, place, object, claim_new(w, object) + key_bytes);
   GCObject **link = layout_link(object);
   if (link == NULL) {
     visit_userdata(w, object, node);
@@ -316,7 +338,22 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
 }
 
-static int shared_label(label_kind kind) {
+LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                                    size_t key_bytes) {
+  if (is_marked(object)) {
+    meet_again(w, kind, place, object, key_bytes);
+  } else if (layout_is_string(object)) {
+    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
+  } else if (layout_is_table(object)) {
+    uint32_t node = add_entry(w, kind, place, object, claim_new_table(w, object) + key_bytes);
+    enqueue(w, object, &gco2t(object)->gclist);
+    if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
+  } else {
+    discover_other_in_tree(w, kind, place, object, key_bytes);
+  }
+}
+
+LAYOUT_INLINE int shared_label(label_kind kind) {
   switch (kind) {
   case LABEL_CONSTANT: return 0;
   case LABEL_SOURCE: return 1;
@@ -327,8 +364,8 @@ static int shared_label(label_kind kind) {
 static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LABEL_SOURCE,
                                                              LABEL_NAME};
 
-static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                          GCObject *value) {
+LAYOUT_INLINE void visit_in_tree_inline(void *context, label_kind kind, uintptr_t place,
+                                        GCObject *key, GCObject *value) {
   walker *w = context;
   int shared = shared_label(kind);
   if (shared >= 0 && layout_is_string(value)) {
@@ -350,6 +387,13 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
     discover_in_tree(w, kind, place, value, key_bytes);
   else if (key_bytes)
     add_entry(w, kind, place, NULL, key_bytes);
+}
+static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                          GCObject *value) {
+  visit_in_tree_inline(context, kind, place, key, value);
+}
+static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
+  layout_each_entry(table, visit_in_tree_inline, w);
 }
 
 /* A reference of any object: a line of the tree, or deeper. */
@@ -467,9 +511,12 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
 }
 
 static void visit_strong_references(walker *w, GCObject *object) {
-  if (w->node == TREE_NONE && layout_is_table(object)) { /* most of them: a loop of their own */
-    layout_each_metatable(gco2t(object)->metatable, visit_deep, w);
-    layout_each_entry(gco2t(object), visit_deep_inline, w);
+  if (layout_is_table(object)) {
+    layout_each_metatable(gco2t(object)->metatable, visit, w);
+    if (w->node == TREE_NONE)
+      visit_entries_deep(w, gco2t(object));
+    else
+      visit_entries_in_tree(w, gco2t(object));
     return;
   }
   each_reference(w, object);
@@ -497,19 +544,17 @@ static void charge_found(walker *w) {
   w->found_count = 0;
 }
 
-static void visit_deeper(walker *w, GCObject *object) {
-  w->node = TREE_NONE;
-  visit_references(w, object, 0);
-  charge_found(w);
-}
-
 static void step_into(walker *w, GCObject *object, uint32_t node, int has_node) {
-  if (w->t->bounded)
-    w->depth++;
-  else
-    w->depth = 1;
+  w->outer = w->owners[w->depth];
+  w->outer_depth = w->depth;
+  w->depth = w->t->bounded ? w->depth + 1 : 1;
   owner entered = {object, node, has_node};
   w->owners[w->depth] = entered;
+  w->next_level_is_open = 0;
+}
+static void leave_owner(walker *w) {
+  w->depth = w->outer_depth;
+  w->owners[w->depth] = w->outer;
   w->next_level_is_open = 0;
 }
 
@@ -522,6 +567,7 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   w->node = has_lines_below(w, node) ? node : TREE_NONE;
   visit_references(w, object, 1);
   charge_found(w);
+  leave_owner(w);
 }
 
 /* The label of a child of a table: children stand in the queue in the order of their entries, so
@@ -550,64 +596,81 @@ static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
                                : walk_find_label(from, child);
 }
 
-/* A child that was folded into its parent: count what it holds, and let the tree think again. */
+static size_t own_bytes_of(const walker *w, GCObject *object) {
+  return layout_is_table(object) ? table_bytes(gco2t(object)) : walk_object_bytes(w->g, object);
+}
+
+/* Lets the tree think again about a child that was folded; what it holds is counted by now. Returns
+** whether it has a node. */
+static int admit_folded(walker *w, GCObject *object, uint32_t parent, size_t own_bytes) {
+  if (own_bytes + w->found_bytes <= w->t->threshold_bytes) return 0;
+  label place = label_of_child(w, parent, object);
+  return place.kind != LABEL_UNKNOWN &&
+         tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes,
+                    w->found_bytes, w->found_count) != TREE_NONE;
+}
+
+/* A child that was folded into `parent`, the node of the owner. It becomes an owner only if it
+** queues something. */
 static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
-  size_t queued_before = w->next_level;
-  step_into(w, object, parent, 0);
   w->node = TREE_NONE;
-  visit_references(w, object, 1);
-  size_t content_bytes = w->found_bytes, own_bytes = walk_object_bytes(w->g, object);
-  uint32_t content_count = w->found_count;
-  tree_charge(w->t, parent, content_bytes);
-  w->found_bytes = w->found_count = 0;
-  label place = {LABEL_UNKNOWN, 0};
-  if (own_bytes + content_bytes > w->t->threshold_bytes) place = label_of_child(w, parent, object);
-  if (place.kind != LABEL_UNKNOWN &&
-      tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes, content_bytes,
-                 content_count) != TREE_NONE)
-    return;
-  if (w->next_level > queued_before) tree_suspect(w->t, object, own_bytes + content_bytes);
+  w->folded_below = parent;
+  w->in_hand = object;
+  if (layout_is_plain_table(object))
+    visit_entries_deep(w, gco2t(object));
+  else
+    visit_references(w, object, 1);
+  int is_owner = w->folded_below == TREE_NONE;
+  w->folded_below = TREE_NONE;
+  if (w->found_bytes > 0) {
+    size_t own_bytes = own_bytes_of(w, object), bytes = own_bytes + w->found_bytes;
+    tree_charge(w->t, parent, w->found_bytes);
+    if (!admit_folded(w, object, parent, own_bytes) && is_owner) tree_suspect(w->t, object, bytes);
+    w->found_bytes = w->found_count = 0;
+  }
+  if (is_owner) leave_owner(w);
 }
 
 /* Every object below an owner with lines of its own is one of those lines, or was folded. */
-static void visit_line(walker *w, GCObject *object, uint32_t node) {
-  int depth = w->depth;
-  owner outer = w->owners[depth];
-  if (node != TREE_NONE)
-    visit_with_node(w, object, node);
-  else
-    visit_folded(w, object, outer.node);
-  w->depth = depth;
-  w->owners[depth] = outer;
-  w->next_level_is_open = 0;
-}
-
 static void visit_queued(walker *w, GCObject *object, int had_node) {
-  const owner *innermost = &w->owners[w->depth];
-  if (innermost->has_node && has_lines_below(w, innermost->node))
-    visit_line(w, object, had_node ? tree_find(w->t, object) : TREE_NONE);
-  else
-    visit_deeper(w, object);
+  uint32_t node = had_node ? tree_find(w->t, object) : TREE_NONE;
+  if (!w->has_line_below) {
+    w->node = TREE_NONE;
+    visit_references(w, object, 0);
+  } else if (node == TREE_NONE) {
+    visit_folded(w, object, w->owners[w->depth].node);
+  } else {
+    visit_with_node(w, object, node);
+  }
 }
 
 /* ---- levels ---- */
 
 static void enter_owner(walker *w, GCObject *object, int depth) {
+  charge_found(w);
   uint32_t node = depth == 0 ? w->root_nodes[gco2t(object) - w->roots] : tree_find(w->t, object);
   owner entered = {object, node, node != TREE_NONE};
   if (!entered.has_node) entered.node = w->owners[depth - 1].node;
   w->owners[depth] = entered;
   w->depth = depth;
   w->next_level_is_open = 0;
+  w->has_line_below = entered.has_node && has_lines_below(w, entered.node);
   if (depth == 0) object = w->root_objects[gco2t(object) - w->roots];
   int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
   if (!(weakness & WEAK_KEYS)) return;
-  w->node = entered.has_node && has_lines_below(w, entered.node) ? node : TREE_NONE;
+  w->node = w->has_line_below ? node : TREE_NONE;
   revisit(w, object, weakness, 1);
-  charge_found(w);
 }
 
 static void visit_next(walker *w) {
+  if (layout_is_plain_table(w->head)) { /* most of them */
+    w->in_hand = pop_linked(w, &gco2t(w->head)->gclist);
+    if (w->has_line_below)
+      visit_folded(w, w->in_hand, w->owners[w->depth].node);
+    else
+      visit_entries_deep(w, gco2t(w->in_hand));
+    return;
+  }
   GCObject *object = pop(w);
   int role = role_of(object);
   if (role == TO_VISIT) {
@@ -620,7 +683,6 @@ static void visit_next(walker *w) {
   } else if (role == TO_REVISIT) {
     w->node = TREE_NONE;
     revisit(w, object, layout_weakness(w->g, gco2t(object)), 0);
-    charge_found(w);
   } else {
     enter_owner(w, object, role - FIRST_SEPARATOR);
   }
@@ -629,6 +691,7 @@ static void visit_next(walker *w) {
 static void visit_level(walker *w) {
   start_level(w);
   for (; w->level_left > 0; w->level_left--) visit_next(w);
+  charge_found(w);
 }
 
 /* One round over the parked tables, which are alone in the queue. True if it found work. */
@@ -908,6 +971,7 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
   w->g = G(L);
   w->t = t;
   w->separator_depth = -1;
+  w->folded_below = w->unlinked = TREE_NONE;
   w->end = &w->head;
 }
 
