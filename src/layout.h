@@ -253,13 +253,10 @@ LAYOUT_INLINE void layout_each_in_thread(lua_State *thread, reference_visitor vi
   layout_each_open_upvalue(thread, visit, context);
 }
 
-/* Everything that the object refers to, in an order that depends on the object alone. */
-LAYOUT_INLINE void layout_each_reference(GCObject *object, reference_visitor visit, void *context) {
+/* Everything that an object other than a table refers to. */
+LAYOUT_INLINE void layout_each_other_reference(GCObject *object, reference_visitor visit,
+                                               void *context) {
   switch (layout_kind(object)) {
-  case KIND_TABLE:
-    layout_each_metatable(gco2t(object)->metatable, visit, context);
-    layout_each_entry(gco2t(object), visit, context);
-    break;
   case KIND_FUNCTION:
     if (layout_is_lua_function(object))
       layout_each_in_lua_closure(gco2lcl(object), visit, context);
@@ -341,13 +338,6 @@ LAYOUT_INLINE void layout_each_runtime_block(const global_State *g, block_visito
 LAYOUT_INLINE void layout_add_block(void *context, const void *block, size_t bytes) {
   (void)block;
   *(size_t *)context += bytes;
-}
-
-/* Own bytes of an object, its satellites included. */
-LAYOUT_INLINE size_t layout_object_bytes(const global_State *g, GCObject *object) {
-  size_t bytes = 0;
-  layout_each_block(g, object, layout_add_block, &bytes);
-  return bytes;
 }
 
 #endif

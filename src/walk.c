@@ -87,10 +87,6 @@ typedef struct {
 
 /* ---- marks ---- */
 
-LAYOUT_APART size_t walk_object_bytes(const global_State *g, GCObject *object) {
-  return layout_object_bytes(g, object);
-}
-
 LAYOUT_INLINE int is_marked(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
 
 LAYOUT_INLINE void tally(walker *w, object_kind kind, size_t bytes) {
@@ -237,12 +233,6 @@ LAYOUT_INLINE void found(walker *w, size_t bytes) {
   w->found_count += bytes > 0;
 }
 
-/* No call in a walk goes through a pointer: the visitors are constants that the compiler puts into
-** the loops. Beside speed, that keeps Asyncify (see wasm/link.sh) from instrumenting the walk. Each
-** of these is one copy of all the loops. */
-static void each_reference(walker *w, GCObject *object);
-static void each_reference_deep(walker *w, GCObject *object);
-
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
@@ -306,12 +296,12 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node;
   if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
     w->node = node;
-    each_reference(w, object);
+    walk_each_reference(object, visit_in_tree, w);
     w->node = outer;
     return;
   }
   size_t outer_bytes = w->found_bytes;
-  each_reference_deep(w, object);
+  walk_each_reference(object, visit_deep, w);
   if (node != TREE_NONE) {
     tree_charge(w->t, node, w->found_bytes - outer_bytes);
     w->found_bytes = outer_bytes;
@@ -405,15 +395,6 @@ static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key
     visit_deep(context, kind, place, key, value);
 }
 
-static void each_reference(walker *w, GCObject *object) { layout_each_reference(object, visit, w); }
-
-static void each_reference_deep(walker *w, GCObject *object) {
-  uint32_t node = w->node;
-  w->node = TREE_NONE;
-  each_reference(w, object);
-  w->node = node;
-}
-
 static void add_shared_entries(walker *w) {
   for (int i = 0; i < SHARED_LABELS; i++) {
     if (w->shared_bytes[i] == 0) continue;
@@ -471,7 +452,7 @@ static void visit_weak(void *context, label_kind kind, uintptr_t place, GCObject
 
 static void each_weak_entry(walker *w, const Table *table, int weakness) {
   w->weakness = weakness;
-  layout_each_entry(table, visit_weak, w);
+  walk_each_entry(table, visit_weak, w);
 }
 
 static int may_be_weak(const GCObject *object) {
@@ -519,7 +500,7 @@ static void visit_strong_references(walker *w, GCObject *object) {
       visit_entries_in_tree(w, gco2t(object));
     return;
   }
-  each_reference(w, object);
+  walk_each_reference(object, w->node == TREE_NONE ? visit_deep : visit_in_tree, w);
   if (w->node != TREE_NONE) add_shared_entries(w);
 }
 
@@ -782,22 +763,6 @@ static void walk_touched_upvalues(walker *w) {
   close_root(w);
 }
 
-static GCObject *registry_entry(lua_State *L, unsigned int index) {
-  GCObject *registry = walk_registry(L);
-  if (registry == NULL || layout_array_count(gco2t(registry)) < index) return NULL;
-  return object_of(&gco2t(registry)->array[index - 1]);
-}
-
-GCObject *walk_registry(lua_State *L) {
-  GCObject *registry = object_of(&G(L)->l_registry);
-  return registry && layout_kind(registry) == KIND_TABLE ? registry : NULL;
-}
-
-GCObject *walk_globals(lua_State *L) {
-  GCObject *globals = registry_entry(L, LUA_RIDX_GLOBALS);
-  return globals && layout_is_table(globals) ? globals : NULL;
-}
-
 static void walk_main_roots(walker *w) {
   if (w->blocked == NULL || w->blocked != walk_registry(w->L)) /* who else holds the globals? */
     walk_root_object(w, ROOT_GLOBALS, walk_globals(w->L), root_names[ROOT_GLOBALS]);
@@ -829,140 +794,6 @@ static void add_runtime(walker *w) {
   tree_add_root(w->t, NULL, LABEL_ROOT, (uintptr_t)"[string table]", table_bytes);
 }
 
-/* ---- the second pass ---- */
-
-typedef void (*object_visitor)(void *context, GCObject *object);
-
-LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
-  GCObject *heads[LAYOUT_OBJECT_LISTS];
-  layout_object_lists(g, heads);
-  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
-    for (GCObject *o = heads[i]; o; o = o->next) visit(context, o);
-#if !LAYOUT_MAIN_THREAD_IS_LISTED
-  visit(context, obj2gco(g->mainthread));
-#endif
-}
-
-void walk_each_object(lua_State *L, object_visitor visit, void *context) {
-  each_object(G(L), visit, context);
-}
-
-/* Upvalue cells that are no objects (5.3) bear their marks out of sight of the lists: they are met
-** through the closures and threads that hold them. */
-LAYOUT_INLINE int holds_cells(const GCObject *object) {
-  return !LAYOUT_CELLS_ARE_OBJECTS &&
-         (layout_is_lua_function(object) || layout_kind(object) == KIND_THREAD);
-}
-
-static void each_cell(GCObject *object, reference_visitor visit, void *context) {
-  if (layout_is_lua_function(object))
-    layout_each_in_lua_closure(gco2lcl(object), visit, context);
-  else
-    layout_each_open_upvalue(gco2th(object), visit, context);
-}
-
-static void release_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                         GCObject *value) {
-  (void)context, (void)place, (void)value;
-  if (kind == LABEL_UPVALUE) layout_release_cell((UpVal *)key);
-}
-
-typedef struct {
-  const global_State *g;
-  kind_tally garbage;
-  GCObject *live_holders, *dead_holders; /* linked by `gclist` */
-} second_pass;
-
-static void note_cell_holder(GCObject **list, GCObject *object) {
-  *layout_link(object) = *list;
-  *list = object;
-}
-
-static void take_mark_back(void *context, GCObject *object) {
-  second_pass *pass = context;
-  if (is_marked(object)) {
-    object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
-    if (holds_cells(object)) note_cell_holder(&pass->live_holders, object);
-    return;
-  }
-  pass->garbage.count++;
-  pass->garbage.bytes += walk_object_bytes(pass->g, object);
-  if (holds_cells(object)) note_cell_holder(&pass->dead_holders, object);
-}
-
-static void count_dead_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                            GCObject *value) {
-  second_pass *pass = context;
-  (void)place, (void)value;
-  if (kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
-  pass->garbage.count++;
-  pass->garbage.bytes += sizeof(UpVal);
-}
-
-static void release_cells(GCObject *holders) {
-  while (holders) {
-    GCObject *object = holders, **link = layout_link(object);
-    holders = *link;
-    *link = NULL;
-    each_cell(object, release_cell, NULL);
-  }
-}
-
-static kind_tally take_marks_back(global_State *g) {
-  second_pass pass = {g, {0, 0}, NULL, NULL};
-  each_object(g, take_mark_back, &pass);
-  for (GCObject *o = pass.dead_holders; o; o = *layout_link(o))
-    each_cell(o, count_dead_cell, &pass);
-  release_cells(pass.dead_holders);
-  release_cells(pass.live_holders);
-  return pass.garbage;
-}
-
-/* ---- all blocks ---- */
-
-typedef struct {
-  block_visitor visit;
-  void *context;
-} cell_blocks;
-
-static void visit_cell_block(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                             GCObject *value) {
-  const cell_blocks *blocks = context;
-  (void)place, (void)value;
-  if (kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
-    blocks->visit(blocks->context, key, sizeof(UpVal));
-}
-static void visit_cell_blocks_of(void *context, GCObject *object) {
-  if (holds_cells(object)) each_cell(object, visit_cell_block, context);
-}
-static void release_cells_of(void *context, GCObject *object) {
-  if (holds_cells(object)) each_cell(object, release_cell, context);
-}
-static void each_cell_block(global_State *g, block_visitor visit, void *context) {
-  cell_blocks blocks = {visit, context};
-  if (LAYOUT_CELLS_ARE_OBJECTS) return;
-  each_object(g, visit_cell_blocks_of, &blocks);
-  each_object(g, release_cells_of, NULL);
-}
-
-typedef struct {
-  const global_State *g;
-  block_visitor visit;
-  void *context;
-} object_blocks;
-
-static void visit_blocks_of(void *context, GCObject *object) {
-  const object_blocks *blocks = context;
-  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
-}
-
-void walk_each_block(lua_State *L, block_visitor visit, void *context) {
-  object_blocks blocks = {G(L), visit, context};
-  layout_each_runtime_block(G(L), visit, context);
-  each_object(G(L), visit_blocks_of, &blocks);
-  each_cell_block(G(L), visit, context);
-}
-
 /* ---- whole walks ---- */
 
 static void start_walk(walker *w, lua_State *L, tree *t) {
@@ -988,7 +819,7 @@ static size_t live_bytes(const walker *w) {
 
 static void close_books(walker *w, size_t lua_bytes, walk_books *books) {
   leave_queue(w);
-  kind_tally garbage = take_marks_back(w->g);
+  kind_tally garbage = walk_take_marks_back(w->g);
   memcpy(books->kinds, w->kinds, sizeof books->kinds);
   books->garbage = garbage;
   books->lua_bytes = lua_bytes;
@@ -1001,7 +832,7 @@ static void close_books(walker *w, size_t lua_bytes, walk_books *books) {
 static int starts_again(walker *w) {
   if (!tree_start_again(w->t)) return 0;
   leave_queue(w);
-  take_marks_back(w->g);
+  walk_take_marks_back(w->g);
   start_walk(w, w->L, w->t);
   return 1;
 }
@@ -1044,10 +875,10 @@ static void block_named(walker *w, GCObject *target) {
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
   if (globals && layout_kind(globals) == KIND_TABLE)
-    layout_each_entry(gco2t(globals), block_value, target);
+    walk_each_entry(gco2t(globals), block_value, target);
   else
     globals = NULL;
-  if (loaded) layout_each_entry(gco2t(loaded), block_value, target);
+  if (loaded) walk_each_entry(gco2t(loaded), block_value, target);
   block(globals, target);
   block(registry, target);
   block(obj2gco(w->g->mainthread), target);
@@ -1118,29 +949,4 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   close_books(&w, 0, &unused);
   gray_restore(&gray);
   return WALK_OK;
-}
-
-LAYOUT_APART void walk_each_reference(GCObject *object, reference_visitor visit, void *context) {
-  layout_each_reference(object, visit, context);
-}
-
-typedef struct {
-  const GCObject *to;
-  label place;
-} label_search;
-
-static void match_label(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                        GCObject *value) {
-  label_search *search = context;
-  if (search->place.kind != LABEL_UNKNOWN) return;
-  if (value == search->to || (kind == LABEL_NODE && key == search->to)) {
-    search->place.kind = kind;
-    search->place.place = place;
-  }
-}
-
-label walk_find_label(GCObject *from, const GCObject *to) {
-  label_search search = {to, {LABEL_UNKNOWN, 0}};
-  walk_each_reference(from, match_label, &search);
-  return search.place;
 }

@@ -65,7 +65,7 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
                              const char **root);
 
-/* `layout_object_bytes` for those who are in no hurry. */
+/* Own bytes of an object, its satellites included. */
 size_t walk_object_bytes(const global_State *g, GCObject *object);
 
 /* Every block that the machine counts, exactly once, whether its object lives or not: the sum of
@@ -73,9 +73,16 @@ size_t walk_object_bytes(const global_State *g, GCObject *object);
 void walk_each_block(lua_State *L, block_visitor visit, void *context);
 
 /* Every object that Lua allocated, live or not; each exactly once. */
-void walk_each_object(lua_State *L, void (*visit)(void *context, GCObject *object), void *context);
+typedef void (*object_visitor)(void *context, GCObject *object);
+void walk_each_object(lua_State *L, object_visitor visit, void *context);
 
-/* `layout_each_reference` for those who are in no hurry: one copy, with calls through a pointer. */
+/* Takes every mark back; what bore none is garbage. */
+kind_tally walk_take_marks_back(global_State *g);
+
+/* `layout_each_entry` for those who are in no hurry: calls through a pointer. */
+void walk_each_entry(const Table *table, reference_visitor visit, void *context);
+
+/* Everything that the object refers to, in an order that depends on the object alone. */
 void walk_each_reference(GCObject *object, reference_visitor visit, void *context);
 
 /* The first reference from one object to another. */

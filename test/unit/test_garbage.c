@@ -139,10 +139,10 @@ static walk_books look(lua_State *L) {
   clear(&dead);
   clear(&dead_cells);
   clear(&shrinking);
-  each_object(G(L), list_dead_cells, NULL);
+  walk_each_object(L, list_dead_cells, NULL);
   add_dead_cells_once();
-  each_object(G(L), list_dead, G(L));
-  each_object(G(L), list_shrinking, NULL);
+  walk_each_object(L, list_dead, G(L));
+  walk_each_object(L, list_shrinking, NULL);
   add_block(&shrinking, G(L)->strt.hash, layout_string_table_bytes(G(L)));
   is_exact = !keeps_touched(G(L));
   close_books(&w, layout_total_bytes(G(L)), &books);

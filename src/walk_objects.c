@@ -1,0 +1,205 @@
+/* Everything that Lua allocated, live or not: the second pass, and what it shares with others.
+ *Loops
+ ** call their visitors through pointers here: one copy of each. */
+#include "walk.h"
+
+/* ---- one object ---- */
+
+static LAYOUT_APART void each_block(const global_State *g, GCObject *object, block_visitor visit,
+                                    void *context) {
+  layout_each_block(g, object, visit, context);
+}
+
+size_t walk_object_bytes(const global_State *g, GCObject *object) {
+  size_t bytes = 0;
+  if (layout_is_table(object))
+    layout_each_table_block(gco2t(object), layout_add_block, &bytes);
+  else if (layout_is_string(object))
+    bytes = layout_string_bytes(gco2ts(object));
+  else
+    each_block(g, object, layout_add_block, &bytes);
+  return bytes;
+}
+
+LAYOUT_APART void walk_each_entry(const Table *table, reference_visitor visit, void *context) {
+  layout_each_entry(table, visit, context);
+}
+
+void walk_each_reference(GCObject *object, reference_visitor visit, void *context) {
+  if (layout_is_table(object)) {
+    layout_each_metatable(gco2t(object)->metatable, visit, context);
+    walk_each_entry(gco2t(object), visit, context);
+  } else {
+    layout_each_other_reference(object, visit, context);
+  }
+}
+
+typedef struct {
+  const GCObject *to;
+  label place;
+} label_search;
+
+static void match_label(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                        GCObject *value) {
+  label_search *search = context;
+  if (search->place.kind != LABEL_UNKNOWN) return;
+  if (value == search->to || (kind == LABEL_NODE && key == search->to)) {
+    search->place.kind = kind;
+    search->place.place = place;
+  }
+}
+
+label walk_find_label(GCObject *from, const GCObject *to) {
+  label_search search = {to, {LABEL_UNKNOWN, 0}};
+  walk_each_reference(from, match_label, &search);
+  return search.place;
+}
+
+/* ---- the registry ---- */
+
+GCObject *walk_registry(lua_State *L) {
+  GCObject *registry = object_of(&G(L)->l_registry);
+  return registry && layout_is_table(registry) ? registry : NULL;
+}
+
+GCObject *walk_globals(lua_State *L) {
+  GCObject *registry = walk_registry(L);
+  if (registry == NULL || layout_array_count(gco2t(registry)) < LUA_RIDX_GLOBALS) return NULL;
+  GCObject *globals = object_of(&gco2t(registry)->array[LUA_RIDX_GLOBALS - 1]);
+  return globals && layout_is_table(globals) ? globals : NULL;
+}
+
+/* ---- all objects ---- */
+
+LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
+  GCObject *heads[LAYOUT_OBJECT_LISTS];
+  layout_object_lists(g, heads);
+  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
+    for (GCObject *o = heads[i]; o; o = o->next) visit(context, o);
+  if (!LAYOUT_MAIN_THREAD_IS_LISTED) visit(context, obj2gco(g->mainthread));
+}
+
+LAYOUT_APART void walk_each_object(lua_State *L, object_visitor visit, void *context) {
+  each_object(G(L), visit, context);
+}
+
+/* ---- the second pass ---- */
+
+/* Upvalue cells that are no objects (5.3) bear their marks out of sight of the lists: they are met
+** through the closures and threads that hold them. */
+LAYOUT_INLINE int holds_cells(const GCObject *object) {
+  return !LAYOUT_CELLS_ARE_OBJECTS &&
+         (layout_is_lua_function(object) || layout_kind(object) == KIND_THREAD);
+}
+
+static void each_cell(GCObject *object, reference_visitor visit, void *context) {
+  if (layout_is_lua_function(object))
+    layout_each_in_lua_closure(gco2lcl(object), visit, context);
+  else
+    layout_each_open_upvalue(gco2th(object), visit, context);
+}
+
+static void release_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                         GCObject *value) {
+  (void)context, (void)place, (void)value;
+  if (kind == LABEL_UPVALUE) layout_release_cell((UpVal *)key);
+}
+
+typedef struct {
+  const global_State *g;
+  kind_tally garbage;
+  GCObject *live_holders, *dead_holders; /* linked by `gclist` */
+} second_pass;
+
+static void note_cell_holder(GCObject **list, GCObject *object) {
+  *layout_link(object) = *list;
+  *list = object;
+}
+
+LAYOUT_INLINE void take_mark_back(void *context, GCObject *object) {
+  second_pass *pass = context;
+  if (object->marked & LAYOUT_MARK_BIT) {
+    object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+    if (holds_cells(object)) note_cell_holder(&pass->live_holders, object);
+    return;
+  }
+  pass->garbage.count++;
+  pass->garbage.bytes += walk_object_bytes(pass->g, object);
+  if (holds_cells(object)) note_cell_holder(&pass->dead_holders, object);
+}
+
+static void count_dead_cell(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                            GCObject *value) {
+  second_pass *pass = context;
+  (void)place, (void)value;
+  if (kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
+  pass->garbage.count++;
+  pass->garbage.bytes += sizeof(UpVal);
+}
+
+static void release_cells(GCObject *holders) {
+  while (holders) {
+    GCObject *object = holders, **link = layout_link(object);
+    holders = *link;
+    *link = NULL;
+    each_cell(object, release_cell, NULL);
+  }
+}
+
+static void settle_cells(second_pass *pass) {
+  for (GCObject *o = pass->dead_holders; o; o = *layout_link(o))
+    each_cell(o, count_dead_cell, pass);
+  release_cells(pass->dead_holders);
+  release_cells(pass->live_holders);
+}
+
+kind_tally walk_take_marks_back(global_State *g) {
+  second_pass pass = {g, {0, 0}, NULL, NULL};
+  each_object(g, take_mark_back, &pass);
+  if (!LAYOUT_CELLS_ARE_OBJECTS) settle_cells(&pass);
+  return pass.garbage;
+}
+
+/* ---- all blocks ---- */
+
+typedef struct {
+  block_visitor visit;
+  void *context;
+} cell_blocks;
+
+static void visit_cell_block(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                             GCObject *value) {
+  const cell_blocks *blocks = context;
+  (void)place, (void)value;
+  if (kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
+    blocks->visit(blocks->context, key, sizeof(UpVal));
+}
+static void visit_cell_blocks_of(void *context, GCObject *object) {
+  if (holds_cells(object)) each_cell(object, visit_cell_block, context);
+}
+static void release_cells_of(void *context, GCObject *object) {
+  if (holds_cells(object)) each_cell(object, release_cell, context);
+}
+static void each_cell_block(lua_State *L, block_visitor visit, void *context) {
+  cell_blocks blocks = {visit, context};
+  walk_each_object(L, visit_cell_blocks_of, &blocks);
+  walk_each_object(L, release_cells_of, NULL);
+}
+
+typedef struct {
+  const global_State *g;
+  block_visitor visit;
+  void *context;
+} object_blocks;
+
+static void visit_blocks_of(void *context, GCObject *object) {
+  const object_blocks *blocks = context;
+  each_block(blocks->g, object, blocks->visit, blocks->context);
+}
+
+void walk_each_block(lua_State *L, block_visitor visit, void *context) {
+  object_blocks blocks = {G(L), visit, context};
+  layout_each_runtime_block(G(L), visit, context);
+  walk_each_object(L, visit_blocks_of, &blocks);
+  if (!LAYOUT_CELLS_ARE_OBJECTS) each_cell_block(L, visit, context);
+}
