@@ -1,4 +1,3 @@
-# In the place of src/sources.mk: the rules want one file compiled for speed, and one for size.
-MEMBUDDY_SOURCES := src/lua_membuddy.c src/nothing.c
-MEMBUDDY_HOT := src/nothing.c
+# In the place of src/sources.mk.
+MEMBUDDY_SOURCES := src/lua_membuddy.c
 MEMBUDDY_MAY_WAIT := lua_membuddy

@@ -1,2 +1,0 @@
-/* No code. */
-typedef int nothing;
