@@ -17,9 +17,10 @@ enum { FREE, IN_USE, PINNED };
 
 /* ---- memory ---- */
 
+/* A node may be found by three objects. */
 static uint32_t index_capacity_for(uint32_t node_capacity) {
   uint32_t capacity = SMALLEST_CAPACITY;
-  while (capacity < 2 * node_capacity) capacity *= 2;
+  while (capacity <= 3 * node_capacity) capacity *= 2;
   return capacity;
 }
 
@@ -59,24 +60,48 @@ static uint32_t index_start(const tree *t, const void *object) {
   return (uint32_t)(mixed >> 32) & (t->index_capacity - 1);
 }
 
-static void index_insert(tree *t, uint32_t node) {
-  uint32_t at = index_start(t, t->nodes[node].object);
+static void index_insert(tree *t, const void *object, uint32_t node) {
+  if (object == NULL) return;
+  uint32_t at = index_start(t, object);
   while (t->index[at] != TREE_NONE) at = (at + 1) & (t->index_capacity - 1);
   t->index[at] = node;
 }
 
 static void index_rebuild(tree *t) {
   memset(t->index, 0xFF, t->index_capacity * sizeof(uint32_t));
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use && t->nodes[i].object) index_insert(t, i);
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use) continue;
+    index_insert(t, n->object, i);
+    for (int alias = 0; alias < TREE_ALIASES; alias++) index_insert(t, n->aliases[alias], i);
+  }
+}
+
+static int has_alias(const tree_node *n, const void *object) {
+  int found = 0;
+  for (int alias = 0; alias < TREE_ALIASES; alias++) found |= n->aliases[alias] == object;
+  return found;
 }
 
 uint32_t tree_find(const tree *t, const void *object) {
+  uint32_t found = TREE_NONE;
   if (t->index_capacity == 0) return TREE_NONE;
   for (uint32_t at = index_start(t, object);; at = (at + 1) & (t->index_capacity - 1)) {
     uint32_t node = t->index[at];
-    if (node == TREE_NONE || t->nodes[node].object == object) return node;
+    if (node == TREE_NONE) return found;
+    if (t->nodes[node].object == object) return node;
+    if (has_alias(&t->nodes[node], object)) found = node;
   }
+}
+
+int tree_add_alias(tree *t, uint32_t node, const void *object) {
+  const void **aliases = t->nodes[node].aliases;
+  int alias = 0;
+  while (alias < TREE_ALIASES && aliases[alias]) alias++;
+  if (alias == TREE_ALIASES) return 0;
+  aliases[alias] = object;
+  index_insert(t, object, node);
+  return 1;
 }
 
 /* ---- growing ---- */
@@ -180,13 +205,6 @@ static uint32_t list_nodes(tree *t) {
   return count;
 }
 
-static uint32_t list_by_size(tree *t) {
-  uint32_t count = list_nodes(t);
-  sorting s = {t, NULL, NULL};
-  sort_for_folding(&s, t->order, count);
-  return count;
-}
-
 static uint32_t list_by_size_and_name(tree *t, tree_compare compare, void *context) {
   uint32_t count = list_nodes(t);
   sorting s = {t, compare, context};
@@ -236,15 +254,57 @@ void tree_fold(tree *t, uint32_t node) {
   settle(t);
 }
 
-static void make_room(tree *t) {
-  tree_sum(t);
-  uint32_t count = list_by_size(t);
-  for (uint32_t i = 0; i < count && t->count > t->capacity / 2; i++) {
-    const tree_node *n = &t->nodes[t->order[i]];
-    if (n->in_use == PINNED || n->child_count > 0 || tree_wants(t, n->object)) continue;
-    if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
-    fold_node(t, t->order[i]);
+/* Moves the `wanted` nodes that are to be folded first to the front of `order`, in any order:
+** C. A. R. Hoare, "Algorithm 65: find", Communications of the ACM 4(7), 1961. */
+static void find_smallest(tree *t, uint32_t count, uint32_t wanted) {
+  sorting s = {t, NULL, NULL};
+  uint32_t *items = t->order;
+  int64_t low = 0, high = (int64_t)count - 1, target = (int64_t)wanted - 1;
+  while (low < high) {
+    uint32_t pivot = items[target];
+    int64_t i = low, j = high;
+    while (i <= j) {
+      while (folds_before(&s, items[i], pivot)) i++;
+      while (folds_before(&s, pivot, items[j])) j--;
+      if (i > j) break;
+      uint32_t moved = items[i];
+      items[i++] = items[j];
+      items[j--] = moved;
+    }
+    if (j < target) low = i;
+    if (target < i) high = j;
   }
+}
+
+/* A child is no larger than its parent, so children of the smallest are among them. */
+static void fold_smallest(tree *t, uint32_t count) {
+  uint32_t deepest = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (t->nodes[t->order[i]].depth > deepest) deepest = t->nodes[t->order[i]].depth;
+  for (uint32_t depth = deepest; depth > 0; depth--)
+    for (uint32_t i = 0; i < count; i++) {
+      const tree_node *n = &t->nodes[t->order[i]];
+      if (n->depth != depth || n->child_count > 0) continue;
+      if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
+      fold_node(t, t->order[i]);
+    }
+}
+
+static uint32_t list_foldable(tree *t) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use == IN_USE && !tree_wants(t, t->nodes[i].object)) t->order[count++] = i;
+  return count;
+}
+
+/* Only half of the tree stays. */
+static void make_room(tree *t) {
+  uint32_t count, fold = t->count - t->capacity / 2;
+  tree_sum(t);
+  count = list_foldable(t);
+  if (fold > count) fold = count;
+  find_smallest(t, count, fold);
+  fold_smallest(t, fold);
   settle(t);
 }
 
@@ -328,7 +388,7 @@ static uint32_t new_node(tree *t, const tree_node *content) {
   t->nodes[node] = *content;
   t->count++;
   if (content->parent != TREE_NONE) t->nodes[content->parent].child_count++;
-  if (content->object) index_insert(t, node);
+  index_insert(t, content->object, node);
   return node;
 }
 

@@ -26,14 +26,16 @@
 #define TREE_UNLIMITED UINT32_MAX
 #define TREE_SUSPECTS  256u /* a power of two */
 #define TREE_WANTED    32u
+#define TREE_ALIASES   2
 
 typedef struct {
-  const void *object;  /* borrowed from the heap; NULL when the entry claimed no object */
-  uintptr_t place;     /* see `label` in layout.h */
-  size_t own_bytes;    /* the entry's: its object, and the key that names it */
-  size_t below_bytes;  /* deeper than the tree goes */
-  size_t folded_bytes; /* of entries without a node of their own */
-  size_t total_bytes;  /* with everything below; set by `tree_sum` */
+  const void *object; /* borrowed from the heap; NULL when the entry claimed no object */
+  const void *aliases[TREE_ALIASES]; /* other objects whose node this is; NULL: none */
+  uintptr_t place;                   /* see `label` in layout.h */
+  size_t own_bytes;                  /* the entry's: its object, and the key that names it */
+  size_t below_bytes;                /* deeper than the tree goes */
+  size_t folded_bytes;               /* of entries without a node of their own */
+  size_t total_bytes;                /* with everything below; set by `tree_sum` */
   uint32_t folded_count;
   uint32_t parent; /* index, TREE_NONE for a root */
   uint32_t depth;
@@ -84,7 +86,7 @@ typedef struct {
 size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity);
 /* What the above is at most, for an array whose size must be a constant. */
 #define TREE_MEMORY_BYTES(nodes, cycles)                                                           \
-  ((nodes) * (sizeof(tree_node) + 5 * sizeof(uint32_t)) + (cycles) * sizeof(tree_cycle) +          \
+  ((nodes) * (sizeof(tree_node) + 7 * sizeof(uint32_t)) + (cycles) * sizeof(tree_cycle) +          \
    64 * sizeof(uint32_t))
 /* A tree in borrowed `memory` (aligned for size_t) of `tree_memory_bytes`. */
 void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
@@ -147,7 +149,12 @@ void tree_suspect(tree *t, const void *object, size_t bytes);
  */
 int tree_start_again(tree *t);
 
-/* The node of an object; TREE_NONE when it has none. */
+/* From now on `object` is found at `node` while it has no node of its own. Returns whether there
+ *was
+ ** room for it. */
+int tree_add_alias(tree *t, uint32_t node, const void *object);
+
+/* The node of an object, its own or else the one it is an alias at; TREE_NONE when it has none. */
 uint32_t tree_find(const tree *t, const void *object);
 /* A reference from `from` back to `to`; kept if `to` is on the path of `from`. */
 void tree_note_cycle(tree *t, uint32_t from, uint8_t label_kind, uintptr_t place, uint32_t to);

@@ -68,7 +68,8 @@ typedef struct {
                          ** something and so becomes an owner; else TREE_NONE */
   owner outer;           /* the owner before the one in hand, and its depth */
   int outer_depth;
-  size_t found_bytes; /* charged to the owner when the visit ends */
+  size_t found_bytes;    /* charged to the owner when the visit ends */
+  size_t own_cell_bytes; /* of these: the open cells of the thread in hand */
   uint32_t found_count;
   size_t shared_bytes[SHARED_LABELS];
   int weakness; /* of the table in hand */
@@ -141,7 +142,8 @@ enum {
   TO_VISIT = 0,
   FIRST_SEPARATOR = 1,
   TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1,
-  TO_VISIT_WITH_NODE /* it had one when it was queued */
+  TO_VISIT_WITH_NODE, /* it had one when it was queued */
+  TO_VISIT_WITH_KEY   /* perhaps a node, and the bytes of its key are its line's */
 };
 
 static void set_role(GCObject *object, int role) {
@@ -233,6 +235,13 @@ LAYOUT_INLINE void found(walker *w, size_t bytes) {
   w->found_count += bytes > 0;
 }
 
+/* What a userdata that can't be queued holds stands in the queue below the owner of the userdata;
+** by this its node is found. A node that has no room for it leaves it to that owner. */
+static void find_by_userdata(walker *w, GCObject *object) {
+  if (w->unlinked != TREE_NONE && tree_add_alias(w->t, w->unlinked, object))
+    set_role(object, TO_VISIT_WITH_NODE);
+}
+
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
@@ -241,6 +250,7 @@ static void discover_other(walker *w, GCObject *object) {
     GCObject **link = layout_link(object);
     if (link) {
       enqueue(w, object, link);
+      find_by_userdata(w, object);
       return;
     }
     if (layout_kind(object) != KIND_USERDATA) return;
@@ -249,6 +259,12 @@ static void discover_other(walker *w, GCObject *object) {
     if (userdata->metatable) discover_other(w, obj2gco(userdata->metatable));
     object = layout_only_uservalue(userdata);
   }
+}
+
+/* Open cells belong to their thread (their values lie in its slots). */
+static void found_cell(walker *w, uintptr_t place, size_t bytes) {
+  found(w, bytes);
+  if (place == 0) w->own_cell_bytes += bytes;
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
@@ -266,11 +282,10 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
 
 LAYOUT_INLINE void visit_deep_inline(void *context, label_kind kind, uintptr_t place, GCObject *key,
                                      GCObject *value) {
-  (void)place;
   walker *w = context;
   if (key) {
     if (kind == LABEL_UPVALUE)
-      found(w, claim_plain_key(w, kind, key));
+      found_cell(w, place, claim_plain_key(w, kind, key));
     else
       discover_deep(w, key);
   }
@@ -291,21 +306,50 @@ LAYOUT_INLINE uint32_t add_entry(walker *w, label_kind kind, uintptr_t place,
   return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
 }
 
-/* The references of a userdata that just got its own node (or none). */
+LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                                    size_t key_bytes);
+
+/* Below the depth of the tree: what is found belongs to the userdata's node, if it has one. */
+static void visit_userdata_deep(walker *w, const Udata *userdata, uint32_t node) {
+  size_t outer_bytes = w->found_bytes;
+  w->unlinked = node;
+  if (userdata->metatable) discover_other(w, obj2gco(userdata->metatable));
+  discover_other(w, layout_only_uservalue(userdata));
+  w->unlinked = TREE_NONE;
+  if (node == TREE_NONE) return;
+  tree_charge(w->t, node, w->found_bytes - outer_bytes);
+  w->found_bytes = outer_bytes;
+}
+
+static void visit_of_userdata(walker *w, label_kind kind, GCObject *object) {
+  if (object == NULL) return;
+  int is_new = !is_marked(object) && layout_link(object) != NULL;
+  discover_in_tree(w, kind, 1, object, 0);
+  if (is_new) find_by_userdata(w, object);
+}
+
+/* The references of a userdata that just got its own node (or none). A chain of them may be as long
+** as the heap is large: no recursion. */
 static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node;
-  if (node != TREE_NONE && w->t->nodes[node].depth < w->t->max_depth) {
-    w->node = node;
-    walk_each_reference(object, visit_in_tree, w);
-    w->node = outer;
-    return;
+  for (;;) {
+    const Udata *userdata = gco2u(object);
+    if (node == TREE_NONE || w->t->nodes[node].depth >= w->t->max_depth) {
+      visit_userdata_deep(w, userdata, node);
+      break;
+    }
+    w->node = w->unlinked = node;
+    visit_of_userdata(w, LABEL_METATABLE,
+                      userdata->metatable ? obj2gco(userdata->metatable) : NULL);
+    object = layout_only_uservalue(userdata);
+    if (object == NULL || is_marked(object) || layout_kind(object) != KIND_USERDATA) {
+      visit_of_userdata(w, LABEL_USERVALUE, object);
+      break;
+    }
+    node = add_entry(w, LABEL_USERVALUE, 1, object, claim_new(w, object));
   }
-  size_t outer_bytes = w->found_bytes;
-  walk_each_reference(object, visit_deep, w);
-  if (node != TREE_NONE) {
-    tree_charge(w->t, node, w->found_bytes - outer_bytes);
-    w->found_bytes = outer_bytes;
-  }
+  w->node = outer;
+  w->unlinked = TREE_NONE;
 }
 
 /* An object that was claimed before: all there is to tell is a cycle. */
@@ -314,6 +358,13 @@ static void meet_again(walker *w, label_kind kind, uintptr_t place, const GCObje
   if (key_bytes) add_entry(w, kind, place, NULL, key_bytes);
   uint32_t known = layout_is_string(object) ? TREE_NONE : tree_find(w->t, object);
   if (known != TREE_NONE) tree_note_cycle(w->t, w->node, (uint8_t)kind, place, known);
+}
+
+LAYOUT_INLINE void set_line_role(GCObject *object, uint32_t node, size_t key_bytes) {
+  if (key_bytes > 0)
+    set_role(object, TO_VISIT_WITH_KEY);
+  else if (node != TREE_NONE)
+    set_role(object, TO_VISIT_WITH_NODE);
 }
 
 static void discover_other_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
@@ -325,7 +376,7 @@ static void discover_other_in_tree(walker *w, label_kind kind, uintptr_t place, 
     return;
   }
   enqueue(w, object, link);
-  if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
+  set_line_role(object, node, key_bytes);
 }
 
 LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
@@ -337,7 +388,7 @@ LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place,
   } else if (layout_is_table(object)) {
     uint32_t node = add_entry(w, kind, place, object, claim_new_table(w, object) + key_bytes);
     enqueue(w, object, &gco2t(object)->gclist);
-    if (node != TREE_NONE) set_role(object, TO_VISIT_WITH_NODE);
+    set_line_role(object, node, key_bytes);
   } else {
     discover_other_in_tree(w, kind, place, object, key_bytes);
   }
@@ -371,7 +422,7 @@ LAYOUT_INLINE void visit_in_tree_inline(void *context, label_kind kind, uintptr_
   }
   if (kind == LABEL_UPVALUE && place == 0) { /* an open cell in its own thread */
     w->t->nodes[w->node].own_bytes += key_bytes;
-    return; /* its value lies in a slot of the stack */
+    return;
   }
   if (value)
     discover_in_tree(w, kind, place, value, key_bytes);
@@ -543,10 +594,18 @@ static int has_lines_below(const walker *w, uint32_t node) {
   return w->t->nodes[node].depth < w->t->max_depth;
 }
 
+/* An alias at a node that has lines below it: none of these is the object's. */
+static int is_folded_below(const walker *w, uint32_t node, const GCObject *object) {
+  return w->t->nodes[node].object != object && has_lines_below(w, node);
+}
+
 static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   step_into(w, object, node, 1);
   w->node = has_lines_below(w, node) ? node : TREE_NONE;
+  w->own_cell_bytes = 0;
   visit_references(w, object, 1);
+  w->t->nodes[node].own_bytes += w->own_cell_bytes;
+  w->found_bytes -= w->own_cell_bytes;
   charge_found(w);
   leave_owner(w);
 }
@@ -581,22 +640,34 @@ static size_t own_bytes_of(const walker *w, GCObject *object) {
   return layout_is_table(object) ? table_bytes(gco2t(object)) : walk_object_bytes(w->g, object);
 }
 
+/* Of the key that names an entry. */
+static size_t key_bytes_of(label place) {
+  if (place.kind == LABEL_UPVALUE) return sizeof(UpVal);
+  const GCObject *key =
+      place.kind == LABEL_NODE ? layout_node_key((const Node *)place.place) : NULL;
+  return key && layout_is_string(key) ? layout_string_bytes(gco2ts((GCObject *)key)) : 0;
+}
+
 /* Lets the tree think again about a child that was folded; what it holds is counted by now. Returns
 ** whether it has a node. */
-static int admit_folded(walker *w, GCObject *object, uint32_t parent, size_t own_bytes) {
+static int admit_folded(walker *w, GCObject *object, uint32_t parent, size_t own_bytes,
+                        int has_key) {
   if (own_bytes + w->found_bytes <= w->t->threshold_bytes) return 0;
   label place = label_of_child(w, parent, object);
-  return place.kind != LABEL_UNKNOWN &&
-         tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes,
-                    w->found_bytes, w->found_count) != TREE_NONE;
+  if (place.kind == LABEL_UNKNOWN) return 0;
+  own_bytes += (has_key ? key_bytes_of(place) : 0) + w->own_cell_bytes;
+  return tree_admit(w->t, parent, (uint8_t)place.kind, place.place, object, own_bytes,
+                    w->found_bytes - w->own_cell_bytes, w->found_count) != TREE_NONE;
 }
 
 /* A child that was folded into `parent`, the node of the owner. It becomes an owner only if it
 ** queues something. */
-static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
+static void visit_folded(walker *w, GCObject *object, uint32_t parent, int has_key) {
   w->node = TREE_NONE;
   w->folded_below = parent;
+  w->next_level_is_open = 0;
   w->in_hand = object;
+  w->own_cell_bytes = 0;
   if (layout_is_plain_table(object))
     visit_entries_deep(w, gco2t(object));
   else
@@ -606,20 +677,23 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent) {
   if (w->found_bytes > 0) {
     size_t own_bytes = own_bytes_of(w, object), bytes = own_bytes + w->found_bytes;
     tree_charge(w->t, parent, w->found_bytes);
-    if (!admit_folded(w, object, parent, own_bytes) && is_owner) tree_suspect(w->t, object, bytes);
+    if (!admit_folded(w, object, parent, own_bytes, has_key) && is_owner)
+      tree_suspect(w->t, object, bytes);
     w->found_bytes = w->found_count = 0;
   }
   if (is_owner) leave_owner(w);
 }
 
 /* Every object below an owner with lines of its own is one of those lines, or was folded. */
-static void visit_queued(walker *w, GCObject *object, int had_node) {
-  uint32_t node = had_node ? tree_find(w->t, object) : TREE_NONE;
+static void visit_queued(walker *w, GCObject *object, int role) {
+  uint32_t node = role == TO_VISIT ? TREE_NONE : tree_find(w->t, object);
   if (!w->has_line_below) {
     w->node = TREE_NONE;
     visit_references(w, object, 0);
   } else if (node == TREE_NONE) {
-    visit_folded(w, object, w->owners[w->depth].node);
+    visit_folded(w, object, w->owners[w->depth].node, role == TO_VISIT_WITH_KEY);
+  } else if (is_folded_below(w, node, object)) {
+    visit_folded(w, object, node, 0);
   } else {
     visit_with_node(w, object, node);
   }
@@ -629,9 +703,17 @@ static void visit_queued(walker *w, GCObject *object, int had_node) {
 
 static void enter_owner(walker *w, GCObject *object, int depth) {
   charge_found(w);
-  uint32_t node = depth == 0 ? w->root_nodes[gco2t(object) - w->roots] : tree_find(w->t, object);
-  owner entered = {object, node, node != TREE_NONE};
-  if (!entered.has_node) entered.node = w->owners[depth - 1].node;
+  owner entered = {object, TREE_NONE, 1};
+  if (depth == 0)
+    entered.node = w->root_nodes[gco2t(object) - w->roots];
+  else
+    entered.node = tree_find(w->t, object);
+  if (entered.node == TREE_NONE) {
+    entered.node = w->owners[depth - 1].node;
+    entered.has_node = 0;
+  } else if (depth > 0 && is_folded_below(w, entered.node, object)) {
+    entered.has_node = 0;
+  }
   w->owners[depth] = entered;
   w->depth = depth;
   w->next_level_is_open = 0;
@@ -639,15 +721,16 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
   if (depth == 0) object = w->root_objects[gco2t(object) - w->roots];
   int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
   if (!(weakness & WEAK_KEYS)) return;
-  w->node = w->has_line_below ? node : TREE_NONE;
+  w->node = w->has_line_below ? entered.node : TREE_NONE;
   revisit(w, object, weakness, 1);
+  charge_found(w);
 }
 
 static void visit_next(walker *w) {
   if (layout_is_plain_table(w->head)) { /* most of them */
     w->in_hand = pop_linked(w, &gco2t(w->head)->gclist);
     if (w->has_line_below)
-      visit_folded(w, w->in_hand, w->owners[w->depth].node);
+      visit_folded(w, w->in_hand, w->owners[w->depth].node, 0);
     else
       visit_entries_deep(w, gco2t(w->in_hand));
     return;
@@ -655,12 +738,12 @@ static void visit_next(walker *w) {
   GCObject *object = pop(w);
   int role = role_of(object);
   if (role == TO_VISIT) {
-    visit_queued(w, object, 0);
+    visit_queued(w, object, TO_VISIT);
     return;
   }
   clear_role(object);
-  if (role == TO_VISIT_WITH_NODE) {
-    visit_queued(w, object, 1);
+  if (role >= TO_VISIT_WITH_NODE) {
+    visit_queued(w, object, role);
   } else if (role == TO_REVISIT) {
     w->node = TREE_NONE;
     revisit(w, object, layout_weakness(w->g, gco2t(object)), 0);
