@@ -195,7 +195,6 @@ static void test_addresses(void) { same_in_many_heaps(0); }
 static void test_seeds(void) {
   same_for_all(small_heap, "return {target = Balances, top = false}", 2654435761u);
   same_for_all(small_heap, "return {target = Inbox, top = false}", 2654435761u);
-  same_for_all(cyclic, "return {target = Nodes, top = false}", 2654435761u);
 }
 static const test tests[] = {
     {"what is below a line depends neither on the depth nor on the room for lines", test_depths},
