@@ -2,7 +2,8 @@
 
 #include "tree.h"
 
-#define ROOTS 16u /* more than a walk has; see walk.c */
+#define ROOTS      16u /* more than a walk has; see walk.c */
+#define PAGE_BYTES 65536u
 
 typedef struct {
   size_t in_use_bytes, free_bytes, largest_free_bytes, free_count;
@@ -84,6 +85,13 @@ static void read_regions(account *a) {
   a->gap_bytes = m->heap_begin - a->static_bytes - a->stack_bytes + heap_bytes - named_bytes;
 }
 
+static void read_limits(account *a) {
+  const struct platform_memory *m = &a->memory;
+  a->page_count = m->memory_bytes / PAGE_BYTES;
+  a->stack_high_water_bytes = m->stack_high - m->stack_deepest;
+  a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
+}
+
 walk_status account_read(lua_State *L, account *a) {
   tree t;
   size_t room[TREE_MEMORY_BYTES(ROOTS, 0) / sizeof(size_t) + 1];
@@ -96,5 +104,6 @@ walk_status account_read(lua_State *L, account *a) {
   if (!a->memory_is_known) return WALK_OK;
   read_chunks(L, a);
   read_regions(a);
+  read_limits(a);
   return WALK_OK;
 }

@@ -33,6 +33,9 @@ typedef struct {
   struct platform_memory memory;
   size_t largest_free_bytes; /* largest free chunk */
   size_t free_count;         /* free chunks */
+  size_t page_count;
+  size_t stack_high_water_bytes;
+  size_t headroom_bytes; /* until the memory's maximum, where that is known */
   int memory_is_known, chunks_are_known;
 } account;
 

@@ -9,6 +9,7 @@
 #include "lua_options.h"
 #include "lua_print.h"
 #include "lua_results.h"
+#include "lua_support.h"
 #include "path.h"
 #include "retained.h"
 #include "tree.h"
@@ -22,11 +23,14 @@
 #define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
 #define DEEPEST_BOUNDED_TREE 3u
 #define LONGEST_CHAIN        64 /* steps of a target's name */
-#define CALLER_LEVEL         2  /* the program; between stands the border (lua_membuddy.c) */
 
-static int raise_no_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  return lua_error(L);
+int function_call_at_rest(lua_State *L, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_insert(L, 1);
+  int collector = layout_stop_collector(G(L));
+  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
+  layout_restart_collector(G(L), collector);
+  return status;
 }
 
 /* ---- targets ---- */
@@ -45,16 +49,16 @@ static const char *value_name(lua_State *L, int index) {
 static GCObject *check_target(lua_State *L, int index) {
   GCObject *object = layout_object_at(L, index);
   if (object == NULL)
-    luaL_error(L,
-               "membuddy: the target is %s, which holds no memory; accepted: a table, string, "
-               "function, coroutine or userdata",
-               value_name(L, index));
+    support_refuse(L,
+                   "the target is %s, which holds no memory; accepted: a table, string, function, "
+                   "coroutine or userdata",
+                   value_name(L, index));
   return object;
 }
 
 static void check_table(lua_State *L, int index, const char *what) {
   if (!lua_istable(L, index))
-    luaL_error(L, "membuddy: the %s are %s; accepted: a table", what, value_name(L, index));
+    support_refuse(L, "the %s are %s; accepted: a table", what, value_name(L, index));
 }
 
 static const char *global_name(lua_State *L, const GCObject *object, char text[PATH_LABEL_BYTES]) {
@@ -90,11 +94,11 @@ static const char *caller_name(lua_State *L, int index) {
 static void push_shortest_path(lua_State *L, const GCObject *object) {
   char text[PATH_LABEL_BYTES];
   int parts = 0;
-  if (!lua_checkstack(L, LONGEST_CHAIN + 4)) raise_no_memory(L);
+  if (!lua_checkstack(L, LONGEST_CHAIN + 4)) support_raise_no_memory(L);
   for (;;) {
     GCObject *parent;
     const char *root;
-    if (walk_find_parent(L, object, &parent, &root) != WALK_OK) raise_no_memory(L);
+    if (walk_find_parent(L, object, &parent, &root) != WALK_OK) support_raise_no_memory(L);
     if (parent == NULL || parts == LONGEST_CHAIN) {
       lua_pushstring(L, root ? root : "...");
       parts++;
@@ -181,12 +185,12 @@ static void run_job(lua_State *L, job *j) {
   }
   borrow_return(j->retained);
   tree_release(&j->t);
-  if (no_memory) raise_no_memory(L);
+  if (no_memory) support_raise_no_memory(L);
   if (failed) lua_error(L);
 }
 
 static void run_growing(lua_State *L, job *j) {
-  if (!tree_init_growing(&j->t, j->r.options.depth)) raise_no_memory(L);
+  if (!tree_init_growing(&j->t, j->r.options.depth)) support_raise_no_memory(L);
   run_job(L, j);
 }
 
@@ -209,7 +213,7 @@ static void profile(lua_State *L, const report_options *options, int index) {
     j.target = check_target(L, index);
     j.r.target_name = push_target_name(L, index, j.target);
   }
-  if (!lua_checkstack(L, 16)) raise_no_memory(L);
+  if (!lua_checkstack(L, 16)) support_raise_no_memory(L);
   int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE && j.r.options.lines <= OPTION_DEFAULT_LINES;
   if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
     run_on_stack(L, &j);
@@ -232,8 +236,8 @@ int function_profile(lua_State *L) {
       check_table(L, 2, "options");
       options_read(L, 2, &options);
       if (options.has_target)
-        return luaL_error(L, "membuddy: two targets, the first argument and option 'target'; "
-                             "accepted: one of them");
+        support_refuse(L, "two targets, the first argument and option 'target'; accepted: one of "
+                          "them");
     }
   }
   profile(L, &options, target);
@@ -243,15 +247,21 @@ int function_profile(lua_State *L) {
 /* ---- print ---- */
 
 static int are_results(lua_State *L, int index) {
-  lua_pushliteral(L, "type");
-  lua_rawget(L, index);
-  lua_pushliteral(L, "sizes");
-  lua_rawget(L, index);
-  int results =
-      (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), RESULTS_TYPE) == 0) ||
-      lua_istable(L, -1);
+  int is_named = support_push_field(L, index, "type") == LUA_TSTRING &&
+                 strcmp(lua_tostring(L, -1), RESULTS_TYPE) == 0;
+  int has_sizes = support_push_field(L, index, "sizes") == LUA_TTABLE;
   lua_pop(L, 2);
-  return results;
+  return is_named || has_sizes;
+}
+
+/* Puts the program's `print` before the lines: what it does is not our business. */
+static void add_print(lua_State *L, int lines) {
+  lua_pushglobaltable(L);
+  if (support_push_field(L, -1, "print") != LUA_TFUNCTION)
+    support_refuse(L, "the global 'print' is a %s value; a function is needed",
+                   luaL_typename(L, -1));
+  lua_rawseti(L, lines, 0);
+  lua_pop(L, 1);
 }
 
 int function_print_lines(lua_State *L) {
@@ -262,12 +272,13 @@ int function_print_lines(lua_State *L) {
   if (!lua_isnil(L, 2)) check_table(L, 2, "options");
   if (lua_istable(L, 1) && are_results(L, 1)) {
     if (lua_istable(L, 2)) options_read(L, 2, &options);
-    print_push_lines(L, 1, &options);
-    return 1;
+    lua_pushvalue(L, 1);
+  } else {
+    if (lua_istable(L, 1)) options_read(L, 1, &options);
+    profile(L, &options, options.has_target ? lua_gettop(L) : 0);
   }
-  if (lua_istable(L, 1)) options_read(L, 1, &options);
-  profile(L, &options, options.has_target ? lua_gettop(L) : 0);
   print_push_lines(L, lua_gettop(L), &options);
+  add_print(L, lua_gettop(L));
   return 1;
 }
 
@@ -282,7 +293,7 @@ int function_format_size(lua_State *L) {
 int function_sizeof(lua_State *L) {
   luaL_checkany(L, 1);
   GCObject *object = layout_object_at(L, 1);
-  results_push_number(L, object ? walk_object_bytes(G(L), object) : 0);
+  support_push_number(L, object ? walk_object_bytes(G(L), object) : 0);
   return 1;
 }
 
@@ -290,8 +301,8 @@ int function_retained(lua_State *L) {
   size_t bytes;
   walk_books books;
   luaL_checkany(L, 1);
-  if (walk_retained(L, check_target(L, 1), &bytes, &books) != WALK_OK) raise_no_memory(L);
-  results_push_number(L, bytes);
+  if (walk_retained(L, check_target(L, 1), &bytes, &books) != WALK_OK) support_raise_no_memory(L);
+  support_push_number(L, bytes);
   return 1;
 }
 
@@ -300,57 +311,59 @@ int function_kinds(lua_State *L) {
   size_t room[TREE_MEMORY_BYTES(16, 0) / sizeof(size_t) + 1];
   tree t;
   tree_init_bounded(&t, room, 16, 0, 0);
-  if (walk_process(L, &t, &books) != WALK_OK) raise_no_memory(L);
+  if (walk_process(L, &t, &books) != WALK_OK) support_raise_no_memory(L);
   results_push_kinds(L, books.kinds);
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, size_t number) {
-  results_push_number(L, number);
-  lua_setfield(L, -2, name);
-}
-
-static void push_parts(lua_State *L, const account *a) {
-  lua_createtable(L, 0, 10);
-  set_number(L, "live", a->live_bytes);
-  set_number(L, "garbage", a->garbage_bytes);
-  set_number(L, "runtime", a->runtime_bytes);
-  if (!a->memory_is_known) return;
-  if (a->chunks_are_known) {
-    set_number(L, "slack", a->slack_bytes);
-    set_number(L, "buffers", a->buffer_bytes);
-    set_number(L, "other", a->other_bytes);
-  }
-  set_number(L, "free", a->free_bytes);
-  set_number(L, "static", a->static_bytes);
-  set_number(L, "stack", a->stack_bytes);
-  set_number(L, "gaps", a->gap_bytes);
-}
-
-static void add_memory_fields(lua_State *L, const account *a) {
-  const struct platform_memory *m = &a->memory;
-  set_number(L, "memory", m->memory_bytes);
-  set_number(L, "pages", m->memory_bytes / 65536);
-  set_number(L, "stackHighWater", m->stack_high - m->stack_deepest);
-  set_number(L, "asyncify", m->asyncify_bytes);
-  if (a->chunks_are_known) {
-    set_number(L, "largestFree", a->largest_free_bytes);
-    set_number(L, "freeChunks", a->free_count);
-  }
-  if (m->memory_maximum_bytes == 0) return;
-  set_number(L, "maximum", m->memory_maximum_bytes);
-  set_number(L, "headroom", m->memory_maximum_bytes - m->memory_bytes + a->free_bytes);
-}
+static const named_number lua_numbers[] = {
+    NAMED_NUMBER("luaSize", account, books.lua_bytes),
+    NAMED_NUMBER("unaccounted", account, books.unaccounted),
+};
+/* Lua's own, what else is known of a process, and what takes a look at the chunks of its heap. */
+enum { LUA_PARTS = 3, MEMORY_PARTS = 7, ALL_PARTS = 10 };
+static const named_number parts[ALL_PARTS] = {
+    NAMED_NUMBER("live", account, live_bytes),
+    NAMED_NUMBER("garbage", account, garbage_bytes),
+    NAMED_NUMBER("runtime", account, runtime_bytes),
+    NAMED_NUMBER("free", account, free_bytes),
+    NAMED_NUMBER("static", account, static_bytes),
+    NAMED_NUMBER("stack", account, stack_bytes),
+    NAMED_NUMBER("gaps", account, gap_bytes),
+    NAMED_NUMBER("slack", account, slack_bytes),
+    NAMED_NUMBER("buffers", account, buffer_bytes),
+    NAMED_NUMBER("other", account, other_bytes),
+};
+static const named_number memory_numbers[] = {
+    NAMED_NUMBER("memory", account, memory.memory_bytes),
+    NAMED_NUMBER("pages", account, page_count),
+    NAMED_NUMBER("stackHighWater", account, stack_high_water_bytes),
+    NAMED_NUMBER("asyncify", account, memory.asyncify_bytes),
+};
+static const named_number maximum_numbers[] = {
+    NAMED_NUMBER("maximum", account, memory.memory_maximum_bytes),
+    NAMED_NUMBER("headroom", account, headroom_bytes),
+};
+static const named_number chunk_numbers[] = {
+    NAMED_NUMBER("largestFree", account, largest_free_bytes),
+    NAMED_NUMBER("freeChunks", account, free_count),
+};
+#define SET_NUMBERS(L, a, numbers)                                                                 \
+  support_set_numbers(L, a, numbers, sizeof numbers / sizeof *numbers)
 
 int function_account(lua_State *L) {
   account a;
-  if (account_read(L, &a) != WALK_OK) raise_no_memory(L);
+  if (account_read(L, &a) != WALK_OK) support_raise_no_memory(L);
   lua_createtable(L, 0, 16);
-  set_number(L, "luaSize", a.books.lua_bytes);
-  lua_pushinteger(L, (lua_Integer)a.books.unaccounted);
-  lua_setfield(L, -2, "unaccounted");
-  push_parts(L, &a);
+  SET_NUMBERS(L, &a, lua_numbers);
+  if (a.memory_is_known) SET_NUMBERS(L, &a, memory_numbers);
+  if (a.memory.memory_maximum_bytes > 0) SET_NUMBERS(L, &a, maximum_numbers);
+  if (a.chunks_are_known) SET_NUMBERS(L, &a, chunk_numbers);
+  lua_createtable(L, 0, ALL_PARTS);
+  support_set_numbers(L, &a, parts,
+                      a.chunks_are_known  ? ALL_PARTS
+                      : a.memory_is_known ? MEMORY_PARTS
+                                          : LUA_PARTS);
   lua_setfield(L, -2, "parts");
-  if (a.memory_is_known) add_memory_fields(L, &a);
   return 1;
 }

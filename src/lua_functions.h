@@ -11,9 +11,15 @@
 
 #include "lua.h"
 
+/* Calls a function with all arguments and the collector at rest, whose pace is left alone. Leaves
+** its one result, or the error, on the stack; returns the status. Nothing of the program runs
+** meanwhile: no finalizer, and no handler of errors. */
+int function_call_at_rest(lua_State *L, lua_CFunction function);
+
 /* profile([target,] [options]) -> results */
 int function_profile(lua_State *L);
-/* print([results or options] [, options]) -> the lines that are to be printed, an array */
+/* print([results or options] [, options]) -> an array of the lines that are to be printed; the
+** program's print is at index 0 */
 int function_print_lines(lua_State *L);
 /* format_size(bytes [, colours]) -> string */
 int function_format_size(lua_State *L);

@@ -5,88 +5,91 @@
 
 #include "lauxlib.h"
 
-typedef void (*option_reader)(lua_State *L, const char *name, void *field);
+#include "lua_support.h"
 
-static int refuse(lua_State *L, const char *name, const char *accepted) {
-  const char *value;
-  switch (lua_type(L, -1)) {
-  case LUA_TNUMBER:
-  case LUA_TSTRING: value = lua_tostring(L, -1); break;
-  case LUA_TBOOLEAN: value = lua_toboolean(L, -1) ? "true" : "false"; break;
-  default: value = luaL_typename(L, -1); break;
-  }
-  if (strlen(value) > 64) value = "a long string";
-  return luaL_error(L, "membuddy: option '%s' is %s; accepted: %s", name, value, accepted);
+typedef enum { OPTION_DEPTH, OPTION_LIMIT, OPTION_BYTES, OPTION_FLAG, OPTION_TARGET } option_type;
+
+static const struct {
+  char name[10];
+  uint8_t type;
+  uint8_t field; /* where it is read to */
+} known_options[] = {
+    {"target", OPTION_TARGET, 0},
+    {"depth", OPTION_DEPTH, offsetof(report_options, depth)},
+    {"max_depth", OPTION_DEPTH, offsetof(report_options, depth)},
+    {"min_size", OPTION_BYTES, offsetof(report_options, min_size)},
+    {"top", OPTION_LIMIT, offsetof(report_options, top)},
+    {"children", OPTION_LIMIT, offsetof(report_options, children)},
+    {"lines", OPTION_LIMIT, offsetof(report_options, lines)},
+    {"cycles", OPTION_FLAG, offsetof(report_options, cycles)},
+    {"no_header", OPTION_FLAG, offsetof(report_options, no_header)},
+    {"retained", OPTION_FLAG, offsetof(report_options, retained)},
+};
+#define KNOWN_COUNT (sizeof known_options / sizeof *known_options)
+
+static const char *const accepted[] = {
+    [OPTION_DEPTH] = "a whole number from 0, math.huge, \"inf\" or \"infinity\"",
+    [OPTION_LIMIT] = "a whole number from 0, or false for all",
+    [OPTION_BYTES] = "a number of bytes from 0",
+    [OPTION_FLAG] = "true or false",
+};
+
+/* The value on top as an error shows it. */
+static const char *shown_value(lua_State *L) {
+  const char *value = luaL_typename(L, -1);
+  if (lua_isstring(L, -1)) value = lua_tostring(L, -1);
+  if (lua_isboolean(L, -1)) value = lua_toboolean(L, -1) ? "true" : "false";
+  return strlen(value) > 64 ? "a long string" : value;
 }
 
-/* A whole number from 0 that fits; a larger one means "all". */
+/* A whole number from 0; one that does not fit means "all". */
 static int read_count(lua_State *L, uint32_t *count) {
   if (lua_type(L, -1) != LUA_TNUMBER) return 0;
   lua_Number number = lua_tonumber(L, -1);
-  if (!(number >= 0) || (number != floor(number) && !isinf(number))) return 0;
+  if (!(number >= 0) || number != floor(number)) return 0;
   *count = number >= (lua_Number)OPTION_ALL ? OPTION_ALL : (uint32_t)number;
   return 1;
 }
 
-static void read_depth(lua_State *L, const char *name, void *field) {
-  uint32_t *depth = field;
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    const char *text = lua_tostring(L, -1);
-    if (strcmp(text, "inf") == 0 || strcmp(text, "infinity") == 0) {
-      *depth = OPTION_ALL;
-      return;
-    }
-  }
-  if (!read_count(L, depth))
-    refuse(L, name, "a whole number from 0, math.huge, \"inf\" or \"infinity\"");
-}
-
-static void read_limit(lua_State *L, const char *name, void *field) {
-  uint32_t *limit = field;
-  if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
-    *limit = OPTION_ALL;
-  else if (!read_count(L, limit))
-    refuse(L, name, "a whole number from 0, or false for all");
-}
-
-static void read_bytes(lua_State *L, const char *name, void *field) {
-  lua_Number *bytes = field;
-  if (lua_type(L, -1) != LUA_TNUMBER || !(lua_tonumber(L, -1) >= 0))
-    refuse(L, name, "a number of bytes from 0");
+static int read_bytes(lua_State *L, lua_Number *bytes) {
+  if (lua_type(L, -1) != LUA_TNUMBER) return 0;
   *bytes = lua_tonumber(L, -1);
+  return *bytes >= 0;
 }
 
-static void read_flag(lua_State *L, const char *name, void *field) {
-  if (!lua_isboolean(L, -1)) refuse(L, name, "true or false");
-  *(int *)field = lua_toboolean(L, -1);
+static int read_all(uint32_t *count) {
+  *count = OPTION_ALL;
+  return 1;
 }
 
-static const struct {
-  const char *name;
-  option_reader read; /* NULL: the target */
-  size_t field;
-} known_options[] = {
-    {"target", NULL, 0},
-    {"depth", read_depth, offsetof(report_options, depth)},
-    {"max_depth", read_depth, offsetof(report_options, depth)},
-    {"min_size", read_bytes, offsetof(report_options, min_size)},
-    {"top", read_limit, offsetof(report_options, top)},
-    {"children", read_limit, offsetof(report_options, children)},
-    {"lines", read_limit, offsetof(report_options, lines)},
-    {"cycles", read_flag, offsetof(report_options, cycles)},
-    {"no_header", read_flag, offsetof(report_options, no_header)},
-    {"retained", read_flag, offsetof(report_options, retained)},
-};
-#define KNOWN_COUNT (sizeof known_options / sizeof *known_options)
+static int is_infinite(lua_State *L) {
+  if (lua_type(L, -1) != LUA_TSTRING) return 0;
+  const char *text = lua_tostring(L, -1);
+  return strcmp(text, "inf") == 0 || strcmp(text, "infinity") == 0;
+}
+
+/* Reads the value on top into an option; 0 when it is not accepted. */
+static int read_option(lua_State *L, option_type type, void *field) {
+  int is_boolean = lua_isboolean(L, -1), is_true = lua_toboolean(L, -1);
+  switch (type) {
+  case OPTION_DEPTH: return is_infinite(L) ? read_all(field) : read_count(L, field);
+  case OPTION_LIMIT: return is_boolean && !is_true ? read_all(field) : read_count(L, field);
+  case OPTION_BYTES: return read_bytes(L, field);
+  case OPTION_FLAG: *(int *)field = is_true; return is_boolean;
+  default: return 1; /* the target may be anything */
+  }
+}
 
 void options_default(report_options *options) {
-  memset(options, 0, sizeof *options);
-  options->depth = OPTION_DEFAULT_DEPTH;
-  options->top = 20;
-  options->children = OPTION_DEFAULT_CHILDREN;
-  options->lines = OPTION_ALL - 1; /* not said */
-  options->min_size = 1;
-  options->cycles = 1;
+  static const report_options defaults = {
+      .depth = OPTION_DEFAULT_DEPTH,
+      .top = 20,
+      .children = OPTION_DEFAULT_CHILDREN,
+      .lines = OPTION_ALL - 1, /* not said */
+      .min_size = 1,
+      .cycles = 1,
+  };
+  *options = defaults;
 }
 
 static size_t find_option(lua_State *L, int index) {
@@ -109,38 +112,33 @@ int options_are(lua_State *L, int index) {
   return 1;
 }
 
-static void refuse_unknown(lua_State *L, int index) {
-  luaL_Buffer names;
-  const char *key =
-      lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : luaL_typename(L, index);
-  if (strlen(key) > 64) key = "a long string";
-  lua_pushstring(L, key);
-  luaL_buffinit(L, &names);
-  for (size_t i = 0; i < KNOWN_COUNT; i++) {
-    if (i > 0) luaL_addstring(&names, ", ");
-    luaL_addstring(&names, known_options[i].name);
+/* The key on top is none of an option. */
+static void refuse_unknown(lua_State *L) {
+  const char *key = lua_type(L, -1) == LUA_TSTRING ? shown_value(L) : luaL_typename(L, -1);
+  lua_pushstring(L, known_options[0].name);
+  for (size_t i = 1; i < KNOWN_COUNT; i++) {
+    lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), known_options[i].name);
+    lua_remove(L, -2);
   }
-  luaL_pushresult(&names);
-  luaL_error(L, "membuddy: unknown option '%s'; accepted: %s", lua_tostring(L, -2),
-             lua_tostring(L, -1));
+  support_refuse(L, "unknown option '%s'; accepted: %s", key, lua_tostring(L, -1));
 }
 
 void options_read(lua_State *L, int index, report_options *options) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 6, "membuddy");
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-    if (find_option(L, -2) == KNOWN_COUNT) refuse_unknown(L, -2);
+  for (lua_pushnil(L); lua_next(L, index);) {
+    lua_pop(L, 1);
+    if (find_option(L, -1) == KNOWN_COUNT) refuse_unknown(L);
+  }
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
-    if (known_options[i].read == NULL) continue;
-    lua_pushstring(L, known_options[i].name);
-    lua_rawget(L, index);
-    if (!lua_isnil(L, -1))
-      known_options[i].read(L, known_options[i].name, (char *)options + known_options[i].field);
+    option_type type = (option_type)known_options[i].type;
+    if (support_push_field(L, index, known_options[i].name) != LUA_TNIL &&
+        !read_option(L, type, (char *)options + known_options[i].field))
+      support_refuse(L, "option '%s' is %s; accepted: %s", known_options[i].name, shown_value(L),
+                     accepted[type]);
     lua_pop(L, 1);
   }
-  lua_pushliteral(L, "target");
-  lua_rawget(L, index);
-  options->has_target = !lua_isnil(L, -1);
+  options->has_target = support_push_field(L, index, "target") != LUA_TNIL;
   if (!options->has_target) lua_pop(L, 1);
 }
 

@@ -6,6 +6,7 @@
 #include "lauxlib.h"
 
 #include "lua_results.h"
+#include "lua_support.h"
 #include "membuddy.h"
 
 /* ---- colours and sizes ---- */
@@ -76,8 +77,7 @@ static const char *shown(lua_State *L, int index) {
 
 static void refuse_results(lua_State *L, const char *field, const char *found,
                            const char *expected) {
-  luaL_error(L, "membuddy: these results were changed: '%s' is %s; expected %s", field, found,
-             expected);
+  support_refuse(L, "these results were changed: '%s' is %s; expected %s", field, found, expected);
 }
 
 static void push_table_field(lua_State *L, int results, const char *name) {
@@ -113,8 +113,8 @@ static size_t check_paths(lua_State *L, int table, const char *name, int value_t
       refuse_results(L, name, "a table with control characters in a path",
                      "paths as profile wrote them");
     if (lua_type(L, -1) != value_type)
-      luaL_error(L, "membuddy: these results were changed: '%s' of '%s' is a %s; expected a %s",
-                 name, shown(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
+      support_refuse(L, "these results were changed: '%s' of '%s' is a %s; expected a %s", name,
+                     shown(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
     if (value_type == LUA_TNUMBER) *sum += lua_tonumber(L, -1);
   }
   return count;
@@ -310,7 +310,7 @@ static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
   char text[160];
   snprintf(text, sizeof text, "%.0f bytes; expected 'totalSize', which is %.0f", (double)sum,
            (double)total);
-  luaL_error(L, "membuddy: these results were changed: their sizes add up to %s", text);
+  support_refuse(L, "these results were changed: their sizes add up to %s", text);
 }
 
 void print_push_lines(lua_State *L, int index, const report_options *options) {

@@ -4,15 +4,14 @@
 
 #include "lauxlib.h"
 
+#include "lua_support.h"
 #include "path.h"
 
 /* Places of the tables on the stack while results are built. */
 enum { CONTEXT = 1, RESULTS, SIZES, TOTALS, RETAINED, CYCLES };
 
-void results_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }
-
 static void set_number(lua_State *L, const char *name, size_t number) {
-  results_push_number(L, number);
+  support_push_number(L, number);
   lua_setfield(L, -2, name);
 }
 
@@ -70,7 +69,7 @@ static void push_own_path(lua_State *L, tree *t, uint32_t node) {
 
 static void set_size(lua_State *L, int table, size_t bytes) {
   lua_pushvalue(L, -1);
-  results_push_number(L, bytes);
+  support_push_number(L, bytes);
   lua_rawset(L, table);
 }
 

@@ -27,7 +27,4 @@ void results_push(lua_State *L, report *r);
 /* Pushes {kind = {count =, bytes =}}. */
 void results_push_kinds(lua_State *L, const kind_tally kinds[KIND_COUNT]);
 
-/* Pushes a count or a number of bytes. */
-void results_push_number(lua_State *L, size_t number);
-
 #endif

@@ -1,0 +1,37 @@
+#include "lua_support.h"
+
+#include <stdarg.h>
+
+#include "lauxlib.h"
+
+int support_refuse(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  luaL_where(L, CALLER_LEVEL);
+  lua_pushliteral(L, "membuddy: ");
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 3);
+  return lua_error(L);
+}
+
+int support_raise_no_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
+int support_push_field(lua_State *L, int index, const char *name) {
+  index = lua_absindex(L, index);
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
+void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }
+
+void support_set_numbers(lua_State *L, const void *structure, const named_number *numbers,
+                         size_t count) {
+  for (; count > 0; count--, numbers++) {
+    support_push_number(L, ((const size_t *)structure)[numbers->word]);
+    lua_setfield(L, -2, numbers->name);
+  }
+}

@@ -1,0 +1,39 @@
+/*
+** lua_support: what the Lua side of the library shares.
+*/
+#ifndef MEMBUDDY_LUA_SUPPORT_H
+#define MEMBUDDY_LUA_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lua.h"
+
+/* Where the program stands on the stack of calls; between stands the border (lua_membuddy.c). */
+#define CALLER_LEVEL 2
+
+/* Raises the error that the format and its arguments tell (those of `lua_pushfstring`), with our
+** name before it, and before that where in the program it came from. Does not return. */
+int support_refuse(lua_State *L, const char *format, ...);
+
+/* Raises what Lua raises when its allocator has nothing left. */
+int support_raise_no_memory(lua_State *L);
+
+/* Pushes a field of the table at `index` without metamethods; returns its type. */
+int support_push_field(lua_State *L, int index, const char *name);
+
+/* Pushes a count or a number of bytes. */
+void support_push_number(lua_State *L, size_t number);
+
+/* A field of a Lua table, and the size_t of a struct that it shows: counted in words. */
+typedef struct {
+  char name[15];
+  uint8_t word;
+} named_number;
+#define NAMED_NUMBER(name, type, field) {name, offsetof(type, field) / sizeof(size_t)}
+
+/* Sets `count` fields of the table on top from the struct. */
+void support_set_numbers(lua_State *L, const void *structure, const named_number *numbers,
+                         size_t count);
+
+#endif
