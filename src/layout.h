@@ -197,22 +197,51 @@ LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visit
   if (metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco((Table *)metatable));
 }
 
-/*
-** Every entry of a table. `table_weakness` is for the visitor's use: entries are given whatever
-** it says, an entry without any object is not given at all.
-*/
-LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
-  size_t array_count = layout_array_count(table);
-  for (size_t i = 0; i < array_count; i++) {
+/* The entries of a table's array that are objects. */
+LAYOUT_INLINE void layout_each_in_array(const Table *table, reference_visitor visit,
+                                        void *context) {
+  size_t count = layout_array_count(table);
+  for (size_t i = 0; i < count; i++) {
     GCObject *value = object_of(&table->array[i]);
     if (value) visit(context, LABEL_INDEX, i + 1, NULL, value);
   }
+}
+
+/* The entries of its other part that have an object. */
+LAYOUT_INLINE void layout_each_in_nodes(const Table *table, reference_visitor visit,
+                                        void *context) {
   if (layout_has_no_nodes(table)) return;
-  const Node *node = gnode(table, 0), *end = node + sizenode(table);
-  for (; node < end; node++) {
+  for (const Node *node = gnode(table, 0), *end = node + sizenode(table); node < end; node++) {
     if (layout_is_empty(gval(node))) continue;
     GCObject *key = layout_node_key(node), *value = object_of(gval(node));
     if (key || value) visit(context, LABEL_NODE, (uintptr_t)node, key, value);
+  }
+}
+
+/*
+** Every entry of a table but those without any object. One loop serves both parts, so that a
+** visitor is there once: a node begins with its value, as an entry of the array is one.
+*/
+LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
+  size_t left = layout_array_count(table), entry_bytes = sizeof(TValue);
+  const char *entry = (const char *)table->array;
+  label_kind kind = LABEL_INDEX;
+  for (;;) {
+    for (; left > 0; left--, entry += entry_bytes) {
+      const TValue *slot = (const TValue *)(const void *)entry;
+      if (layout_is_empty(slot)) continue;
+      const Node *node = (const Node *)(const void *)entry;
+      GCObject *key = kind == LABEL_NODE ? layout_node_key(node) : NULL, *value = object_of(slot);
+      if (key || value)
+        visit(context, kind,
+              kind == LABEL_NODE ? (uintptr_t)node : (uintptr_t)(slot - table->array) + 1, key,
+              value);
+    }
+    if (kind == LABEL_NODE || layout_has_no_nodes(table)) return;
+    kind = LABEL_NODE;
+    entry = (const char *)table->node;
+    entry_bytes = sizeof(Node);
+    left = (size_t)sizenode(table);
   }
 }
 

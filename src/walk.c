@@ -100,34 +100,30 @@ static void note_holder(walker *w) {
   w->watched_root = w->in_hand ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
 }
 
-/* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
-static size_t claim_new(walker *w, GCObject *object) {
-  object->marked |= LAYOUT_MARK_BIT;
-  if (object == w->watched) note_holder(w);
-  size_t bytes = walk_object_bytes(w->g, object);
-  tally(w, layout_kind(object), bytes);
-  return bytes;
-}
-/* The same of a string, in a loop. */
-LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
-  size_t bytes = layout_string_bytes(gco2ts(object));
-  object->marked |= LAYOUT_MARK_BIT;
-  if (object == w->watched) note_holder(w);
-  tally(w, KIND_STRING, bytes);
-  return bytes;
-}
-/* And of a table. */
+/* Most objects are tables and strings: they need no walk over their blocks. */
 LAYOUT_INLINE size_t table_bytes(const Table *table) {
   size_t bytes = 0;
   layout_each_table_block(table, layout_add_block, &bytes);
   return bytes;
 }
-LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
-  size_t bytes = table_bytes(gco2t(object));
+
+/* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
+LAYOUT_INLINE size_t claim_of_kind(walker *w, GCObject *object, object_kind kind, size_t bytes) {
   object->marked |= LAYOUT_MARK_BIT;
   if (object == w->watched) note_holder(w);
-  tally(w, KIND_TABLE, bytes);
+  tally(w, kind, bytes);
   return bytes;
+}
+LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
+  return claim_of_kind(w, object, KIND_STRING, layout_string_bytes(gco2ts(object)));
+}
+LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
+  return claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
+}
+static size_t claim_new(walker *w, GCObject *object) {
+  if (layout_is_string(object)) return claim_new_string(w, object);
+  if (layout_is_table(object)) return claim_new_table(w, object);
+  return claim_of_kind(w, object, layout_kind(object), walk_object_bytes(w->g, object));
 }
 /* The same of any object, 0 when it was seen before. */
 static size_t claim(walker *w, GCObject *object) {
@@ -221,13 +217,13 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
 
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
-LAYOUT_INLINE size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
+static size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
   if (kind == LABEL_UPVALUE) {
     if (!layout_claim_cell((UpVal *)key)) return 0;
     tally(w, KIND_UPVALUE, sizeof(UpVal));
     return sizeof(UpVal);
   }
-  return layout_is_string(key) && !is_marked(key) ? claim_new_string(w, key) : 0;
+  return layout_is_string(key) ? claim(w, key) : 0;
 }
 
 LAYOUT_INLINE void found(walker *w, size_t bytes) {
@@ -280,34 +276,35 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   }
 }
 
-LAYOUT_INLINE void visit_deep_inline(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                                     GCObject *value) {
-  walker *w = context;
-  if (key) {
-    if (kind == LABEL_UPVALUE)
-      found_cell(w, place, claim_plain_key(w, kind, key));
-    else
-      discover_deep(w, key);
-  }
-  if (value) discover_deep(w, value);
-}
 static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                        GCObject *value) {
-  visit_deep_inline(context, kind, place, key, value);
+  walker *w = context;
+  if (kind == LABEL_UPVALUE && key)
+    found_cell(w, place, claim_plain_key(w, kind, key));
+  else
+    discover_other(w, key);
+  discover_other(w, value);
+}
+LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                    GCObject *value) {
+  (void)kind, (void)place;
+  if (key && !is_marked(key)) discover_other(context, key);
+  if (value) discover_deep(context, value);
 }
 
 /* What most of a heap is made of. */
 static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
-  layout_each_entry(table, visit_deep_inline, w);
+  layout_each_in_array(table, visit_entry_deep, w);
+  layout_each_in_nodes(table, visit_entry_deep, w);
 }
 
-LAYOUT_INLINE uint32_t add_entry(walker *w, label_kind kind, uintptr_t place,
-                                 const GCObject *object, size_t bytes) {
+static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
+                          size_t bytes) {
   return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
 }
 
-LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
-                                    size_t key_bytes);
+static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                             size_t key_bytes);
 
 /* Below the depth of the tree: what is found belongs to the userdata's node, if it has one. */
 static void visit_userdata_deep(walker *w, const Udata *userdata, uint32_t node) {
@@ -367,9 +364,14 @@ LAYOUT_INLINE void set_line_role(GCObject *object, uint32_t node, size_t key_byt
     set_role(object, TO_VISIT_WITH_NODE);
 }
 
-static void discover_other_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
-                                   size_t key_bytes) {
+static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                             size_t key_bytes) {
+  if (is_marked(object)) {
+    meet_again(w, kind, place, object, key_bytes);
+    return;
+  }
   uint32_t node = add_entry(w, kind, place, object, claim_new(w, object) + key_bytes);
+  if (layout_is_string(object)) return;
   GCObject **link = layout_link(object);
   if (link == NULL) {
     visit_userdata(w, object, node);
@@ -377,21 +379,6 @@ static void discover_other_in_tree(walker *w, label_kind kind, uintptr_t place, 
   }
   enqueue(w, object, link);
   set_line_role(object, node, key_bytes);
-}
-
-LAYOUT_INLINE void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
-                                    size_t key_bytes) {
-  if (is_marked(object)) {
-    meet_again(w, kind, place, object, key_bytes);
-  } else if (layout_is_string(object)) {
-    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
-  } else if (layout_is_table(object)) {
-    uint32_t node = add_entry(w, kind, place, object, claim_new_table(w, object) + key_bytes);
-    enqueue(w, object, &gco2t(object)->gclist);
-    set_line_role(object, node, key_bytes);
-  } else {
-    discover_other_in_tree(w, kind, place, object, key_bytes);
-  }
 }
 
 LAYOUT_INLINE int shared_label(label_kind kind) {
@@ -405,8 +392,8 @@ LAYOUT_INLINE int shared_label(label_kind kind) {
 static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LABEL_SOURCE,
                                                              LABEL_NAME};
 
-LAYOUT_INLINE void visit_in_tree_inline(void *context, label_kind kind, uintptr_t place,
-                                        GCObject *key, GCObject *value) {
+static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                          GCObject *value) {
   walker *w = context;
   int shared = shared_label(kind);
   if (shared >= 0 && layout_is_string(value)) {
@@ -429,12 +416,25 @@ LAYOUT_INLINE void visit_in_tree_inline(void *context, label_kind kind, uintptr_
   else if (key_bytes)
     add_entry(w, kind, place, NULL, key_bytes);
 }
-static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                          GCObject *value) {
-  visit_in_tree_inline(context, kind, place, key, value);
+
+/* The same of an entry of a table, in a loop. */
+LAYOUT_INLINE void visit_entry_in_tree(void *context, label_kind kind, uintptr_t place,
+                                       GCObject *key, GCObject *value) {
+  walker *w = context;
+  size_t key_bytes = 0;
+  if (key && !layout_is_string(key))
+    discover_in_tree(w, kind, place, key, 0);
+  else if (key && !is_marked(key))
+    key_bytes = claim_new_string(w, key);
+  if (value && layout_is_string(value) && !is_marked(value))
+    add_entry(w, kind, place, value, claim_new_string(w, value) + key_bytes);
+  else if (value)
+    discover_in_tree(w, kind, place, value, key_bytes);
+  else if (key_bytes)
+    add_entry(w, kind, place, NULL, key_bytes);
 }
 static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
-  layout_each_entry(table, visit_in_tree_inline, w);
+  layout_each_entry(table, visit_entry_in_tree, w);
 }
 
 /* A reference of any object: a line of the tree, or deeper. */

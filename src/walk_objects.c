@@ -12,12 +12,7 @@ static LAYOUT_APART void each_block(const global_State *g, GCObject *object, blo
 
 size_t walk_object_bytes(const global_State *g, GCObject *object) {
   size_t bytes = 0;
-  if (layout_is_table(object))
-    layout_each_table_block(gco2t(object), layout_add_block, &bytes);
-  else if (layout_is_string(object))
-    bytes = layout_string_bytes(gco2ts(object));
-  else
-    each_block(g, object, layout_add_block, &bytes);
+  each_block(g, object, layout_add_block, &bytes);
   return bytes;
 }
 
