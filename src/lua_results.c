@@ -8,7 +8,7 @@
 #include "path.h"
 
 /* Places of the tables on the stack while results are built. */
-enum { CONTEXT = 1, RESULTS, SIZES, TOTALS, RETAINED, CYCLES };
+enum { NAMESAKES = 1, RESULTS, SIZES, TOTALS, RETAINED, CYCLES };
 
 static void set_number(lua_State *L, const char *name, size_t number) {
   support_push_number(L, number);
@@ -40,31 +40,40 @@ static size_t count_objects(const kind_tally kinds[KIND_COUNT]) {
 
 /* ---- paths ---- */
 
-static void push_path(lua_State *L, const tree *t, uint32_t node, const char *suffix) {
-  size_t path_length = path_bytes(t, node), suffix_length = strlen(suffix);
+/* Pushes a path: that of the line above it (NULL: none) and one more step. */
+static void push_path(lua_State *L, const char *above, const char *step, size_t step_length) {
   luaL_Buffer buffer;
-  char *text = luaL_buffinitsize(L, &buffer, path_length + suffix_length);
-  path_write(t, node, text + path_length);
-  memcpy(text + path_length, suffix, suffix_length);
-  luaL_pushresultsize(&buffer, path_length + suffix_length);
+  size_t above_length = above ? strlen(above) + 1 : 0, length = above_length + step_length;
+  char *text = luaL_buffinitsize(L, &buffer, length);
+  if (above) {
+    memcpy(text, above, above_length);
+    text[above_length - 1] = '/';
+  }
+  memcpy(text + above_length, step, step_length);
+  luaL_pushresultsize(&buffer, length);
 }
 
 static int is_taken(lua_State *L) {
   lua_pushvalue(L, -1);
-  lua_rawget(L, SIZES);
-  int taken = !lua_isnil(L, -1);
+  int taken = lua_rawget(L, SIZES) != LUA_TNIL;
   lua_pop(L, 1);
   return taken;
 }
 
-/* Different keys can read alike (1 and "1"; any two tables): the second one gets a number. */
-static void push_own_path(lua_State *L, tree *t, uint32_t node) {
-  push_path(L, t, node, "");
-  while (is_taken(L)) {
+/* Different keys can read alike (1 and "1"; any two tables; even the lines that MemBuddy adds): from
+** the second on they get a number. The last one given is kept by path. */
+static void number_namesake(lua_State *L) {
+  if (!is_taken(L)) return;
+  lua_pushvalue(L, -1);
+  lua_rawget(L, NAMESAKES);
+  lua_Integer number = lua_isnil(L, -1) ? 1 : lua_tointeger(L, -1);
+  do {
     lua_pop(L, 1);
-    t->nodes[node].namesakes++;
-    push_path(L, t, node, "");
-  }
+    lua_pushfstring(L, "%s#%I", lua_tostring(L, -1), (LUAI_UACINT)++number);
+  } while (is_taken(L));
+  lua_insert(L, -2);
+  lua_pushinteger(L, number);
+  lua_rawset(L, NAMESAKES);
 }
 
 static void set_size(lua_State *L, int table, size_t bytes) {
@@ -73,47 +82,40 @@ static void set_size(lua_State *L, int table, size_t bytes) {
   lua_rawset(L, table);
 }
 
-/* A key may even read like the lines that MemBuddy adds. */
-static void add_sum_line(lua_State *L, const tree *t, uint32_t node, const char *suffix,
+static void add_sum_line(lua_State *L, const tree_node *n, const char *what, size_t what_length,
                          size_t bytes) {
-  push_path(L, t, node, suffix);
-  for (int number = 2; is_taken(L); number++) {
-    lua_pop(L, 1);
-    push_path(L, t, node, suffix);
-    lua_pushfstring(L, "%s#%d", lua_tostring(L, -1), number);
-    lua_remove(L, -2);
-  }
+  push_path(L, n->path, what, what_length);
+  number_namesake(L);
   set_size(L, SIZES, bytes);
   lua_pop(L, 1);
 }
 
-static void add_node(lua_State *L, report *r, uint32_t node) {
-  tree *t = r->t;
-  const tree_node *n = &t->nodes[node];
-  if (n->total_bytes == 0) return;
-  push_own_path(L, t, node);
-  set_size(L, SIZES, n->own_bytes);
-  set_size(L, TOTALS, n->total_bytes);
-  if (r->retained_bytes) set_size(L, RETAINED, r->retained_bytes[node]);
-  lua_pop(L, 1);
-  if (n->below_bytes > 0) add_sum_line(L, t, node, "/...", n->below_bytes);
-  if (n->folded_bytes > 0) {
-    char suffix[32];
-    lua_pushfstring(L, "/[%d more]", (int)n->folded_count);
-    strncpy(suffix, lua_tostring(L, -1), sizeof suffix - 1)[sizeof suffix - 1] = '\0';
-    lua_pop(L, 1);
-    add_sum_line(L, t, node, suffix, n->folded_bytes);
+/* The lines of a node, whose parent has its own already. The collector rests, so the path stays
+** where it is. */
+static void add_node(lua_State *L, const report *r, uint32_t node) {
+  char text[PATH_LABEL_BYTES];
+  tree_node *n = &r->t->nodes[node];
+  const char *above = n->parent == TREE_NONE ? NULL : r->t->nodes[n->parent].path;
+  push_path(L, above, text, path_node_label(text, r->t, node));
+  number_namesake(L);
+  n->path = lua_tostring(L, -1);
+  if (n->total_bytes > 0) {
+    set_size(L, SIZES, n->own_bytes);
+    set_size(L, TOTALS, n->total_bytes);
+    if (r->retained_bytes) set_size(L, RETAINED, r->retained_bytes[node]);
   }
+  lua_pop(L, 1);
+  if (n->below_bytes > 0) add_sum_line(L, n, "...", 3, n->below_bytes);
+  if (n->folded_bytes > 0)
+    add_sum_line(L, n, text, path_folded_label(text, n->folded_count), n->folded_bytes);
 }
 
 static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
   char text[PATH_LABEL_BYTES];
-  size_t length = path_label(text, make_label((label_kind)cycle->label_kind, cycle->place),
-                             t->nodes[cycle->from].object);
-  push_path(L, t, cycle->from, "/");
-  lua_pushlstring(L, text, length);
-  lua_concat(L, 2);
-  push_path(L, t, cycle->to, "");
+  const tree_node *from = &t->nodes[cycle->from];
+  label place = make_label((label_kind)cycle->label_kind, cycle->place);
+  push_path(L, from->path, text, path_label(text, place, from->object));
+  lua_pushstring(L, t->nodes[cycle->to].path);
   lua_rawset(L, CYCLES);
 }
 
@@ -174,16 +176,17 @@ static void add_fields(lua_State *L, const report *r) {
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
   int sizes, totals;
-  tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
+  const uint32_t *order =
+      tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
   count_lines(t, &sizes, &totals);
+  lua_settop(L, 0);
+  lua_newtable(L);
   lua_createtable(L, 0, 16);
   lua_createtable(L, 0, sizes);
   lua_createtable(L, 0, totals);
   lua_createtable(L, 0, r->retained_bytes ? totals : 0);
   lua_createtable(L, 0, (int)t->cycle_count);
-  uint32_t count = t->count;
-  const uint32_t *order = tree_sorted(t, path_compare, NULL);
-  for (uint32_t i = 0; i < count; i++) add_node(L, r, order[i]);
+  for (uint32_t i = 0; i < t->count; i++) add_node(L, r, order[i]);
   for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
   add_fields(L, r);
   lua_settop(L, RESULTS);

@@ -21,9 +21,12 @@ static void write_string(writer *out, const char *string) {
   write_bytes(out, string, strlen(string));
 }
 static void write_integer(writer *out, lua_Integer value) {
-  char digits[24];
-  int length = snprintf(digits, sizeof digits, LUA_INTEGER_FMT, (LUAI_UACINT)value);
-  write_bytes(out, digits, (size_t)length);
+  char digits[24], *first = digits + sizeof digits;
+  lua_Unsigned left = value < 0 ? 0 - (lua_Unsigned)value : (lua_Unsigned)value;
+  do *--first = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (value < 0) *--first = '-';
+  write_bytes(out, first, (size_t)(digits + sizeof digits - first));
 }
 /* As `tostring` writes it: a float that is a whole number shows that it is a float. */
 static void write_float(writer *out, lua_Number value) {
@@ -52,6 +55,7 @@ static size_t printable_character(const unsigned char *text, size_t left) {
 }
 
 static void write_escaped(writer *out, const char *bytes, size_t length, size_t limit) {
+  static const char hex[] = "0123456789ABCDEF";
   const unsigned char *text = (const unsigned char *)bytes;
   size_t at = 0;
   while (at < length) {
@@ -60,16 +64,15 @@ static void write_escaped(writer *out, const char *bytes, size_t length, size_t 
       write_string(out, ELLIPSIS);
       return;
     }
-    if (printable == 1 && text[at] == '/') {
-      write_string(out, "\\/");
-    } else if (printable) {
+    if (printable) {
+      if (text[at] == '/' || text[at] == '\\') write_string(out, "\\");
       write_bytes(out, bytes + at, printable);
+      at += printable;
     } else {
-      static const char hex[] = "0123456789ABCDEF";
       char escaped[4] = {'\\', 'x', hex[text[at] >> 4], hex[text[at] & 15]};
       write_bytes(out, escaped, sizeof escaped);
+      at++;
     }
-    at += printable ? printable : 1;
   }
 }
 
@@ -200,52 +203,65 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   return out.length;
 }
 
-size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node) {
-  const tree_node *n = &t->nodes[node];
-  const GCObject *from = n->parent == TREE_NONE ? NULL : t->nodes[n->parent].object;
-  writer out = {text, path_label(text, make_label((label_kind)n->label_kind, n->place), from)};
-  if (n->namesakes > 0) {
-    write_string(&out, "#");
-    write_integer(&out, (lua_Integer)n->namesakes + 1);
-  }
+size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count) {
+  writer out = {text, 0};
+  write_string(&out, "[");
+  write_integer(&out, (lua_Integer)count);
+  write_string(&out, " more]");
   return out.length;
 }
 
-size_t path_bytes(const tree *t, uint32_t node) {
-  char text[PATH_LABEL_BYTES];
-  size_t bytes = path_node_label(text, t, node);
-  while ((node = t->nodes[node].parent) != TREE_NONE) bytes += path_node_label(text, t, node) + 1;
-  return bytes;
+size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node) {
+  const tree_node *n = &t->nodes[node];
+  const GCObject *from = n->parent == TREE_NONE ? NULL : t->nodes[n->parent].object;
+  return path_label(text, make_label((label_kind)n->label_kind, n->place), from);
 }
 
-void path_write(const tree *t, uint32_t node, char *end) {
-  char text[PATH_LABEL_BYTES];
-  for (;;) {
-    size_t bytes = path_node_label(text, t, node);
-    memcpy(end -= bytes, text, bytes);
-    node = t->nodes[node].parent;
-    if (node == TREE_NONE) return;
-    *--end = '/';
-  }
+/* ---- order ---- */
+
+static int compare_texts(const char *a, size_t a_length, const char *b, size_t b_length) {
+  int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+  return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+/* Objects read alike, whichever they are. */
+static int compare_keys(const TValue *a, const TValue *b) {
+  int type = layout_type(a);
+  if (type != layout_type(b)) return type - layout_type(b);
+  if (type == LUA_TSTRING && tsvalue(a) != tsvalue(b))
+    return compare_texts(getstr(tsvalue(a)), tsslen(tsvalue(a)), getstr(tsvalue(b)),
+                         tsslen(tsvalue(b)));
+  if (type == LUA_TBOOLEAN) return layout_is_false(b) - layout_is_false(a);
+  if (type != LUA_TNUMBER) return 0;
+  if (ttisinteger(a) != ttisinteger(b)) return ttisinteger(b) - ttisinteger(a);
+  if (ttisinteger(a)) return (ivalue(a) > ivalue(b)) - (ivalue(a) < ivalue(b));
+  return (fltvalue(a) > fltvalue(b)) - (fltvalue(a) < fltvalue(b));
+}
+
+/* The key that names an entry of a table; nil where something else does. */
+static TValue key_of(const tree_node *n) {
+  TValue key;
+  setnilvalue(&key);
+  if (n->label_kind == LABEL_NODE) layout_copy_node_key((const Node *)n->place, &key);
+  if (n->label_kind == LABEL_INDEX) setivalue(&key, (lua_Integer)n->place);
+  return key;
 }
 
 static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
-  const tree_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->label_kind == LABEL_INDEX && y->label_kind == LABEL_INDEX)
-    return (x->place > y->place) - (x->place < y->place);
+  TValue a_key = key_of(&t->nodes[a]), b_key = key_of(&t->nodes[b]);
+  if (!ttisnil(&a_key) || !ttisnil(&b_key)) return compare_keys(&a_key, &b_key);
   char first[PATH_LABEL_BYTES], second[PATH_LABEL_BYTES];
   size_t first_bytes = path_node_label(first, t, a), second_bytes = path_node_label(second, t, b);
-  int order = memcmp(first, second, first_bytes < second_bytes ? first_bytes : second_bytes);
-  return order ? order : (first_bytes > second_bytes) - (first_bytes < second_bytes);
+  return compare_texts(first, first_bytes, second, second_bytes);
 }
 
 int path_compare(void *context, const tree *t, uint32_t a, uint32_t b) {
   (void)context;
-  while (a != b && a != TREE_NONE && b != TREE_NONE) {
-    int order = compare_labels(t, a, b);
-    if (order) return order;
+  int order = 0;
+  for (int step = 0; order == 0 && a != b && step < PATH_LONGEST_TIE; step++) {
+    order = compare_labels(t, a, b);
     a = t->nodes[a].parent;
     b = t->nodes[b].parent;
   }
-  return 0;
+  return order;
 }

@@ -3,8 +3,8 @@
 **
 ** A path is the chain of labels from a root, joined by `/`. A string key is
 ** itself, cut after 64 bytes and without anything that a terminal, a parser or
-** a reader could mistake: `/` becomes `\/`, control and invalid bytes become
-** `\xNN`. Everything that is not a key of that kind stands in brackets. No
+** a reader could mistake: `/` becomes `\/`, `\` becomes `\\`, control and
+** invalid bytes become `\xNN`. Everything that is not a key of that kind stands in brackets. No
 ** address is ever printed, so the same heap gives the same paths.
 */
 #ifndef MEMBUDDY_PATH_H
@@ -23,14 +23,16 @@
 ** Returns its length in bytes. */
 size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from);
 
-/* Length in bytes of a node's path, and the path itself, written so that it ends at `end`. */
-size_t path_bytes(const tree *t, uint32_t node);
-void path_write(const tree *t, uint32_t node, char *end);
-
-/* The label of a node's own step, as `path_label`, its number among namesakes included. */
+/* The label of a node's own step, as `path_label`. */
 size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node);
 
-/* An order of nodes by name that depends on nothing else: a `tree_compare`. */
+/* The label of the line that stands for so many entries without one. */
+size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count);
+
+/* An order of nodes by name that depends on nothing else: a `tree_compare`. Integers come first,
+** then strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
+** PATH_LONGEST_TIE steps. */
+#define PATH_LONGEST_TIE 64
 int path_compare(void *context, const tree *t, uint32_t a, uint32_t b);
 
 #endif

@@ -4,12 +4,6 @@
 
 #include "borrow.h"
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
 enum { FREE, IN_USE, PINNED };
 
 #define SMALLEST_CAPACITY 64u
@@ -167,59 +161,46 @@ void tree_sum(tree *t) {
         t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
 }
 
-/* Sorting comes in two copies, with and without names: making room, in the middle of a walk, calls
-** nothing through a pointer (see walk.c). */
+/* Largest first; of two alike the one nearer to its root. */
+static int compare_sizes(const tree *t, uint32_t a, uint32_t b) {
+  const tree_node *x = &t->nodes[a], *y = &t->nodes[b];
+  if (x->total_bytes != y->total_bytes) return x->total_bytes > y->total_bytes ? -1 : 1;
+  return x->depth < y->depth ? -1 : x->depth > y->depth;
+}
+
 typedef struct {
-  const tree *t;
   tree_compare compare;
   void *context;
-} sorting;
+} naming;
 
-/* Smallest first; of two alike the deeper, then the one whose name comes later: that is the order
-** in which nodes are folded. */
-INLINE int folds_before(const sorting *s, uint32_t a, uint32_t b) {
-  const tree_node *x = &s->t->nodes[a], *y = &s->t->nodes[b];
-  if (x->total_bytes != y->total_bytes) return x->total_bytes < y->total_bytes;
-  if (x->depth != y->depth) return x->depth > y->depth;
-  int by_name = s->compare ? s->compare(s->context, s->t, a, b) : 0;
-  return by_name ? by_name > 0 : a > b;
-}
-
-/* Shell's sort with gaps of 3h + 1: small, and in place. */
-INLINE void sort_for_folding(const sorting *s, uint32_t *items, uint32_t count) {
-  uint32_t gap = 1;
-  while (gap < count / 3) gap = 3 * gap + 1;
-  for (; gap > 0; gap /= 3)
-    for (uint32_t i = gap; i < count; i++) {
-      uint32_t moved = items[i], at = i;
-      for (; at >= gap && folds_before(s, moved, items[at - gap]); at -= gap)
-        items[at] = items[at - gap];
-      items[at] = moved;
-    }
-}
-
-static uint32_t list_nodes(tree *t) {
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use) t->order[count++] = i;
-  return count;
-}
-
-static uint32_t list_by_size_and_name(tree *t, tree_compare compare, void *context) {
-  uint32_t count = list_nodes(t);
-  sorting s = {t, compare, context};
-  sort_for_folding(&s, t->order, count);
-  return count;
-}
-
-const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context) {
-  uint32_t count = list_by_size_and_name(t, compare, context);
-  for (uint32_t i = 0; i < count / 2; i++) {
-    uint32_t moved = t->order[i];
-    t->order[i] = t->order[count - 1 - i];
-    t->order[count - 1 - i] = moved;
+/* Merges the sorted `from[low..middle)` and `from[middle..high)`. */
+static void merge(const tree *t, const naming *names, const uint32_t *from, uint32_t low,
+                  uint32_t middle, uint32_t high, uint32_t *to) {
+  uint32_t left = low, right = middle;
+  for (uint32_t at = low; at < high; at++) {
+    int order = left == middle ? 1 : right == high ? -1 : compare_sizes(t, from[left], from[right]);
+    if (order == 0) order = names->compare(names->context, t, from[left], from[right]);
+    to[at] = order > 0 ? from[right++] : from[left++];
   }
-  return t->order;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* Merges in rounds, to and fro between `order` and the index, which the caller rebuilds; what is
+** alike stays in the order of the nodes. Returns the number of nodes, which are in `order`. */
+static uint32_t sort_nodes(tree *t, const naming *names) {
+  uint32_t count = 0, *from = t->order, *to = t->index;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use) from[count++] = i;
+  for (uint32_t width = 1; width < count; width *= 2) {
+    for (uint32_t low = 0; low < count; low += 2 * width)
+      merge(t, names, from, low, smaller(low + width, count), smaller(low + 2 * width, count), to);
+    uint32_t *sorted = to;
+    to = from;
+    from = sorted;
+  }
+  if (from != t->order) memcpy(t->order, from, count * sizeof *from);
+  return count;
 }
 
 /* ---- folding ---- */
@@ -254,42 +235,7 @@ void tree_fold(tree *t, uint32_t node) {
   settle(t);
 }
 
-/* Moves the `wanted` nodes that are to be folded first to the front of `order`, in any order:
-** C. A. R. Hoare, "Algorithm 65: find", Communications of the ACM 4(7), 1961. */
-static void find_smallest(tree *t, uint32_t count, uint32_t wanted) {
-  sorting s = {t, NULL, NULL};
-  uint32_t *items = t->order;
-  int64_t low = 0, high = (int64_t)count - 1, target = (int64_t)wanted - 1;
-  while (low < high) {
-    uint32_t pivot = items[target];
-    int64_t i = low, j = high;
-    while (i <= j) {
-      while (folds_before(&s, items[i], pivot)) i++;
-      while (folds_before(&s, pivot, items[j])) j--;
-      if (i > j) break;
-      uint32_t moved = items[i];
-      items[i++] = items[j];
-      items[j--] = moved;
-    }
-    if (j < target) low = i;
-    if (target < i) high = j;
-  }
-}
-
-/* A child is no larger than its parent, so children of the smallest are among them. */
-static void fold_smallest(tree *t, uint32_t count) {
-  uint32_t deepest = 0;
-  for (uint32_t i = 0; i < count; i++)
-    if (t->nodes[t->order[i]].depth > deepest) deepest = t->nodes[t->order[i]].depth;
-  for (uint32_t depth = deepest; depth > 0; depth--)
-    for (uint32_t i = 0; i < count; i++) {
-      const tree_node *n = &t->nodes[t->order[i]];
-      if (n->depth != depth || n->child_count > 0) continue;
-      if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
-      fold_node(t, t->order[i]);
-    }
-}
-
+/* Nodes that may be folded, in `order`. */
 static uint32_t list_foldable(tree *t) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < t->used; i++)
@@ -297,14 +243,54 @@ static uint32_t list_foldable(tree *t) {
   return count;
 }
 
-/* Only half of the tree stays. */
+static int is_smaller(const tree *t, uint32_t a, uint32_t b) {
+  int order = compare_sizes(t, a, b);
+  return order ? order > 0 : a > b;
+}
+
+static void exchange(uint32_t *a, uint32_t *b) {
+  uint32_t moved = *a;
+  *a = *b;
+  *b = moved;
+}
+
+/* Brings the `wanted` smallest to the front, in no order. C. A. R. Hoare, "Algorithm 65: Find",
+** Communications of the ACM 4(7), 1961. */
+static void find_smallest(const tree *t, uint32_t *items, uint32_t count, uint32_t wanted) {
+  uint32_t low = 0, high = count;
+  while (low < wanted && wanted < high) {
+    uint32_t *pivot = &items[high - 1], at = low;
+    exchange(&items[low + (high - low) / 2], pivot);
+    for (uint32_t i = low; i < high - 1; i++)
+      if (is_smaller(t, items[i], *pivot)) exchange(&items[i], &items[at++]);
+    exchange(&items[at], pivot);
+    if (wanted <= at)
+      high = at;
+    else
+      low = at + 1;
+  }
+}
+
+/* Folds what has no children, until the chosen ones that are left all have some. A child is no
+** larger than its parent, so whoever is chosen has its children chosen too. */
+static void fold_chosen(tree *t, uint32_t chosen) {
+  uint32_t before;
+  do {
+    before = t->count;
+    for (uint32_t i = 0; i < chosen; i++) {
+      const tree_node *n = &t->nodes[t->order[i]];
+      if (!n->in_use || n->child_count > 0) continue;
+      if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
+      fold_node(t, t->order[i]);
+    }
+  } while (t->count < before);
+}
+
 static void make_room(tree *t) {
-  uint32_t count, fold = t->count - t->capacity / 2;
   tree_sum(t);
-  count = list_foldable(t);
-  if (fold > count) fold = count;
-  find_smallest(t, count, fold);
-  fold_smallest(t, fold);
+  uint32_t count = list_foldable(t), chosen = smaller(count, t->count - t->capacity / 2);
+  find_smallest(t, t->order, count, chosen);
+  fold_chosen(t, chosen);
   settle(t);
 }
 
@@ -312,40 +298,26 @@ static uint32_t lines_of(const tree_node *n) {
   return 1u + (n->below_bytes > 0) + (n->folded_bytes > 0);
 }
 
-static uint32_t count_lines(const tree *t) {
-  uint32_t lines = 0;
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use) lines += lines_of(&t->nodes[i]);
-  return lines;
-}
-
-/* Smallest first, so children before parents: everything below a dropped node is dropped too. */
-static void fold_dropped(tree *t, uint32_t count) {
-  for (uint32_t i = count; i-- > 0;) {
+/* Parents stand before children: everything below a dropped node is dropped too, and folded
+** first. */
+static void fold_small_children(tree *t, uint32_t max_children, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
     tree_node *n = &t->nodes[t->order[i]];
-    if (n->parent != TREE_NONE && t->nodes[n->parent].is_dropped) n->is_dropped = 1;
+    n->shown_children = n->is_dropped = 0;
+    if (n->parent == TREE_NONE) continue;
+    tree_node *parent = &t->nodes[n->parent];
+    n->is_dropped = parent->is_dropped || parent->shown_children == max_children;
+    parent->shown_children += !n->is_dropped;
   }
-  for (uint32_t i = 0; i < count; i++)
+  for (uint32_t i = count; i-- > 0;)
     if (t->nodes[t->order[i]].is_dropped) fold_node(t, t->order[i]);
 }
 
-/* `namesakes` counts the children that are still to be shown meanwhile. */
-static void fold_small_children(tree *t, uint32_t max_children, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++)
-    t->nodes[t->order[i]].namesakes = t->nodes[t->order[i]].child_count;
-  for (uint32_t i = 0; i < count; i++) {
-    tree_node *n = &t->nodes[t->order[i]];
-    if (n->parent == TREE_NONE || t->nodes[n->parent].namesakes <= max_children) continue;
-    t->nodes[n->parent].namesakes--;
-    n->is_dropped = 1;
-  }
-  fold_dropped(t, count);
-  for (uint32_t i = 0; i < count; i++) t->nodes[t->order[i]].namesakes = 0;
-}
-
 static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
-  uint32_t lines = count_lines(t);
-  for (uint32_t i = 0; i < count && lines > max_lines; i++) {
+  uint32_t lines = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (t->nodes[t->order[i]].in_use) lines += lines_of(&t->nodes[t->order[i]]);
+  for (uint32_t i = count; i-- > 0 && lines > max_lines;) {
     tree_node *n = &t->nodes[t->order[i]];
     if (n->in_use != IN_USE || n->child_count > 0) continue;
     tree_node *parent = &t->nodes[n->parent];
@@ -355,13 +327,17 @@ static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
   }
 }
 
-void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
-                 void *context) {
+const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
+                            tree_compare compare, void *context) {
   tree_sum(t);
-  uint32_t count = list_by_size_and_name(t, compare, context);
+  naming names = {compare, context};
+  uint32_t count = sort_nodes(t, &names), left = 0;
   fold_small_children(t, max_children, count);
   fold_small_lines(t, max_lines, count);
   settle(t);
+  for (uint32_t i = 0; i < count; i++)
+    if (t->nodes[t->order[i]].in_use) t->order[left++] = t->order[i];
+  return t->order;
 }
 
 /* ---- adding ---- */

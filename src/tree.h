@@ -31,16 +31,19 @@
 typedef struct {
   const void *object; /* borrowed from the heap; NULL when the entry claimed no object */
   const void *aliases[TREE_ALIASES]; /* other objects whose node this is; NULL: none */
-  uintptr_t place;                   /* see `label` in layout.h */
-  size_t own_bytes;                  /* the entry's: its object, and the key that names it */
-  size_t below_bytes;                /* deeper than the tree goes */
-  size_t folded_bytes;               /* of entries without a node of their own */
-  size_t total_bytes;                /* with everything below; set by `tree_sum` */
+  union {
+    uintptr_t place;  /* see `label` in layout.h */
+    const char *path; /* in its stead, once the line is written; owned by the writer */
+  };
+  size_t own_bytes;    /* the entry's: its object, and the key that names it */
+  size_t below_bytes;  /* deeper than the tree goes */
+  size_t folded_bytes; /* of entries without a node of their own */
+  size_t total_bytes;  /* with everything below; set by `tree_sum` */
   uint32_t folded_count;
   uint32_t parent; /* index, TREE_NONE for a root */
   uint32_t depth;
   uint32_t child_count;
-  uint32_t namesakes; /* siblings of the same name that stand before it */
+  uint32_t shown_children; /* of `tree_select` */
   uint8_t label_kind;
   uint8_t in_use;
   uint8_t is_dropped; /* of `tree_select` */
@@ -64,9 +67,9 @@ typedef struct {
 
 typedef struct {
   tree_node *nodes;
-  uint32_t *index; /* object -> node, open addressing */
+  uint32_t *index; /* object -> node, open addressing; scratch of sorting */
   tree_cycle *cycles;
-  uint32_t *order; /* scratch of sorting and folding */
+  uint32_t *order; /* sorted nodes */
   uint32_t capacity, index_capacity, cycle_capacity;
   uint32_t used;      /* nodes ever handed out, in use or free */
   uint32_t next_free; /* no slot below it is free */
@@ -167,10 +170,9 @@ void tree_sum(tree *t);
 /* How a tie between two nodes is broken: as `strcmp`, on what is printed. */
 typedef int (*tree_compare)(void *context, const tree *t, uint32_t a, uint32_t b);
 /* Folds until no node has more than `max_children` children and the report no more than
-** `max_lines` lines; the largest stay, ties go to the smaller name. */
-void tree_select(tree *t, uint32_t max_children, uint32_t max_lines, tree_compare compare,
-                 void *context);
-/* The nodes in use, largest total first: owned by the tree, `t->count` entries. */
-const uint32_t *tree_sorted(tree *t, tree_compare compare, void *context);
+** `max_lines` lines; the largest stay, ties go to the smaller name. Returns the nodes that are left,
+** largest total first, so parents before children: owned by the tree, `t->count` entries. */
+const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
+                            tree_compare compare, void *context);
 
 #endif

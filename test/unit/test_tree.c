@@ -266,8 +266,7 @@ static void test_ties(void) {
     open_bounded(&b, 64, 0, 1);
     uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
     for (uintptr_t i = 1; i <= 20; i++) tree_add(&b.t, root, KEY, turn ? 21 - i : i, NULL, 50);
-    tree_select(&b.t, 5, TREE_UNLIMITED, by_place, NULL);
-    const uint32_t *order = tree_sorted(&b.t, by_place, NULL);
+    const uint32_t *order = tree_select(&b.t, 5, TREE_UNLIMITED, by_place, NULL);
     CHECK(b.t.count == 6, "%u nodes stayed", b.t.count);
     for (uint32_t i = 1; i < b.t.count; i++)
       CHECK(b.t.nodes[order[i]].place == i, "place %u has name %zu", i,
@@ -282,8 +281,7 @@ static void test_sorted(void) {
   tree_init_growing(&t, 2);
   uint32_t root = tree_add_root(&t, NULL, KEY, 0, 1);
   for (uintptr_t i = 0; i < 2000; i++) tree_add(&t, root, KEY, i, NULL, 1 + dice_roll(&d, 100));
-  tree_sum(&t);
-  const uint32_t *order = tree_sorted(&t, by_place, NULL);
+  const uint32_t *order = tree_select(&t, TREE_UNLIMITED, TREE_UNLIMITED, by_place, NULL);
   for (uint32_t i = 1; i < t.count; i++) {
     const tree_node *before = &t.nodes[order[i - 1]], *n = &t.nodes[order[i]];
     CHECK(before->total_bytes > n->total_bytes ||
