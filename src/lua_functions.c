@@ -256,12 +256,10 @@ static int are_results(lua_State *L, int index) {
 
 /* Puts the program's `print` before the lines: what it does is not our business. */
 static void add_print(lua_State *L, int lines) {
-  lua_pushglobaltable(L);
-  if (support_push_field(L, -1, "print") != LUA_TFUNCTION)
+  if (support_push_global(L, "print") != LUA_TFUNCTION)
     support_refuse(L, "the global 'print' is a %s value; a function is needed",
                    luaL_typename(L, -1));
   lua_rawseti(L, lines, 0);
-  lua_pop(L, 1);
 }
 
 int function_print_lines(lua_State *L) {

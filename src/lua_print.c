@@ -13,15 +13,10 @@
 
 /* Pushes the escape sequence of a colour, or "". Raw: `Colors` may be anybody's. */
 static void push_colour(lua_State *L, const char *name) {
-  lua_pushglobaltable(L);
-  lua_pushliteral(L, "Colors");
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
-  if (lua_istable(L, -1)) {
-    lua_pushstring(L, name);
-    lua_rawget(L, -2);
+  if (support_push_global(L, "Colors") == LUA_TTABLE) {
+    int found = support_push_field(L, -1, name);
     lua_remove(L, -2);
-    if (lua_type(L, -1) == LUA_TSTRING) return;
+    if (found == LUA_TSTRING) return;
   }
   lua_pop(L, 1);
   lua_pushliteral(L, "");
@@ -136,33 +131,47 @@ static int comes_before(const line *a, const line *b) {
   return strcmp(a->path, b->path) < 0;
 }
 
-/* Shell's sort with gaps of 3h + 1: small, in place, fast enough for a hundred thousand lines. */
-static void sort_lines(line *lines, size_t count) {
-  size_t gap = 1;
-  while (gap < count / 3) gap = 3 * gap + 1;
-  for (; gap > 0; gap /= 3)
-    for (size_t i = gap; i < count; i++) {
-      line moved = lines[i];
-      size_t at = i;
-      for (; at >= gap && comes_before(&moved, &lines[at - gap]); at -= gap)
-        lines[at] = lines[at - gap];
-      lines[at] = moved;
-    }
+/* Lines wait in a heap: whoever prints twenty of a hundred thousand need not sort the rest. */
+typedef struct {
+  const line **heap;
+  size_t count;
+} line_heap;
+
+static void sink(const line_heap *lines, size_t at) {
+  const line **heap = lines->heap, *moved = heap[at];
+  for (size_t child; (child = 2 * at + 1) < lines->count; at = child) {
+    if (child + 1 < lines->count && comes_before(heap[child + 1], heap[child])) child++;
+    if (!comes_before(heap[child], moved)) break;
+    heap[at] = heap[child];
+  }
+  heap[at] = moved;
 }
 
-static size_t collect_lines(lua_State *L, int sizes, int totals, lua_Number min_size, line *lines) {
-  size_t count = 0;
-  for (lua_pushnil(L); lua_next(L, sizes); lua_pop(L, 1)) {
-    line *l = &lines[count];
+/* Takes out the line that comes before all others. */
+static const line *take_first(line_heap *lines) {
+  const line *first = lines->heap[0];
+  lines->heap[0] = lines->heap[--lines->count];
+  sink(lines, 0);
+  return first;
+}
+
+/* Pushes a userdata with the lines of a table of paths whose sizes (of `totals`, if they are there;
+** else their own) are at least `min_size`. A path that refers to another has no size. */
+static line_heap push_lines(lua_State *L, int paths, int totals, size_t count,
+                            lua_Number min_size) {
+  line_heap lines = {lua_newuserdata(L, (count + 1) * (sizeof(line) + sizeof(line *))), 0};
+  line *l = (line *)(lines.heap + count + 1);
+  for (lua_pushnil(L); lua_next(L, paths); lua_pop(L, 2)) {
     l->path = lua_tostring(L, -2);
-    l->own_bytes = l->shown_bytes = lua_tonumber(L, -1);
+    l->target = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    l->own_bytes = l->shown_bytes = l->target ? 0 : lua_tonumber(L, -1);
     lua_pushvalue(L, -2);
     lua_rawget(L, totals);
     if (lua_type(L, -1) == LUA_TNUMBER) l->shown_bytes = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    count += l->shown_bytes >= min_size;
+    if (l->shown_bytes >= min_size) lines.heap[lines.count++] = l++;
   }
-  return count;
+  for (size_t at = lines.count / 2; at-- > 0;) sink(&lines, at);
+  return lines;
 }
 
 /* Pushes a path; its last step, where it is a sum of others, in another colour. */
@@ -215,16 +224,14 @@ static void print_rest(lua_State *L, size_t count, const char *what, lua_Number 
 
 static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_t count,
                         const report_options *options) {
-  line *lines = lua_newuserdata(L, (count + 1) * sizeof *lines);
-  count = collect_lines(L, sizes, totals, options->min_size, lines);
-  sort_lines(lines, count);
-  size_t printed = options->top < count ? options->top : count;
+  line_heap lines = push_lines(L, sizes, totals, count, options->min_size);
   print_coloured(L, "Sizes:", "gray");
-  for (size_t i = 0; i < printed; i++) print_line(L, &lines[i], retained);
-  if (printed < count) {
+  for (size_t room = options->top; lines.count > 0 && room > 0; room--)
+    print_line(L, take_first(&lines), retained);
+  if (lines.count > 0) {
     lua_Number rest = 0; /* own bytes: totals would count what lies below twice */
-    for (size_t i = printed; i < count; i++) rest += lines[i].own_bytes;
-    print_rest(L, count - printed, "references", rest);
+    for (size_t i = 0; i < lines.count; i++) rest += lines.heap[i]->own_bytes;
+    print_rest(L, lines.count, "references", rest);
   }
   lua_pop(L, 1);
 }
@@ -234,25 +241,19 @@ static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_
 static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
                          const report_options *options) {
   if (count == 0) return;
-  line *lines = lua_newuserdata(L, count * sizeof *lines);
-  size_t i = 0;
-  for (lua_pushnil(L); lua_next(L, cycles); lua_pop(L, 1), i++) {
-    lines[i].path = lua_tostring(L, -2);
-    lines[i].target = lua_tostring(L, -1);
-    lines[i].shown_bytes = 0;
-  }
-  sort_lines(lines, count);
+  line_heap lines = push_lines(L, cycles, cycles, count, 0);
   print_coloured(L, "Circular references:", "gray");
-  size_t printed = options->top < count ? options->top : count;
-  for (i = 0; i < printed; i++) {
+  for (size_t room = options->top; lines.count > 0 && room > 0; room--) {
+    const line *first = take_first(&lines);
     lua_pushliteral(L, "    ");
-    push_path(L, lines[i].path);
+    push_path(L, first->path);
     lua_pushliteral(L, ": ");
-    push_path(L, lines[i].target);
+    push_path(L, first->target);
     lua_concat(L, 4);
     print_top(L);
   }
-  if (printed < count + others) print_rest(L, count + others - printed, "circular references", -1);
+  others += lines.count;
+  if (others > 0) print_rest(L, others, "circular references", -1);
   lua_pop(L, 1);
 }
 

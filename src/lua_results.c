@@ -121,33 +121,16 @@ static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
 
 /* ---- the whole ---- */
 
-static void count_lines(const tree *t, int *sizes, int *totals) {
-  *sizes = *totals = 0;
-  for (uint32_t i = 0; i < t->used; i++) {
-    const tree_node *n = &t->nodes[i];
-    if (!n->in_use || n->total_bytes == 0) continue;
-    *totals += 1;
-    *sizes += 1 + (n->below_bytes > 0) + (n->folded_bytes > 0);
-  }
-}
-
-static size_t total_bytes(const tree *t) {
-  size_t bytes = 0;
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use && t->nodes[i].parent == TREE_NONE) bytes += t->nodes[i].total_bytes;
-  return bytes;
-}
-
 static void set_value(lua_State *L, const char *name, int index) {
   lua_pushvalue(L, index);
   lua_setfield(L, RESULTS, name);
 }
 
-static void add_fields(lua_State *L, const report *r) {
+static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
   lua_pushvalue(L, RESULTS);
   lua_pushliteral(L, RESULTS_TYPE);
   lua_setfield(L, -2, "type");
-  set_number(L, "totalSize", total_bytes(r->t));
+  set_number(L, "totalSize", total_bytes);
   set_number(L, "objects", count_objects(r->kinds));
   set_number(L, "luaSize", r->books.lua_bytes);
   set_number(L, "garbage", r->books.garbage.bytes);
@@ -175,19 +158,24 @@ static void add_fields(lua_State *L, const report *r) {
 
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
-  int sizes, totals;
   const uint32_t *order =
       tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
-  count_lines(t, &sizes, &totals);
+  size_t total_bytes = 0;
+  int lines = 0;
+  for (uint32_t i = 0; i < t->count; i++) {
+    const tree_node *n = &t->nodes[order[i]];
+    lines += 1 + (n->below_bytes > 0) + (n->folded_bytes > 0);
+    if (n->parent == TREE_NONE) total_bytes += n->total_bytes;
+  }
   lua_settop(L, 0);
   lua_newtable(L);
   lua_createtable(L, 0, 16);
-  lua_createtable(L, 0, sizes);
-  lua_createtable(L, 0, totals);
-  lua_createtable(L, 0, r->retained_bytes ? totals : 0);
+  lua_createtable(L, 0, lines);
+  lua_createtable(L, 0, (int)t->count);
+  lua_createtable(L, 0, r->retained_bytes ? (int)t->count : 0);
   lua_createtable(L, 0, (int)t->cycle_count);
   for (uint32_t i = 0; i < t->count; i++) add_node(L, r, order[i]);
   for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
-  add_fields(L, r);
+  add_fields(L, r, total_bytes);
   lua_settop(L, RESULTS);
 }

@@ -26,6 +26,15 @@ int support_push_field(lua_State *L, int index, const char *name) {
   return lua_rawget(L, index);
 }
 
+int support_push_global(lua_State *L, const char *name) {
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS) == LUA_TTABLE)
+    support_push_field(L, -1, name);
+  else
+    lua_pushnil(L);
+  lua_remove(L, -2);
+  return lua_type(L, -1);
+}
+
 void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }
 
 void support_set_numbers(lua_State *L, const void *structure, const named_number *numbers,

@@ -22,6 +22,9 @@ int support_raise_no_memory(lua_State *L);
 /* Pushes a field of the table at `index` without metamethods; returns its type. */
 int support_push_field(lua_State *L, int index, const char *name);
 
+/* The same of a global; nil where a program put something else in the place of the globals. */
+int support_push_global(lua_State *L, const char *name);
+
 /* Pushes a count or a number of bytes. */
 void support_push_number(lua_State *L, size_t number);
 

@@ -80,6 +80,18 @@ static void write_lua_string(writer *out, const TString *string, size_t limit) {
   write_escaped(out, getstr(string), tsslen(string), limit);
 }
 
+/* Keys that are no text themselves. */
+static const char *key_name(int type) {
+  switch (type) {
+  case LUA_TLIGHTUSERDATA: return "[lightuserdata]";
+  case LUA_TTABLE: return "[table]";
+  case LUA_TFUNCTION: return "[function]";
+  case LUA_TUSERDATA: return "[userdata]";
+  case LUA_TTHREAD: return "[thread]";
+  default: return "[dead key]";
+  }
+}
+
 static void write_key(writer *out, const Node *node) {
   TValue key;
   layout_copy_node_key(node, &key);
@@ -92,12 +104,7 @@ static void write_key(writer *out, const Node *node) {
       write_float(out, fltvalue(&key));
     break;
   case LUA_TBOOLEAN: write_string(out, layout_is_false(&key) ? "false" : "true"); break;
-  case LUA_TLIGHTUSERDATA: write_string(out, "[lightuserdata]"); break;
-  case LUA_TTABLE: write_string(out, "[table]"); break;
-  case LUA_TFUNCTION: write_string(out, "[function]"); break;
-  case LUA_TUSERDATA: write_string(out, "[userdata]"); break;
-  case LUA_TTHREAD: write_string(out, "[thread]"); break;
-  default: write_string(out, "[dead key]"); break;
+  default: write_string(out, key_name(layout_type(&key))); break;
   }
 }
 
@@ -219,25 +226,6 @@ size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node
 
 /* ---- order ---- */
 
-static int compare_texts(const char *a, size_t a_length, const char *b, size_t b_length) {
-  int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-  return order ? order : (a_length > b_length) - (a_length < b_length);
-}
-
-/* Objects read alike, whichever they are. */
-static int compare_keys(const TValue *a, const TValue *b) {
-  int type = layout_type(a);
-  if (type != layout_type(b)) return type - layout_type(b);
-  if (type == LUA_TSTRING && tsvalue(a) != tsvalue(b))
-    return compare_texts(getstr(tsvalue(a)), tsslen(tsvalue(a)), getstr(tsvalue(b)),
-                         tsslen(tsvalue(b)));
-  if (type == LUA_TBOOLEAN) return layout_is_false(b) - layout_is_false(a);
-  if (type != LUA_TNUMBER) return 0;
-  if (ttisinteger(a) != ttisinteger(b)) return ttisinteger(b) - ttisinteger(a);
-  if (ttisinteger(a)) return (ivalue(a) > ivalue(b)) - (ivalue(a) < ivalue(b));
-  return (fltvalue(a) > fltvalue(b)) - (fltvalue(a) < fltvalue(b));
-}
-
 /* The key that names an entry of a table; nil where something else does. */
 static TValue key_of(const tree_node *n) {
   TValue key;
@@ -247,12 +235,23 @@ static TValue key_of(const tree_node *n) {
   return key;
 }
 
+/* Objects read alike, whichever they are. */
 static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
-  TValue a_key = key_of(&t->nodes[a]), b_key = key_of(&t->nodes[b]);
-  if (!ttisnil(&a_key) || !ttisnil(&b_key)) return compare_keys(&a_key, &b_key);
-  char first[PATH_LABEL_BYTES], second[PATH_LABEL_BYTES];
-  size_t first_bytes = path_node_label(first, t, a), second_bytes = path_node_label(second, t, b);
-  return compare_texts(first, first_bytes, second, second_bytes);
+  TValue x = key_of(&t->nodes[a]), y = key_of(&t->nodes[b]);
+  if (x.tt_ != y.tt_) return x.tt_ - y.tt_;
+  if (ttisinteger(&x)) return (ivalue(&x) > ivalue(&y)) - (ivalue(&x) < ivalue(&y));
+  if (iscollectable(&x) && (gcvalue(&x) == gcvalue(&y) || !ttisstring(&x))) return 0;
+  char x_text[PATH_LABEL_BYTES], y_text[PATH_LABEL_BYTES];
+  const char *first = x_text, *second = y_text;
+  size_t first_bytes, second_bytes;
+  if (ttisstring(&x)) {
+    first = getstr(tsvalue(&x)), first_bytes = tsslen(tsvalue(&x));
+    second = getstr(tsvalue(&y)), second_bytes = tsslen(tsvalue(&y));
+  } else {
+    first_bytes = path_node_label(x_text, t, a), second_bytes = path_node_label(y_text, t, b);
+  }
+  int order = memcmp(first, second, first_bytes < second_bytes ? first_bytes : second_bytes);
+  return order ? order : (first_bytes > second_bytes) - (first_bytes < second_bytes);
 }
 
 int path_compare(void *context, const tree *t, uint32_t a, uint32_t b) {

@@ -29,8 +29,8 @@ size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node
 /* The label of the line that stands for so many entries without one. */
 size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count);
 
-/* An order of nodes by name that depends on nothing else: a `tree_compare`. Integers come first,
-** then strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
+/* An order of nodes by name that depends on nothing else: a `tree_compare`. Keys of one type go by
+** value, strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
 ** PATH_LONGEST_TIE steps. */
 #define PATH_LONGEST_TIE 64
 int path_compare(void *context, const tree *t, uint32_t a, uint32_t b);

@@ -483,14 +483,17 @@ end)
 
 test("different keys that read alike are numbered", function()
   local t = { [1] = { "a" }, ["1"] = { "b" }, [{}] = 1, [{ {} }] = 2 }
+  t["[table]#2"] = { 3 }
   local r, name = profile_named(t)
+  check(r.sizes[name .. "/[table]#3"] or r.sizes[name .. "/[table]#2#2"], "a key that reads like a number is lost")
   check(r.sizes[name .. "/1"] and r.sizes[name .. "/1#2"], "the two 1s are not told apart")
   check(r.sizes[name .. "/[table]"] and r.sizes[name .. "/[table]#2"], "the two tables are not told apart")
 end)
 
 test("what a key is made of cannot be mistaken", function()
   local cases = {
-    ["a/b"] = "a\\/b", ["nul\0byte"] = "nul\\x00byte", ["esc\27[31m"] = "esc\\x1B[31m", ["new\nline"] = "new\\x0Aline",
+    ["a/b"] = "a\\/b", ["a\\b"] = "a\\\\b", ["nul\\x00byte"] = "nul\\\\x00byte",
+    ["nul\0byte"] = "nul\\x00byte", ["esc\27[31m"] = "esc\\x1B[31m", ["new\nline"] = "new\\x0Aline",
     ["caf\195\169"] = "caf\195\169", ["bad\195"] = "bad\\xC3", ["\255\254"] = "\\xFF\\xFE", ["\127"] = "\\x7F",
     ["\237\160\128"] = "\\xED\\xA0\\x80", ["\192\175"] = "\\xC0\\xAF", ["\194\155"] = "\\xC2\\x9B",
     ["\226\130\172"] = "\226\130\172", ["\240\159\152\128"] = "\240\159\152\128",
@@ -833,6 +836,15 @@ test("print prints one line a call", function()
     equal(type(line), "string", "the argument")
     check(not line:find("\n"), "a line has a line break: %s", line)
   end
+end)
+
+test("a program without a table of globals prints a report", function()
+  local registry = debug.getregistry()
+  local globals, pcall, report = registry[2], pcall, membuddy.print
+  registry[2] = coroutine.create(function() end)
+  local ok, message = pcall(report)
+  registry[2] = globals
+  check(not ok and message:find("the global 'print' is a nil value", 1, true), "the error is " .. tostring(message))
 end)
 
 test("the largest are printed first, ties by name", function()
