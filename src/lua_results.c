@@ -60,7 +60,8 @@ static int is_taken(lua_State *L) {
   return taken;
 }
 
-/* Different keys can read alike (1 and "1"; any two tables; even the lines that MemBuddy adds): from
+/* Different keys can read alike (1 and "1"; any two tables; even the lines that MemBuddy adds):
+*from
 ** the second on they get a number. The last one given is kept by path. */
 static void number_namesake(lua_State *L) {
   if (!is_taken(L)) return;
@@ -158,8 +159,7 @@ static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
 
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
-  const uint32_t *order =
-      tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
+  const uint32_t *order = tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
   size_t total_bytes = 0;
   int lines = 0;
   for (uint32_t i = 0; i < t->count; i++) {

@@ -838,7 +838,7 @@ test("print prints one line a call", function()
   end
 end)
 
-test("a program without a table of globals prints a report", function()
+test("where the globals are no table, print says that there is no print", function()
   local registry = debug.getregistry()
   local globals, pcall, report = registry[2], pcall, membuddy.print
   registry[2] = coroutine.create(function() end)
