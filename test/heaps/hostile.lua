@@ -4,31 +4,30 @@
 local native = ...
 local registry = debug.getregistry()
 
--- `slow` says why one is known not to be measured in time yet.
+-- `slow` says why one is known not to be measured in time yet; it is made only one call then.
 local heaps = {}
 local function heap(name, build, slow) heaps[#heaps + 1] = { name = name, build = build, slow = slow } end
 
 local LEVELS = "weak tables that wait are passed on from level to level of the queue"
 local ROUNDS = "ephemerons are looked at in the same order in every round"
-local NAMES = "entries of one size are sorted by names that are written for every comparison"
 
-local MANY = 100000
+local MANY = 50000
 
-heap("a list of a million tables", function()
+heap("a long list of tables", function()
   local list
-  for i = 1, 10 * MANY do list = { i, list } end
+  for i = 1, 3 * MANY do list = { i, list } end
   List = list
 end)
 
-heap("a list of two hundred thousand closures", function()
+heap("a long list of closures", function()
   local list
   for _ = 1, 2 * MANY do local below = list list = function() return below end end
   List = list
 end)
 
-heap("a chain of a million userdata through their user values", function()
+heap("a long chain of userdata through their user values", function()
   local chain
-  for _ = 1, 10 * MANY do
+  for _ = 1, 3 * MANY do
     local below = chain
     chain = native.userdata(0, 1)
     if below then native.setuservalue(chain, 1, below) end
@@ -88,25 +87,25 @@ heap("dead coroutines with their stacks", function()
   end
 end)
 
-heap("a hundred thousand keys", function()
+heap("many keys of one size", function()
   local t = {}
   for i = 1, MANY do t["key " .. i] = i end
   Keys = t
-end, NAMES)
+end)
 
-heap("two hundred thousand small objects in one table", function()
+heap("many small objects in one table", function()
   local t = {}
   for i = 1, 2 * MANY do t[i] = { i } end
   Small = t
 end)
 
-heap("a hundred thousand objects as keys", function()
+heap("many objects as keys", function()
   local t = {}
   for i = 1, MANY do t[{}] = i end
   Keys = t
-end, NAMES)
+end)
 
-heap("a hundred thousand children that know their parent", function()
+heap("many children that know their parent", function()
   local t = {}
   for i = 1, MANY do t[i] = { parent = t } end
   Parent = t
@@ -114,45 +113,45 @@ end)
 
 heap("a chain of ephemerons in one table, against its order", function()
   local t, keys = setmetatable({}, { __mode = "k" }), {}
-  for i = 1, 8000 do keys[i] = {} end
-  for i = 8000, 2, -1 do t[keys[i]] = keys[i - 1] end
-  Ephemerons, First = t, keys[8000]
+  for i = 1, 4000 do keys[i] = {} end
+  for i = 4000, 2, -1 do t[keys[i]] = keys[i - 1] end
+  Ephemerons, First = t, keys[4000]
 end, ROUNDS)
 
 heap("a chain of ephemerons in one table, with its order", function()
   local t, keys = setmetatable({}, { __mode = "k" }), {}
-  for i = 1, 8000 do keys[i] = {} end
-  for i = 2, 8000 do t[keys[i - 1]] = keys[i] end
+  for i = 1, 4000 do keys[i] = {} end
+  for i = 2, 4000 do t[keys[i - 1]] = keys[i] end
   Ephemerons, First = t, keys[1]
 end)
 
-heap("a chain of ephemerons through two thousand tables", function()
+heap("a chain of ephemerons through many tables", function()
   local mode, tables, keys = { __mode = "k" }, {}, {}
-  for i = 1, 2000 do tables[i], keys[i] = setmetatable({}, mode), {} end
-  for i = 1, 1999 do tables[2000 - i][keys[i]] = keys[i + 1] end
+  for i = 1, 1500 do tables[i], keys[i] = setmetatable({}, mode), {} end
+  for i = 1, 1499 do tables[1500 - i][keys[i]] = keys[i + 1] end
   Tables, First = tables, keys[1]
 end, ROUNDS)
 
-heap("six thousand weak tables beside a deep list", function()
+heap("many weak tables beside a deep list", function()
   local modes = { { __mode = "k" }, { __mode = "v" }, { __mode = "kv" } }
   local tables, list = {}, nil
-  for i = 1, 6000 do
+  for i = 1, 4000 do
     local t = setmetatable({}, modes[i % 3 + 1])
     t[{}] = {}
     t["key"] = t
     tables[i] = t
   end
-  for i = 1, 6000 do list = { i, list } end
+  for i = 1, 4000 do list = { i, list } end
   Tables, List = tables, list
 end, LEVELS)
 
 heap("ephemerons that each hold a deep list", function()
   local mode = { __mode = "k" }
   local key, tables = {}, {}
-  for i = 1, 300 do
+  for i = 1, 120 do
     local following, list = {}, nil
     for j = 1, 300 do list = { j, list } end
-    tables[301 - i] = setmetatable({ [key] = { following, list } }, mode)
+    tables[121 - i] = setmetatable({ [key] = { following, list } }, mode)
     if i == 1 then First = key end
     key = following
   end
