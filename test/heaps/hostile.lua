@@ -11,7 +11,7 @@ local function heap(name, build, slow) heaps[#heaps + 1] = { name = name, build 
 local LEVELS = "weak tables that wait are passed on from level to level of the queue"
 local ROUNDS = "ephemerons are looked at in the same order in every round"
 
-local MANY = 50000
+local MANY = 30000
 
 heap("a long list of tables", function()
   local list
@@ -113,17 +113,17 @@ end)
 
 heap("a chain of ephemerons in one table, against its order", function()
   local t, keys = setmetatable({}, { __mode = "k" }), {}
-  for i = 1, 4000 do keys[i] = {} end
-  for i = 4000, 2, -1 do t[keys[i]] = keys[i - 1] end
-  Ephemerons, First = t, keys[4000]
+  for i = 1, 3000 do keys[i] = {} end
+  for i = 3000, 2, -1 do t[keys[i]] = keys[i - 1] end
+  Ephemerons, First = t, keys[3000]
 end, ROUNDS)
 
 heap("a chain of ephemerons in one table, with its order", function()
   local t, keys = setmetatable({}, { __mode = "k" }), {}
-  for i = 1, 4000 do keys[i] = {} end
-  for i = 2, 4000 do t[keys[i - 1]] = keys[i] end
+  for i = 1, 3000 do keys[i] = {} end
+  for i = 2, 3000 do t[keys[i - 1]] = keys[i] end
   Ephemerons, First = t, keys[1]
-end)
+end, ROUNDS)
 
 heap("a chain of ephemerons through many tables", function()
   local mode, tables, keys = { __mode = "k" }, {}, {}
@@ -135,13 +135,13 @@ end, ROUNDS)
 heap("many weak tables beside a deep list", function()
   local modes = { { __mode = "k" }, { __mode = "v" }, { __mode = "kv" } }
   local tables, list = {}, nil
-  for i = 1, 4000 do
+  for i = 1, 3000 do
     local t = setmetatable({}, modes[i % 3 + 1])
     t[{}] = {}
     t["key"] = t
     tables[i] = t
   end
-  for i = 1, 4000 do list = { i, list } end
+  for i = 1, 3000 do list = { i, list } end
   Tables, List = tables, list
 end, LEVELS)
 
