@@ -17,18 +17,24 @@ typedef struct {
   list objects;    /* uintptr_t, by node */
   list first;      /* uint32_t, by node: where its successors begin */
   list successors; /* uint32_t */
-  list later;      /* ephemeron entries, then edges that were found late */
+  list parents;    /* uint32_t, by node: through whom it was found; itself: in doubt */
+  list later;      /* conditions */
   uint32_t *index; /* address -> node, open addressing */
   size_t index_capacity;
   int failed;
-  int weakness; /* of the table in hand */
-  uintptr_t in_hand;
+  int unsettled;    /* collections would free more: all is in doubt */
+  int weakness;     /* of the table in hand */
+  uint32_t in_hand; /* node */
 } graph;
 
+/* What an entry of a weak table says. `held` lives as long as the table and `holder` do; the edge
+** that is found late says so of the holder alone. Where `held` is 0, the entry's key is taken to
+** live as long as the table; that is right while `holder`, the value, lives. */
 typedef struct {
-  uintptr_t key, value;
+  uintptr_t holder, held;
+  uint32_t table;
   int done;
-} late_edge;
+} condition;
 
 #define CELL    1u
 #define NO_NODE UINT32_MAX
@@ -85,7 +91,7 @@ static uint32_t node_of(graph *g, uintptr_t address) {
   uint32_t node = g->index_capacity ? find_node(g, address) : NO_NODE;
   if (node != NO_NODE || g->failed) return node;
   if (3 * (g->objects.count + 1) > 2 * g->index_capacity && !grow_index(g)) return NO_NODE;
-  if (!append(g, &g->objects, &address)) return NO_NODE;
+  if (!append(g, &g->objects, &address) || !append(g, &g->parents, &g->in_hand)) return NO_NODE;
   node = (uint32_t)g->objects.count - 1;
   index_insert(g, node);
   return node;
@@ -103,19 +109,22 @@ static void add_object(graph *g, const GCObject *object) {
 
 static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 
-static void add_later(graph *g, const GCObject *key, const GCObject *value) {
-  late_edge edge = {(uintptr_t)key, (uintptr_t)value, 0};
-  append(g, &g->later, &edge);
+static void add_condition(graph *g, const GCObject *holder, const GCObject *held) {
+  condition c = {(uintptr_t)holder, (uintptr_t)held, g->in_hand, 0};
+  append(g, &g->later, &c);
 }
 
 static void add_table_entry(graph *g, GCObject *key, GCObject *value) {
-  int weakness = g->weakness;
-  if (weakness == WEAK_KEYS && !is_plain(key)) {
-    if (value) add_later(g, key, value);
-    return;
+  int key_is_weak = (g->weakness & WEAK_KEYS) && !is_plain(key);
+  int value_is_weak = (g->weakness & WEAK_VALUES) && !is_plain(value);
+  if (key_is_weak || value_is_weak) {
+    if (!value_is_weak && value) add_condition(g, key, value);
+    if (!key_is_weak && key) add_condition(g, value, is_plain(key) ? key : NULL);
+    value = NULL;
+    if (key_is_weak || is_plain(key)) key = NULL;
   }
-  if (!(weakness & WEAK_KEYS) || is_plain(key)) add_object(g, key);
-  if (!(weakness & WEAK_VALUES) || is_plain(value)) add_object(g, value);
+  add_object(g, key);
+  add_object(g, value);
 }
 
 static void add_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -134,6 +143,7 @@ static void add_successors(graph *g, uint32_t node) {
   uint32_t first = (uint32_t)g->successors.count;
   if (!append(g, &g->first, &first)) return;
   uintptr_t address = address_of_node(g, node);
+  g->in_hand = node;
   if (address & CELL) {
     add_object(g, layout_cell_value((const UpVal *)(address & ~(uintptr_t)CELL)));
     return;
@@ -143,27 +153,55 @@ static void add_successors(graph *g, uint32_t node) {
   walk_each_reference(object, add_reference, g);
 }
 
-/* Visits what has been found so far, and an ephemeron's value once its key was. */
+/* Visits what has been found so far, and what an entry holds once its holder was. */
 static void visit_found(graph *g) {
   size_t visited = g->first.count, edges;
   do {
     for (; visited < g->objects.count && !g->failed; visited++)
       add_successors(g, (uint32_t)visited);
     edges = 0;
-    late_edge *later = g->later.items;
+    condition *later = g->later.items;
     for (size_t i = 0; i < g->later.count; i++) {
-      if (later[i].done || find_node(g, later[i].key) == NO_NODE) continue;
+      if (later[i].done || !later[i].held) continue;
+      g->in_hand = find_node(g, later[i].holder);
+      if (g->in_hand == NO_NODE) continue;
       later[i].done = 1;
       edges++;
-      node_of(g, later[i].value);
+      node_of(g, later[i].held);
     }
   } while (edges > 0 && !g->failed);
+}
+
+static void doubt(const graph *g, uint32_t node) {
+  uint32_t *parents = g->parents.items;
+  while (parents[node] != node) {
+    uint32_t above = parents[node];
+    parents[node] = node;
+    node = above;
+  }
+}
+
+/*
+** A condition has two ends, and a dominator tree can't express that something lives only while both
+** do. So the graph knows one of them. It is exact for an object without which the other end is
+** still found, by the very way by which it was found: all objects on those ways are in doubt.
+*/
+static void doubt_conditions(graph *g) {
+  const condition *later = g->later.items;
+  for (size_t i = 0; i < g->later.count; i++) {
+    uint32_t node = later[i].held ? later[i].table : find_node(g, later[i].holder);
+    if (node == NO_NODE)
+      g->unsettled = 1;
+    else if (later[i].done || !later[i].held)
+      doubt(g, node);
+  }
 }
 
 static void add_roots(graph *g) {
   uintptr_t root = 0;
   uint32_t first = 0;
   append(g, &g->objects, &root);
+  append(g, &g->parents, &first);
   append(g, &g->first, &first);
   add_object(g, obj2gco(g->g->mainthread));
   add_object(g, object_of(&g->g->l_registry));
@@ -178,14 +216,14 @@ static void add_roots(graph *g) {
 
 /* Late edges start at nodes whose successors lie in the middle: everything behind moves up. */
 static uint32_t *place_late_edges(graph *g, uint32_t *first, size_t node_count) {
-  const late_edge *later = g->later.items;
+  const condition *later = g->later.items;
   const uint32_t *old = g->successors.items;
   size_t old_count = g->successors.count, added = 0;
   uint32_t *room = borrow((node_count + 1) * sizeof *room);
   if (room == NULL) return NULL;
   memset(room, 0, (node_count + 1) * sizeof *room);
   for (size_t i = 0; i < g->later.count; i++)
-    if (later[i].done) room[find_node(g, later[i].key)]++, added++;
+    if (later[i].done) room[find_node(g, later[i].holder)]++, added++;
   uint32_t *merged = borrow((old_count + added + 1) * sizeof *merged);
   if (merged) {
     size_t at = 0;
@@ -200,7 +238,8 @@ static uint32_t *place_late_edges(graph *g, uint32_t *first, size_t node_count) 
     }
     first[node_count] = (uint32_t)at;
     for (size_t i = 0; i < g->later.count; i++)
-      if (later[i].done) merged[room[find_node(g, later[i].key)]++] = find_node(g, later[i].value);
+      if (later[i].done)
+        merged[room[find_node(g, later[i].holder)]++] = find_node(g, later[i].held);
   }
   borrow_return(room);
   return merged;
@@ -231,13 +270,23 @@ static size_t *sum_nodes(graph *g) {
 
 /* ---- the whole ---- */
 
+static int retained_of_line(const graph *g, const tree_node *n, const size_t *sums, size_t *bytes) {
+  walk_books unused;
+  *bytes = n->own_bytes;
+  if (!n->in_use || n->object == NULL) return 1;
+  uint32_t node = find_node(g, (uintptr_t)n->object);
+  if (g->unsettled || node == NO_NODE || ((const uint32_t *)g->parents.items)[node] == node)
+    return walk_retained(g->L, (GCObject *)n->object, bytes, &unused) == WALK_OK;
+  *bytes = sums[node];
+  return 1;
+}
+
 static size_t *pick(const graph *g, const tree *t, const size_t *sums) {
   size_t *bytes = borrow((t->used + 1) * sizeof *bytes);
-  if (bytes == NULL) return NULL;
-  for (uint32_t i = 0; i < t->used; i++) {
-    const tree_node *n = &t->nodes[i];
-    uint32_t node = n->in_use && n->object ? find_node(g, (uintptr_t)n->object) : NO_NODE;
-    bytes[i] = node == NO_NODE ? n->own_bytes : sums[node];
+  for (uint32_t i = 0; bytes && i < t->used; i++) {
+    if (retained_of_line(g, &t->nodes[i], sums, &bytes[i])) continue;
+    borrow_return(bytes);
+    bytes = NULL;
   }
   return bytes;
 }
@@ -248,11 +297,12 @@ walk_status retained_of_tree(lua_State *L, const tree *t, size_t **bytes) {
   g.L = L;
   g.g = G(L);
   g.objects.item_bytes = sizeof(uintptr_t);
-  g.first.item_bytes = g.successors.item_bytes = sizeof(uint32_t);
-  g.later.item_bytes = sizeof(late_edge);
+  g.first.item_bytes = g.successors.item_bytes = g.parents.item_bytes = sizeof(uint32_t);
+  g.later.item_bytes = sizeof(condition);
   *bytes = NULL;
   add_roots(&g);
   if (!g.failed) visit_found(&g);
+  if (!g.failed) doubt_conditions(&g);
   size_t *sums = g.failed ? NULL : sum_nodes(&g);
   if (sums) *bytes = pick(&g, t, sums);
   borrow_return(sums);
@@ -260,6 +310,7 @@ walk_status retained_of_tree(lua_State *L, const tree *t, size_t **bytes) {
   borrow_return(g.objects.items);
   borrow_return(g.first.items);
   borrow_return(g.successors.items);
+  borrow_return(g.parents.items);
   borrow_return(g.later.items);
   return *bytes ? WALK_OK : WALK_NO_MEMORY;
 }

@@ -77,10 +77,12 @@ typedef struct {
 
   /* results */
   kind_tally kinds[KIND_COUNT];
-  const GCObject *blocked;                            /* marked, but not live for all that */
-  int keep_parked;                                    /* weak tables settle once more later */
-  int finalizing;                                     /* the roots of the main phase are done */
-  enum { MARKING, CONVERGING, SETTLING } parked_work; /* what is done with parked tables */
+  const GCObject *blocked; /* marked, but not live for all that */
+  int keep_parked;         /* weak tables settle once more later */
+  int strict;     /* what later collections would free does not live: see `walk_retained` */
+  int condemned;  /* values of weak values died, whose keys are objects */
+  int finalizing; /* the roots of the main phase are done */
+  enum { MARKING, CONVERGING, SETTLING, CONDEMNING } parked_work; /* done with parked tables */
   Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
   uint32_t root_nodes[ROOT_COUNT];
   GCObject *root_objects[ROOT_COUNT]; /* what each stands for; NULL: a list */
@@ -139,7 +141,8 @@ enum {
   FIRST_SEPARATOR = 1,
   TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1,
   TO_VISIT_WITH_NODE, /* it had one when it was queued */
-  TO_VISIT_WITH_KEY   /* perhaps a node, and the bytes of its key are its line's */
+  TO_VISIT_WITH_KEY,  /* perhaps a node, and the bytes of its key are its line's */
+  CONDEMNED = TO_VISIT_WITH_KEY /* of what is dead and so never stands there: see `keeps_key` */
 };
 
 static void set_role(GCObject *object, int role) {
@@ -463,11 +466,22 @@ static int is_alive(const walker *w, const GCObject *object) {
   return is_plain(object) || (is_marked(object) && object != w->blocked);
 }
 
+/* The collector keeps the key of a weak value that died for one more collection. When strict, it
+** goes with the value. It may be an object that keeps the value alive, though: so it lives until
+** the value turns out to be dead all the same, and is condemned for the walks to come. */
+static int keeps_key(walker *w, const GCObject *key, GCObject *value) {
+  if (!w->strict || is_alive(w, value)) return 1;
+  if (is_plain(key) || role_of(value) == CONDEMNED) return 0;
+  if (w->parked_work != CONDEMNING) return 1;
+  set_role(value, CONDEMNED);
+  return w->condemned = 1, 0;
+}
+
 static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
   if (is_plain(value))
     visit(w, kind, place, key, value);
-  else if (key)
+  else if (key && keeps_key(w, key, value))
     visit(w, kind, place, key, NULL);
 }
 
@@ -481,13 +495,15 @@ static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObjec
 }
 
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
-** that survived. Entries that only a finalizer brings back lose a dead value's key first. */
+** that survived. Entries that only a finalizer brings back lose a dead value's key first. When
+** strict, a string value goes with its key. */
 static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
   int settling = w->parked_work == SETTLING;
   if (settling && key && is_plain(key) && (w->finalizing || is_alive(w, value)))
     visit(w, kind, place, key, NULL);
-  if (value && is_plain(value) && (w->finalizing ? settling && is_alive(w, key) : !settling))
+  int keys_first = w->finalizing || w->strict;
+  if (value && is_plain(value) && (keys_first ? settling && is_alive(w, key) : !settling))
     visit(w, kind, place, NULL, value);
 }
 
@@ -515,7 +531,7 @@ static int visit_weak_table(walker *w, Table *table, int weakness) {
   w->pending = 0;
   visit(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
   each_weak_entry(w, table, weakness);
-  return w->pending || weakness == (WEAK_KEYS | WEAK_VALUES);
+  return w->pending || w->keep_parked || weakness == (WEAK_KEYS | WEAK_VALUES);
 }
 
 /* ---- one object ---- */
@@ -530,15 +546,23 @@ static void park(walker *w, GCObject *object, int is_owner) {
   w->parked++;
 }
 
+static int has_parked_work(const walker *w, int weakness) {
+  switch (w->parked_work) {
+  case CONVERGING: return weakness == WEAK_KEYS || w->keep_parked;
+  case SETTLING: return weakness & WEAK_VALUES;
+  case CONDEMNING: return weakness == WEAK_VALUES;
+  default: return 0;
+  }
+}
+
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
-  if (w->parked_work == SETTLING && weakness == (WEAK_KEYS | WEAK_VALUES)) {
+  if (has_parked_work(w, weakness)) {
     each_weak_entry(w, gco2t(object), weakness);
-    if (w->finalizing) layout_each_removed_key(gco2t(object), visit, w);
-    if (!w->keep_parked) return;
+    if (w->finalizing && w->parked_work == SETTLING)
+      layout_each_removed_key(gco2t(object), visit, w);
+    if (w->parked_work == SETTLING && !w->keep_parked) return;
   }
-  if (w->parked_work == CONVERGING && weakness == WEAK_KEYS)
-    each_weak_entry(w, gco2t(object), weakness);
   park(w, object, is_owner);
 }
 
@@ -720,7 +744,7 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
   w->has_line_below = entered.has_node && has_lines_below(w, entered.node);
   if (depth == 0) object = w->root_objects[gco2t(object) - w->roots];
   int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
-  if (!(weakness & WEAK_KEYS)) return;
+  if (weakness == 0 || (weakness == WEAK_VALUES && !w->keep_parked)) return;
   w->node = w->has_line_below ? entered.node : TREE_NONE;
   revisit(w, object, weakness, 1);
   charge_found(w);
@@ -758,12 +782,14 @@ static void visit_level(walker *w) {
   charge_found(w);
 }
 
-/* One round over the parked tables, which are alone in the queue. True if it found work. */
+/* One round over the parked tables, which are alone in the queue. True if it found work: something
+** that is queued now, or a userdata that can't be queued but may be a key. */
 static int visit_parked(walker *w, int parked_work) {
+  size_t userdata_count = w->kinds[KIND_USERDATA].count;
   w->parked_work = parked_work;
   visit_level(w);
   w->parked_work = MARKING;
-  return w->next_level_work > 0;
+  return w->next_level_work > 0 || w->kinds[KIND_USERDATA].count > userdata_count;
 }
 
 static void visit_all(walker *w) {
@@ -856,7 +882,7 @@ static void walk_main_roots(walker *w) {
   walk_root_object(w, ROOT_COROUTINE, obj2gco(w->L), root_names[ROOT_COROUTINE]);
   walk_type_metatables(w);
   walk_object_list(w, ROOT_FINALIZERS, w->g->tobefnz);
-  walk_touched_upvalues(w);
+  if (!w->strict) walk_touched_upvalues(w);
   visit_parked(w, SETTLING);
 }
 
@@ -985,31 +1011,79 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
   return WALK_OK;
 }
 
-walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
-                          walk_books *books) {
+/* ---- what goes with an object ---- */
+
+typedef struct {
   walker w;
-  gray_lists gray;
   tree t;
   size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
-  tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
+  GCObject *object;
+  int condemned; /* there are condemned values */
+} retention;
+
+static void mark_without(retention *r, lua_State *L) {
+  tree_init_bounded(&r->t, r->room, ROOT_COUNT + 3, 0, 0);
+  start_walk(&r->w, L, &r->t);
+  r->w.keep_parked = r->w.strict = 1;
+  r->w.blocked = r->object;
+  r->object->marked |= LAYOUT_MARK_BIT;
+  walk_main_roots(&r->w);
+  add_runtime(&r->w);
+}
+
+static void mark_with(retention *r) {
+  r->object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+  r->w.blocked = NULL;
+  walk_root_object(&r->w, ROOT_BLOCKED, r->object, "");
+  visit_parked(&r->w, SETTLING);
+}
+
+/* True when keys lived that must not: then all marks are taken back, for another walk. */
+static int condemns(retention *r) {
+  r->w.condemned = 0;
+  visit_parked(&r->w, CONDEMNING);
+  if (!r->w.condemned) return 0;
+  r->condemned = 1;
+  leave_queue(&r->w);
+  walk_take_marks_back(r->w.g);
+  return 1;
+}
+
+static void pardon_object(void *context, GCObject *object) {
+  (void)context;
+  if (role_of(object) == CONDEMNED) clear_role(object);
+}
+static void pardon(retention *r) {
+  if (r->condemned) walk_each_object(r->w.L, pardon_object, NULL);
+  r->condemned = 0;
+}
+
+/* What the next collection leaves, for the books. */
+static void mark_leniently(walker *w) {
+  w->strict = 0;
+  walk_touched_upvalues(w);
+  w->keep_parked = 0;
+  visit_parked(w, SETTLING);
+  walk_resurrected(w);
+}
+
+walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
+                          walk_books *books) {
+  retention r;
+  gray_lists gray;
   if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
-  start_walk(&w, L, &t);
-  object->marked |= LAYOUT_MARK_BIT;
-  w.blocked = object;
-  w.keep_parked = 1;
-  walk_main_roots(&w);
-  add_runtime(&w);
-  size_t without_bytes = live_bytes(&w);
-  object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
-  w.blocked = NULL;
-  w.keep_parked = 0;
-  walk_root_object(&w, ROOT_BLOCKED, object, "");
-  if (w.parked > 0) visit_parked(&w, CONVERGING);
-  visit_all(&w);
-  visit_parked(&w, SETTLING);
-  *retained_bytes = live_bytes(&w) - without_bytes;
-  walk_resurrected(&w);
-  close_books(&w, layout_total_bytes(w.g), books);
+  r.object = object;
+  r.condemned = 0;
+  do
+    mark_without(&r, L);
+  while (condemns(&r));
+  size_t without_bytes = live_bytes(&r.w);
+  pardon(&r);
+  for (mark_with(&r); condemns(&r); mark_with(&r)) mark_without(&r, L);
+  *retained_bytes = live_bytes(&r.w) - without_bytes;
+  pardon(&r);
+  mark_leniently(&r.w);
+  close_books(&r.w, layout_total_bytes(r.w.g), books);
   gray_restore(&gray);
   return WALK_OK;
 }

@@ -55,8 +55,14 @@ walk_status walk_process(lua_State *L, tree *t, walk_books *books);
 walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
                         kind_tally *kinds);
 
-/* Bytes that only `object` keeps alive, itself included, and the books beside. What finalizers
-** would keep for one more collection counts as freed. */
+/*
+** Bytes that only `object` keeps alive, itself included, and the books beside: what would be left
+** with the object, less what would be left without it, once collections free nothing more. (A
+** single one does not do: it leaves the key of an entry whose weak value died, the string value of
+** an entry whose weak key died, and what a finalizer needs. What waits for its finalizer to be
+** called counts as held.) "Without" means that nothing refers to the object any more; the keys and
+** values beside it in strong tables, and a mode that it gave to weak ones as their metatable, stay.
+*/
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books);
 
