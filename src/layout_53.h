@@ -164,6 +164,16 @@ LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
 }
 LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v); }
 LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->refcount &= ~LAYOUT_CELL_MARK; }
+LAYOUT_INLINE int layout_cell_is_claimed(const UpVal *cell) {
+  return (cell->refcount & LAYOUT_CELL_MARK) != 0;
+}
+/* The count of a cell's holders, a word that can bear something else meanwhile. */
+LAYOUT_INLINE uintptr_t layout_cell_word(const UpVal *cell) {
+  return (uintptr_t)(cell->refcount & ~LAYOUT_CELL_MARK);
+}
+LAYOUT_INLINE void layout_set_cell_word(UpVal *cell, uintptr_t word) {
+  cell->refcount = (cell->refcount & LAYOUT_CELL_MARK) | (lu_mem)word;
+}
 
 /* Keeps the collector from working while results are built, without touching its pace. */
 LAYOUT_INLINE int layout_stop_collector(global_State *g) {

@@ -183,6 +183,14 @@ LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
 }
 LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v.p); }
 LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->marked &= (lu_byte)~LAYOUT_MARK_BIT; }
+LAYOUT_INLINE int layout_cell_is_claimed(const UpVal *cell) {
+  return cell->marked & LAYOUT_MARK_BIT;
+}
+/* No cell is without a header here: its link serves as any object's. */
+LAYOUT_INLINE uintptr_t layout_cell_word(const UpVal *cell) { return (uintptr_t)cell->next; }
+LAYOUT_INLINE void layout_set_cell_word(UpVal *cell, uintptr_t word) {
+  cell->next = (GCObject *)word;
+}
 
 /* Keeps the collector from working while results are built, without touching its pace. */
 LAYOUT_INLINE int layout_stop_collector(global_State *g) {
