@@ -59,7 +59,7 @@ MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
 all: images archives ## what stands in dist/: the images, and the archives for the official builder
 
--include wasm/image.mk test/native.mk
+-include wasm/image.mk wasm/attach.mk test/native.mk
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -162,6 +162,7 @@ LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
   cell->refcount |= LAYOUT_CELL_MARK;
   return 1;
 }
+LAYOUT_INLINE const TValue *layout_cell_slot(const UpVal *cell) { return cell->v; }
 LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v); }
 LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->refcount &= ~LAYOUT_CELL_MARK; }
 LAYOUT_INLINE int layout_cell_is_claimed(const UpVal *cell) {

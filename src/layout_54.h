@@ -181,6 +181,7 @@ LAYOUT_INLINE int layout_claim_cell(UpVal *cell) {
   cell->marked |= LAYOUT_MARK_BIT;
   return 1;
 }
+LAYOUT_INLINE const TValue *layout_cell_slot(const UpVal *cell) { return cell->v.p; }
 LAYOUT_INLINE GCObject *layout_cell_value(const UpVal *cell) { return object_of(cell->v.p); }
 LAYOUT_INLINE void layout_release_cell(UpVal *cell) { cell->marked &= (lu_byte)~LAYOUT_MARK_BIT; }
 LAYOUT_INLINE int layout_cell_is_claimed(const UpVal *cell) {

@@ -6,3 +6,6 @@ MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/platform_native.c
 
 # May be on the stack while the process waits for the host (by object); all others never are.
 MEMBUDDY_MAY_WAIT := lua_membuddy
+
+# What reads a heap, without any of Lua's functions: all that the modules for the outside need.
+MEMBUDDY_WALKER := $(addprefix src/, dominators.c gray.c graph.c path.c retained.c tree.c walk.c walk_objects.c)

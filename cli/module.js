@@ -1,0 +1,172 @@
+/**
+ * The walker (src/attach.h) at work: a copy of a process's memory, grown, with the module behind its last page.
+ * Knows nothing of reports; gives numbers, texts and views.
+ */
+
+const pageBytes = 65536;
+const stackBytes = 4 * pageBytes;
+const tableLength = 64;
+
+/** @typedef {"lua53-wasm64" | "lua53-wasm32" | "lua54-wasm64" | "lua54-wasm32"} Variant */
+
+/** @param {Variant} variant */
+export const isWide = (variant) => variant.endsWith("64");
+
+/**
+ * A memory that holds `bytes` of the subject and may grow. `fill` writes the subject: straight from a file, if need be,
+ * so that it is in memory only once.
+ * @param {number} bytes @param {boolean} wide
+ */
+export function makeMemory(bytes, wide) {
+  const initial = Math.ceil(bytes / pageBytes) + stackBytes / pageBytes + 16;
+  const maximum = wide ? Math.max(initial + 1, wideMaximumPages()) : 65536;
+  if (!wide) return new WebAssembly.Memory({ initial, maximum });
+  try { // the final specification
+    return new WebAssembly.Memory(/** @type {any} */ ({ initial: BigInt(initial), maximum: BigInt(maximum), address: "i64" }));
+  } catch { // Node.js up to 22
+    return new WebAssembly.Memory(/** @type {any} */ ({ initial, maximum, index: "i64" }));
+  }
+}
+
+let widest = 0;
+/** How far this engine lets a 64-bit memory grow, in pages. */
+function wideMaximumPages() {
+  for (const pages of widest ? [widest] : [262144, 131072, 65536]) {
+    try {
+      new WebAssembly.Memory(/** @type {any} */ ({ initial: 0n, maximum: BigInt(pages), address: "i64" }));
+      return (widest = pages);
+    } catch {
+      try {
+        new WebAssembly.Memory(/** @type {any} */ ({ initial: 0, maximum: pages, index: "i64" }));
+        return (widest = pages);
+      } catch { /* less, then */ }
+    }
+  }
+  return 65536;
+}
+
+/** `%.14g`, as Lua writes a number. @param {number} value */
+export function formatNumber(value) {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (value === 0) return Object.is(value, -0) ? "-0" : "0";
+  const [digits, exponent] = value.toExponential(13).split("e");
+  const power = Number(exponent);
+  if (power < -4 || power >= 14) {
+    const sign = power < 0 ? "-" : "+";
+    return `${trimZeros(digits)}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
+  }
+  return trimZeros(value.toFixed(13 - power));
+}
+/** @param {string} text */
+const trimZeros = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+
+/**
+ * @typedef {object} Walker
+ * @property {Variant} variant
+ * @property {Record<string, (...values: (number | string)[]) => number>} call  the exports, addresses as numbers
+ * @property {(length: number) => string} text  what an export left in the text, as UTF-8
+ * @property {(length: number) => Uint8Array} bytes  the same, a copy of its bytes
+ * @property {(text: string) => number} put  writes a text, gives its length in bytes
+ * @property {() => ArrayBuffer} buffer  the memory as it is now
+ * @property {number} subjectBytes
+ * @property {() => void} restart  forgets all loans and the stack: after a trap
+ */
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Exports that take addresses; in 64 bits those are BigInts. The number says which arguments. */
+const addresses = /** @type {Record<string, number[]>} */ ({
+  attach_start: [0, 1], attach_find_state: [0], attach_check: [0], attach_read_books: [0], attach_profile: [0, 1],
+  attach_retained: [0, 1], attach_graph: [0], attach_node_of: [0],
+});
+
+/**
+ * @param {WebAssembly.Module} module @param {Variant} variant @param {WebAssembly.Memory} memory
+ * @param {number} subjectBytes @returns {Promise<Walker>}
+ */
+export async function makeWalker(module, variant, memory, subjectBytes) {
+  const wide = isWide(variant);
+  const address = (/** @type {number} */ value) => (wide ? BigInt(value) : value);
+  const base = Math.ceil(subjectBytes / pageBytes) * pageBytes;
+  const constant = (/** @type {number} */ value, wideOne = wide) =>
+    new WebAssembly.Global({ value: wideOne ? "i64" : "i32", mutable: false }, wideOne ? BigInt(value) : value | 0);
+  const dataBytes = dataSize(module);
+  const stackTop = base + dataBytes + stackBytes;
+  const stackPointer = new WebAssembly.Global({ value: wide ? "i64" : "i32", mutable: true }, address(stackTop));
+  const buffer = () => memory.buffer;
+  const env = {
+    memory,
+    __stack_pointer: stackPointer,
+    __memory_base: constant(base),
+    __memory_base32: constant(base, false),
+    __table_base: constant(0),
+    __table_base32: constant(0, false),
+    __indirect_function_table: makeTable(wide),
+    write_number(/** @type {number | bigint} */ at, /** @type {number} */ value) {
+      const text = encoder.encode(formatNumber(value));
+      new Uint8Array(buffer(), Number(at), text.length).set(text);
+      return text.length;
+    },
+  };
+  const instance = await WebAssembly.instantiate(module, { env }).catch(async (error) => {
+    if (!wide) throw error;
+    return WebAssembly.instantiate(module, { env: { ...env, __indirect_function_table: makeTable(false) } });
+  });
+  const exports = /** @type {Record<string, Function>} */ (/** @type {unknown} */ (instance.exports));
+  exports.__wasm_apply_data_relocs?.();
+  const call = /** @type {Walker["call"]} */ ({});
+  for (const [name, run] of Object.entries(exports))
+    if (name.startsWith("attach_"))
+      call[name] = (...values) => Number(run(...values.map((value, index) =>
+        wide && addresses[name]?.includes(index) ? BigInt(value) : Number(value))));
+  const textAt = call.attach_text();
+  const bytes = (/** @type {number} */ length) => new Uint8Array(buffer(), textAt, length).slice();
+  const restart = () => {
+    stackPointer.value = address(stackTop);
+    call.attach_start(subjectBytes, stackTop);
+  };
+  restart();
+  return {
+    variant, call, buffer, subjectBytes, bytes, restart,
+    text: (length) => decoder.decode(bytes(length)),
+    put(text) {
+      const encoded = encoder.encode(text).subarray(0, 65536);
+      new Uint8Array(buffer(), textAt, encoded.length).set(encoded);
+      return encoded.length;
+    },
+  };
+}
+
+/** @param {boolean} wide */
+function makeTable(wide) {
+  if (wide) {
+    try {
+      return new WebAssembly.Table(/** @type {any} */ ({ initial: BigInt(tableLength), element: "anyfunc", address: "i64" }));
+    } catch { /* not in this engine: tables have 32 bits */ }
+  }
+  return new WebAssembly.Table({ initial: tableLength, element: "anyfunc" });
+}
+
+/** Bytes of static data that a position-independent module asks for: its dylink.0 section says it. @param {WebAssembly.Module} module */
+function dataSize(module) {
+  const [section] = WebAssembly.Module.customSections(module, "dylink.0");
+  const bytes = new Uint8Array(section);
+  let at = 0;
+  const number = () => {
+    let value = 0, shift = 0, byte;
+    do {
+      byte = bytes[at++];
+      value += (byte & 0x7f) * 2 ** shift;
+      shift += 7;
+    } while (byte & 0x80);
+    return value;
+  };
+  while (at < bytes.length) {
+    const kind = number(), length = number(), end = at + length;
+    if (kind === 1) return Math.ceil(number() / 16) * 16 + 64; // memory info: size first
+    at = end;
+  }
+  return pageBytes;
+}

@@ -1,0 +1,101 @@
+/*
+** attach: the profiler outside the process.
+**
+** Runs behind the last page of a copy of a stranger's memory, as a
+** position-independent module, and answers its host through plain numbers:
+** figures are doubles, addresses are addresses, texts stand in one buffer.
+** Nothing is believed: a state is only walked after every object, list and
+** reference has been checked against the bounds of the memory. Every loop is
+** bounded by what fits into it.
+**
+** The copy belongs to this module: marks and numbers are written into it, and
+** taken back, but nobody else reads it.
+*/
+#ifndef MEMBUDDY_ATTACH_H
+#define MEMBUDDY_ATTACH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ATTACH_EXPORT __attribute__((visibility("default"), used))
+
+/* What is wrong with a state that `attach_check` refuses. */
+typedef enum {
+  ATTACH_SOUND,
+  ATTACH_NO_OBJECT,   /* `address` is in a list of objects, and none */
+  ATTACH_BAD_BLOCK,   /* the object at `address` says it has a block of `value` bytes, out of bounds */
+  ATTACH_BAD_POINTER, /* the object at `address` refers to `value`, where no object is */
+  ATTACH_ENDLESS,     /* a list that comes to `address` does not end */
+  ATTACH_NO_MEMORY    /* to check with */
+} attach_verdict;
+
+/* ---- life ---- */
+
+/* The subject is `subject_bytes` long, our own memory begins at `arena`. */
+void attach_start(uintptr_t subject_bytes, uintptr_t arena);
+/* Text for both directions: ATTACH_TEXT_BYTES. */
+#define ATTACH_TEXT_BYTES 65536u
+uintptr_t attach_text(void);
+/* Bytes of memory taken for ourselves, at most so far. */
+double attach_peak_bytes(void);
+
+/* ---- finding a state ---- */
+
+/* The first address from `from` on where a main thread may be; 0 when there is none. */
+uintptr_t attach_find_state(uintptr_t from);
+/* An `attach_verdict`. Traps at the first problem: `attach_last_verdict` tells it then (a trap with
+** ATTACH_SOUND is a pointer that leads out of the memory). */
+int attach_check(uintptr_t state);
+int attach_last_verdict(void);
+uintptr_t attach_problem_address(void);
+double attach_problem_value(void);
+
+/* ---- books ---- */
+
+/* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes, 3 garbage count,
+** 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each kind. */
+int attach_read_books(uintptr_t state);
+double attach_book(int which);
+
+/* ---- reports: the lines of `profile` ---- */
+
+/* Everything (object 0), or what one object holds. `limit` figures above UINT32_MAX mean none. Returns the
+** number of lines, or -1 without memory. */
+int attach_profile(uintptr_t state, uintptr_t object, double depth, double children, double lines,
+                   int cycles, int retained);
+/* Of line `i`, largest first: 0 parent line (-1 a root), 1 own, 2 below, 3 folded bytes, 4 folded count, 5 total,
+** 6 retained (-1: not asked for), 7 address of the object (0: none), 8 depth. */
+double attach_line(uint32_t line, int which);
+/* Its label, without a number among namesakes; the length in the text. */
+uint32_t attach_line_label(uint32_t line);
+uint32_t attach_cycle_count(void);
+double attach_cycles_dropped(void);
+/* 0 the line that refers back, 1 the line referred to. */
+uint32_t attach_cycle(uint32_t cycle, int which);
+uint32_t attach_cycle_label(uint32_t cycle);
+/* Bytes that only this object keeps alive; -1 without memory. */
+double attach_retained(uintptr_t state, uintptr_t object);
+void attach_end_profile(void);
+
+/* ---- the graph of everything that lives ---- */
+
+/* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */
+double attach_graph(uintptr_t state);
+/* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes: uint32_t;
+** 6 retained bytes: double; 7 kinds: uint8_t. */
+uintptr_t attach_graph_array(int which);
+uint32_t attach_node_of(uintptr_t object);
+uintptr_t attach_object_of(uint32_t node);
+/* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string, as they are;
+** `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
+#define ATTACH_LONGEST_STRING 1024u
+uint32_t attach_node_text(uint32_t node);
+/* The label under which `from` first refers to `to`. */
+uint32_t attach_label(uint32_t from, uint32_t to);
+/* The label of a node's step on its shortest path. */
+uint32_t attach_path_label(uint32_t node);
+/* The node that `from` refers to under the label of `bytes` bytes in the text; GRAPH_NONE. */
+uint32_t attach_follow(uint32_t from, uint32_t bytes);
+void attach_end_graph(void);
+
+#endif

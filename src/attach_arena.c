@@ -1,0 +1,71 @@
+/* Loans from the memory behind the subject's: a stack of blocks, since loans are mostly given back in the order of a
+** stack; what is given back in the middle is reused when everything above it is gone. The C library is left out: no
+** allocator of its own may live in a stranger's memory. */
+#include "attach_arena.h"
+
+#include <string.h>
+
+#include "borrow.h"
+
+typedef struct block {
+  struct block *below;
+  size_t bytes;
+  size_t in_use;
+  size_t padding;
+} block;
+
+#define PAGE_BYTES 65536u
+
+static uintptr_t begin, end, limit; /* of the arena: what is taken, what is there */
+static uintptr_t highest;
+static block *top;
+
+void arena_start(uintptr_t address) {
+  begin = end = highest = (address + 15) & ~(uintptr_t)15;
+  limit = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES;
+  top = NULL;
+}
+
+double arena_peak_bytes(void) { return (double)(highest - begin); }
+
+static int reach(uintptr_t address) {
+  if (address > limit) {
+    uintptr_t pages = (address - limit + PAGE_BYTES - 1) / PAGE_BYTES;
+    if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return 0;
+    limit += pages * PAGE_BYTES;
+  }
+  end = address;
+  if (end > highest) highest = end;
+  return 1;
+}
+
+static size_t rounded(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
+
+void *borrow(size_t bytes) {
+  block *b = (block *)end;
+  if (bytes > SIZE_MAX / 2 || !reach(end + sizeof(block) + rounded(bytes))) return NULL;
+  b->below = top;
+  b->bytes = rounded(bytes);
+  b->in_use = 1;
+  top = b;
+  return b + 1;
+}
+
+void *borrow_more(void *loan, size_t bytes) {
+  block *b = loan ? (block *)loan - 1 : NULL;
+  if (b && b == top) {
+    if (bytes > SIZE_MAX / 2 || !reach((uintptr_t)loan + rounded(bytes))) return NULL;
+    b->bytes = rounded(bytes);
+    return loan;
+  }
+  void *more = borrow(bytes);
+  if (more && b) memcpy(more, loan, b->bytes < bytes ? b->bytes : bytes);
+  if (more) borrow_return(loan);
+  return more;
+}
+
+void borrow_return(void *loan) {
+  if (loan == NULL) return;
+  ((block *)loan - 1)->in_use = 0;
+  for (; top && !top->in_use; top = top->below) end = (uintptr_t)top;
+}

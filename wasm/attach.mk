@@ -1,0 +1,22 @@
+# The profiler outside a process: position-independent modules that run behind the last page of a stranger's memory
+# (src/attach.h).
+#
+#   dist/attach-lua54-wasm64.wasm and so on
+
+attach_variants := $(image_variants)
+attach_files    := $(attach_variants:%=dist/attach-%.wasm)
+attach_sources  := $(addprefix src/, attach.c attach_arena.c attach_check.c attach_libc.c $(notdir $(MEMBUDDY_WALKER)))
+attach_cflags   := -O2 -DNDEBUG -std=gnu11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -fno-builtin-printf \
+                   -mbulk-memory -fvisibility=hidden
+
+.PHONY: attach
+attach: $(attach_files) ## the four modules that read a process from outside
+
+define attach_rules
+dist/attach-$(1).wasm: $$(attach_sources) $$(wildcard src/*.h) src/sources.mk wasm/attach.mk | $$(image_ready)
+	@echo "$$@"
+	@work=build/image/attach-$(1).$$$$$$$$ && mkdir -p dist $$$$work && \
+	 $$(EMCC) $$(attach_cflags) $$(image_width_$(3)) -sSIDE_MODULE=2 -sWASM_BIGINT -Isrc -I$$(image_$(2)) \
+	 $$(attach_sources) -o $$$$work/attach.wasm && mv $$$$work/attach.wasm $$@ && rm -rf $$$$work
+endef
+$(foreach v,$(attach_variants),$(eval $(call attach_rules,$(v),$(call image_part,1,$(v)),$(call image_part,2,$(v)))))
