@@ -132,7 +132,7 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
     variant, call, buffer, subjectBytes, bytes, restart,
     text: (length) => decoder.decode(bytes(length)),
     put(text) {
-      const encoded = encoder.encode(text).subarray(0, 65536);
+      const encoded = encoder.encode(text).subarray(0, 4096);
       new Uint8Array(buffer(), textAt, encoded.length).set(encoded);
       return encoded.length;
     },

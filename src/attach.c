@@ -11,10 +11,10 @@
 #include "walk.h"
 
 /* As many as a report from inside has room for: the same lines are folded (lua_functions.c). */
-#define REPORT_NODES  512u
-#define REPORT_CYCLES 32u
+#define REPORT_NODES         512u
+#define REPORT_CYCLES        32u
 #define DEEPEST_BOUNDED_TREE 3u
-#define DEFAULT_LINES 320u
+#define DEFAULT_LINES        320u
 
 static size_t subject_bytes;
 static char text[ATTACH_TEXT_BYTES];
@@ -78,10 +78,12 @@ static struct {
   tree t;
   void *room; /* of a bounded tree */
   const uint32_t *order;
+  uint32_t *lines; /* of nodes */
   size_t *retained;
 } report;
 
 ATTACH_EXPORT void attach_end_profile(void) {
+  borrow_return(report.lines);
   borrow_return(report.retained);
   tree_release(&report.t);
   borrow_return(report.room);
@@ -113,13 +115,13 @@ ATTACH_EXPORT int attach_profile(uintptr_t state, uintptr_t object, double depth
   if (!make_tree(limit_of(depth), limit_of(lines), cycles)) return -1;
   walk_status status = walk_into(L, object ? object_at(object) : NULL);
   if (status == WALK_OK && retained) status = retained_of_tree(L, &report.t, &report.retained);
-  if (status != WALK_OK || report.t.failed) {
+  report.lines = borrow(report.t.used * sizeof *report.lines);
+  if (status != WALK_OK || report.t.failed || report.lines == NULL) {
     attach_end_profile();
     return -1;
   }
-  report.order =
-      tree_select(&report.t, limit_of(children), limit_of(lines), path_compare, NULL);
-  for (uint32_t i = 0; i < report.t.count; i++) report.t.nodes[report.order[i]].namesakes = i;
+  report.order = tree_select(&report.t, limit_of(children), limit_of(lines), path_compare, NULL);
+  for (uint32_t i = 0; i < report.t.count; i++) report.lines[report.order[i]] = i;
   return (int)report.t.count;
 }
 
@@ -127,7 +129,7 @@ ATTACH_EXPORT double attach_line(uint32_t line, int which) {
   uint32_t node = report.order[line];
   const tree_node *n = &report.t.nodes[node];
   switch (which) {
-  case 0: return n->parent == TREE_NONE ? -1 : (double)report.t.nodes[n->parent].namesakes;
+  case 0: return n->parent == TREE_NONE ? -1 : (double)report.lines[n->parent];
   case 1: return (double)n->own_bytes;
   case 2: return (double)n->below_bytes;
   case 3: return (double)n->folded_bytes;
@@ -150,7 +152,7 @@ ATTACH_EXPORT uint32_t attach_cycle_count(void) { return report.t.cycle_count; }
 ATTACH_EXPORT double attach_cycles_dropped(void) { return (double)report.t.cycles_dropped; }
 ATTACH_EXPORT uint32_t attach_cycle(uint32_t cycle, int which) {
   const tree_cycle *c = &report.t.cycles[cycle];
-  return report.t.nodes[which == 0 ? c->from : c->to].namesakes;
+  return report.lines[which == 0 ? c->from : c->to];
 }
 ATTACH_EXPORT uint32_t attach_cycle_label(uint32_t cycle) {
   const tree_cycle *c = &report.t.cycles[cycle];
@@ -228,8 +230,9 @@ ATTACH_EXPORT double attach_graph(uintptr_t state) {
 }
 
 ATTACH_EXPORT uintptr_t attach_graph_array(int which) {
-  const void *const arrays[] = {whole.g.places,  whole.g.parents,  whole.g.first, whole.g.successors,
-                                whole.dominators, whole.own, whole.retained, whole.kinds};
+  const void *const arrays[] = {whole.g.places,     whole.g.parents,  whole.g.first,
+                                whole.g.successors, whole.dominators, whole.own,
+                                whole.retained,     whole.kinds};
   return (uintptr_t)arrays[which];
 }
 

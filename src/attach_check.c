@@ -3,11 +3,11 @@
 #include "borrow.h"
 #include "walk.h"
 
-#define SMALLEST_ADDRESS 8u
+#define SMALLEST_ADDRESS  8u
 #define LARGEST_LSIZENODE 28
 
 typedef struct {
-  size_t bytes;       /* of the memory */
+  size_t bytes;        /* of the memory */
   uint32_t *is_object; /* a bit for every word */
   check_problem *problem;
   const GCObject *in_hand;
@@ -66,8 +66,7 @@ static int is_object(const checker *c, const void *object) {
   return lies_within((uintptr_t)object, 16, c->bytes) && (*word_of(c, object) & bit_of(object));
 }
 static void check_object(const checker *c, const void *object) {
-  if (!is_object(c, object))
-    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+  if (!is_object(c, object)) refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
 }
 
 static size_t header_bytes(const GCObject *object) {
@@ -85,8 +84,7 @@ static size_t header_bytes(const GCObject *object) {
 
 static void enter(checker *c, const GCObject *object) {
   c->in_hand = object;
-  if (!lies_within((uintptr_t)object, 16, c->bytes))
-    refuse(c, ATTACH_NO_OBJECT, object, 0);
+  if (!lies_within((uintptr_t)object, 16, c->bytes)) refuse(c, ATTACH_NO_OBJECT, object, 0);
   if (*word_of(c, object) & bit_of(object)) refuse(c, ATTACH_ENDLESS, object, 0);
   if ((object->tt & LAYOUT_SPARE_TT_BITS & ~0x10u) || (object->marked & LAYOUT_MARK_BIT) ||
       !lies_within((uintptr_t)object, header_bytes(object), c->bytes))
@@ -105,7 +103,7 @@ static void check_count(const checker *c, double count) {
 }
 
 /* The chain of frames both ways, before anything follows it. */
-static void check_frames(const checker *c, const lua_State *thread) {
+static void check_frames(const checker *c, lua_State *thread) {
   size_t most = c->bytes / sizeof(CallInfo), count = 0;
   int found = thread->ci == &thread->base_ci;
   const CallInfo *previous = &thread->base_ci;
@@ -185,17 +183,15 @@ static void check_open_upvalues(const checker *c, const lua_State *thread) {
 ** through it. */
 static void check_frame_functions(const checker *c, lua_State *thread) {
   size_t slots = layout_stack_bytes(thread) / sizeof(TValue);
-  for (const CallInfo *info = thread->base_ci.next; info; info = info->next) {
-    if (!isLua(info)) {
-      if (info == thread->ci) break;
-      continue;
-    }
+  const CallInfo *info = &thread->base_ci;
+  while (info != thread->ci) { /* what lies beyond is kept for later calls */
+    info = info->next;
+    if (!isLua(info)) continue;
     size_t base = layout_frame_base(thread, info);
     if (base == 0 || base > slots) refuse(c, ATTACH_BAD_POINTER, thread, (double)base);
     const GCObject *function = object_of(layout_stack_slot(thread, base - 1));
     if (function == NULL || !is_object(c, function) || !layout_is_lua_function(function))
       refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)function);
-    if (info == thread->ci) break; /* what lies beyond is kept for later calls */
   }
 }
 

@@ -1,4 +1,5 @@
-/* What the compiler and our own files ask a C library for: the module is alone in a stranger's memory. Numbers are
+/* What the compiler and our own files ask a C library for: the module is alone in a stranger's
+*memory. Numbers are
 ** written by the host, which knows how. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,8 +53,7 @@ static size_t write_integer(char *text, long long value) {
   char digits[20];
   size_t count = 0, length = 0;
   unsigned long long left = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
-  do
-    digits[count++] = (char)('0' + left % 10);
+  do digits[count++] = (char)('0' + left % 10);
   while (left /= 10);
   if (value < 0) text[length++] = '-';
   while (count > 0) text[length++] = digits[--count];

@@ -123,8 +123,7 @@ static void each_root(edges *e) {
   visit_object(e, LABEL_ROOT, (uintptr_t)"[registry]", 0, object_of(&g->l_registry));
   visit_object(e, LABEL_ROOT, (uintptr_t)"[running coroutine]", 0, obj2gco(e->g->L));
   for (int i = 0; i < LUA_NUMTAGS; i++)
-    if (g->mt[i])
-      visit_object(e, LABEL_ROOT, (uintptr_t)"[type metatables]", 0, obj2gco(g->mt[i]));
+    if (g->mt[i]) visit_object(e, LABEL_ROOT, (uintptr_t)"[type metatables]", 0, obj2gco(g->mt[i]));
   for (GCObject *o = g->tobefnz; o;) {
     GCObject *next = o->marked & LAYOUT_MARK_BIT ? address_at(e->g->saved[number_of(o)]) : o->next;
     visit_object(e, LABEL_ROOT, (uintptr_t)"[finalizers]", 0, o);

@@ -17,6 +17,7 @@ dist/attach-$(1).wasm: $$(attach_sources) $$(wildcard src/*.h) src/sources.mk wa
 	@echo "$$@"
 	@work=build/image/attach-$(1).$$$$$$$$ && mkdir -p dist $$$$work && \
 	 $$(EMCC) $$(attach_cflags) $$(image_width_$(3)) -sSIDE_MODULE=2 -sWASM_BIGINT -Isrc -I$$(image_$(2)) \
-	 $$(attach_sources) -o $$$$work/attach.wasm && mv $$$$work/attach.wasm $$@ && rm -rf $$$$work
+	 $$(attach_sources) -o $$$$work/linked.wasm && $$(WASM_OPT) --all-features -O2 $(if $(filter wasm64,$(3)),--table64-lowering) $$$$work/linked.wasm -o $$$$work/attach.wasm && \
+	 mv $$$$work/attach.wasm $$@ && rm -rf $$$$work
 endef
 $(foreach v,$(attach_variants),$(eval $(call attach_rules,$(v),$(call image_part,1,$(v)),$(call image_part,2,$(v)))))
