@@ -22,7 +22,7 @@
 #define STACK_TREE_CYCLES    32u
 #define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
 #define DEEPEST_BOUNDED_TREE 3u
-#define LONGEST_CHAIN        64 /* steps of a target's name */
+#define LONGEST_CHAIN        16 /* steps of a target's name; each takes a walk */
 
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
