@@ -37,7 +37,7 @@ typedef struct {
 
 LAYOUT_INLINE size_t layout_state_bytes(void) { return sizeof(layout_state_block); }
 
-LAYOUT_INLINE object_kind layout_kind(const GCObject *object) {
+LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
   switch (object->tt & 0x0F) {
   case LUA_TTABLE: return KIND_TABLE;
   case LUA_TSTRING: return KIND_STRING;
@@ -55,11 +55,11 @@ LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
 }
 LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisstring(value); }
 
-LAYOUT_INLINE size_t layout_string_bytes(const TString *string) {
+LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
   return sizelstring(string->tt == LUA_TSHRSTR ? (size_t)string->shrlen : string->u.lnglen);
 }
 
-LAYOUT_INLINE size_t layout_array_count(const Table *table) { return table->sizearray; }
+LAYOUT_HELPER size_t layout_array_count(const Table *table) { return table->sizearray; }
 
 LAYOUT_INLINE int layout_has_no_nodes(const Table *table) { return table->lastfree == NULL; }
 LAYOUT_INLINE int layout_is_empty(const TValue *value) { return ttisnil(value); }
@@ -99,7 +99,7 @@ LAYOUT_INLINE const LClosure *layout_frame_function(const CallInfo *info) {
 }
 
 /* The object at an index of the stack; NULL for a value that holds no memory. */
-LAYOUT_INLINE GCObject *layout_object_at(lua_State *L, int index) {
+LAYOUT_HELPER GCObject *layout_object_at(lua_State *L, int index) {
   lua_pushvalue(L, index);
   GCObject *object = object_of(L->top - 1);
   lua_pop(L, 1);
@@ -143,7 +143,7 @@ LAYOUT_INLINE void layout_each_in_upvalue(const GCObject *object, reference_visi
 }
 
 /* The field through which the collector links gray objects; NULL where an object has none. */
-LAYOUT_INLINE GCObject **layout_link(GCObject *object) {
+LAYOUT_HELPER GCObject **layout_link(GCObject *object) {
   switch (object->tt & 0x0F) {
   case LUA_TTABLE: return &gco2t(object)->gclist;
   case LUA_TFUNCTION: return &((LClosure *)object)->gclist;

@@ -38,7 +38,7 @@ typedef struct {
 
 LAYOUT_INLINE size_t layout_state_bytes(void) { return sizeof(layout_state_block); }
 
-LAYOUT_INLINE object_kind layout_kind(const GCObject *object) {
+LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
   switch (object->tt & 0x0F) {
   case LUA_TTABLE: return KIND_TABLE;
   case LUA_TSTRING: return KIND_STRING;
@@ -58,12 +58,12 @@ LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
 LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisshrstring(value); }
 
 /* `shrlen` of a long string is 0xFF since 5.4.7 only: the variant decides. */
-LAYOUT_INLINE size_t layout_string_bytes(const TString *string) {
+LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
   return sizelstring(string->tt == LUA_VSHRSTR ? (size_t)string->shrlen : string->u.lnglen);
 }
 
 /* `alimit` may be a hint for `#`; then the array ends at the next power of two. */
-LAYOUT_INLINE size_t layout_array_count(const Table *table) {
+LAYOUT_HELPER size_t layout_array_count(const Table *table) {
   unsigned int limit = table->alimit;
   if (isrealasize(table) || (limit & (limit - 1)) == 0) return limit;
   limit |= limit >> 1;
@@ -113,7 +113,7 @@ LAYOUT_INLINE const LClosure *layout_frame_function(const CallInfo *info) {
 }
 
 /* The object at an index of the stack; NULL for a value that holds no memory. */
-LAYOUT_INLINE GCObject *layout_object_at(lua_State *L, int index) {
+LAYOUT_HELPER GCObject *layout_object_at(lua_State *L, int index) {
   lua_pushvalue(L, index);
   GCObject *object = object_of(s2v(L->top.p - 1));
   lua_pop(L, 1);
@@ -162,7 +162,7 @@ LAYOUT_INLINE void layout_each_in_upvalue(const GCObject *object, reference_visi
 }
 
 /* The field through which the collector links gray objects; NULL where an object has none. */
-LAYOUT_INLINE GCObject **layout_link(GCObject *object) {
+LAYOUT_HELPER GCObject **layout_link(GCObject *object) {
   switch (object->tt & 0x0F) {
   case LUA_TTABLE: return &gco2t(object)->gclist;
   case LUA_TFUNCTION: return &((LClosure *)object)->gclist;

@@ -10,6 +10,7 @@
 #include "lua_print.h"
 #include "lua_results.h"
 #include "lua_support.h"
+#include "membuddy.h"
 #include "path.h"
 #include "retained.h"
 #include "tree.h"
@@ -363,5 +364,35 @@ int function_account(lua_State *L) {
                       : a.memory_is_known ? MEMORY_PARTS
                                           : LUA_PARTS);
   lua_setfield(L, -2, "parts");
+  return 1;
+}
+
+/* ---- the library ---- */
+
+enum { BORDER = 1, BORDER_PRINT };
+
+int function_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"profile", function_profile},
+                                       {"sizeof", function_sizeof},
+                                       {"format_size", function_format_size},
+                                       {"account", function_account},
+                                       {"kinds", function_kinds},
+                                       {"retained", function_retained}};
+  lua_createtable(L, 0, 11);
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    lua_pushcfunction(L, functions[i].func);
+    lua_pushcclosure(L, lua_tocfunction(L, BORDER), 1);
+    lua_setfield(L, -2, functions[i].name);
+  }
+  lua_pushvalue(L, BORDER_PRINT);
+  lua_setfield(L, -2, "print");
+  lua_pushvalue(L, BORDER_PRINT);
+  lua_setfield(L, -2, "print_results");
+  lua_pushliteral(L, "native");
+  lua_setfield(L, -2, "backend");
+  lua_pushliteral(L, MEMBUDDY_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "exact");
   return 1;
 }

@@ -16,6 +16,10 @@
 ** meanwhile: no finalizer, and no handler of errors. */
 int function_call_at_rest(lua_State *L, lua_CFunction function);
 
+/* The library, a table; its arguments are the border's function, whose upvalue says what it calls,
+** and the border's print. */
+int function_open(lua_State *L);
+
 /* profile([target,] [options]) -> results */
 int function_profile(lua_State *L);
 /* print([results or options] [, options]) -> an array of the lines that are to be printed; the

@@ -29,27 +29,8 @@ static int border_print(lua_State *L) {
 }
 
 LUAMOD_API int luaopen_membuddy(lua_State *L) {
-  static const luaL_Reg functions[] = {{"profile", function_profile},
-                                       {"sizeof", function_sizeof},
-                                       {"format_size", function_format_size},
-                                       {"account", function_account},
-                                       {"kinds", function_kinds},
-                                       {"retained", function_retained}};
-  lua_createtable(L, 0, 11);
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    lua_pushcfunction(L, functions[i].func);
-    lua_pushcclosure(L, border, 1);
-    lua_setfield(L, -2, functions[i].name);
-  }
+  lua_settop(L, 0);
+  lua_pushcfunction(L, border);
   lua_pushcfunction(L, border_print);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "print");
-  lua_setfield(L, -2, "print_results");
-  lua_pushliteral(L, "native");
-  lua_setfield(L, -2, "backend");
-  lua_pushliteral(L, MEMBUDDY_VERSION);
-  lua_setfield(L, -2, "version");
-  lua_pushboolean(L, 1);
-  lua_setfield(L, -2, "exact");
-  return 1;
+  return function_call_at_rest(L, function_open) == LUA_OK ? 1 : lua_error(L);
 }

@@ -119,13 +119,12 @@ LAYOUT_INLINE size_t claim_of_kind(walker *w, GCObject *object, object_kind kind
 LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
   return claim_of_kind(w, object, KIND_STRING, layout_string_bytes(gco2ts(object)));
 }
-LAYOUT_INLINE size_t claim_new_table(walker *w, GCObject *object) {
-  return claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
-}
 static size_t claim_new(walker *w, GCObject *object) {
-  if (layout_is_string(object)) return claim_new_string(w, object);
-  if (layout_is_table(object)) return claim_new_table(w, object);
-  return claim_of_kind(w, object, layout_kind(object), walk_object_bytes(w->g, object));
+  object_kind kind = layout_kind(object);
+  return claim_of_kind(w, object, kind,
+                       kind == KIND_STRING  ? layout_string_bytes(gco2ts(object))
+                       : kind == KIND_TABLE ? table_bytes(gco2t(object))
+                                            : walk_object_bytes(w->g, object));
 }
 /* The same of any object, 0 when it was seen before. */
 static size_t claim(walker *w, GCObject *object) {
@@ -272,7 +271,7 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   if (layout_is_string(object)) {
     found(w, claim_new_string(w, object));
   } else if (layout_is_table(object)) {
-    found(w, claim_new_table(w, object));
+    found(w, claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object))));
     enqueue(w, object, &gco2t(object)->gclist);
   } else {
     discover_other(w, object);
