@@ -108,7 +108,7 @@ $(NODE_MODULES_READY): package.json package-lock.json
 # --- make check -----------------------------------------------------------------------------------------------------
 
 C_FILES := $(shell find src wasm test -name '*.[ch]' 2>/dev/null | sort)
-EMCC_ONLY := $(filter src/attach.c src/platform_wasm.c wasm/%,$(C_FILES))
+EMCC_ONLY := $(filter src/attach%.c src/platform_wasm.c wasm/%,$(C_FILES))
 NATIVE_ONLY := $(filter src/platform_native.c test/%,$(C_FILES))
 LUA_54_ONLY := $(filter %_54.c,$(C_FILES))
 LUA_53_ONLY := $(filter %_53.c,$(C_FILES))

@@ -54,21 +54,21 @@ double attach_problem_value(void);
 /* ---- books ---- */
 
 /* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes, 3
-*garbage count,
-** 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each kind. */
+ *garbage count,
+ ** 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each kind. */
 int attach_read_books(uintptr_t state);
 double attach_book(int which);
 
 /* ---- reports: the lines of `profile` ---- */
 
 /* Everything (object 0), or what one object holds. `limit` figures above UINT32_MAX mean none.
-*Returns the
-** number of lines, or -1 without memory. */
+ *Returns the
+ ** number of lines, or -1 without memory. */
 int attach_profile(uintptr_t state, uintptr_t object, double depth, double children, double lines,
                    int cycles, int retained);
 /* Of line `i`, largest first: 0 parent line (-1 a root), 1 own, 2 below, 3 folded bytes, 4 folded
-*count, 5 total,
-** 6 retained (-1: not asked for), 7 address of the object (0: none), 8 depth. */
+ *count, 5 total,
+ ** 6 retained (-1: not asked for), 7 address of the object (0: none), 8 depth. */
 double attach_line(uint32_t line, int which);
 /* Its label, without a number among namesakes; the length in the text. */
 uint32_t attach_line_label(uint32_t line);
@@ -86,14 +86,14 @@ void attach_end_profile(void);
 /* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */
 double attach_graph(uintptr_t state);
 /* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes:
-*uint32_t;
-** 6 retained bytes: double; 7 kinds: uint8_t. */
+ *uint32_t;
+ ** 6 retained bytes: double; 7 kinds: uint8_t. */
 uintptr_t attach_graph_array(int which);
 uint32_t attach_node_of(uintptr_t object);
 uintptr_t attach_object_of(uint32_t node);
 /* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string, as
-*they are;
-** `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
+ *they are;
+ ** `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
 #define ATTACH_LONGEST_STRING 1024u
 uint32_t attach_node_text(uint32_t node);
 /* The label under which `from` first refers to `to`. */

@@ -139,8 +139,8 @@ enum {
   TO_VISIT = 0,
   FIRST_SEPARATOR = 1,
   TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1,
-  TO_VISIT_WITH_NODE, /* it had one when it was queued */
-  TO_VISIT_WITH_KEY,  /* perhaps a node, and the bytes of its key are its line's */
+  TO_VISIT_WITH_NODE,           /* it had one when it was queued */
+  TO_VISIT_WITH_KEY,            /* perhaps a node, and the bytes of its key are its line's */
   CONDEMNED = TO_VISIT_WITH_KEY /* of what is dead and so never stands there: see `keeps_key` */
 };
 
@@ -1073,8 +1073,7 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
   if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
   r.object = object;
   r.condemned = 0;
-  do
-    mark_without(&r, L);
+  do mark_without(&r, L);
   while (condemns(&r));
   size_t without_bytes = live_bytes(&r.w);
   pardon(&r);
