@@ -74,7 +74,7 @@ demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs 
 test: images archives native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
-bench: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
+bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
 	@$(NODE) $(NODE_FLAGS) scripts/bench.js
 
 check: check-format check-layers check-types check-warnings ## format, layers, types, and no warning from gcc, clang and emcc

@@ -15,7 +15,8 @@ import { peer } from "./peer.js";
 import { rest } from "./rest.js";
 import { retained } from "./retained.js";
 import { size } from "./size.js";
+import { outside } from "./outside.js";
 import { images, speed } from "./speed.js";
 
 /** @type {Figure[]} */
-export const figures = [speed, peer, memory, emptyEval, size, rest, retained, images];
+export const figures = [speed, peer, memory, emptyEval, size, rest, retained, images, outside];
