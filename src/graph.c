@@ -87,8 +87,6 @@ typedef struct {
   void *context;
 } edges;
 
-static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
-
 static void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key, GCObject *object) {
   uint32_t to = object ? node_of_object(e->g, object, e->from) : 0;
   if (object) e->visit(e->context, make_label(kind, place), is_key, to);
@@ -97,9 +95,10 @@ static void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key,
 /* The value of an ephemeron is an edge of its key: see `each_late_edge`. */
 static void visit_entry(edges *e, label_kind kind, uintptr_t place, GCObject *key,
                         GCObject *value) {
-  if (e->weakness == WEAK_KEYS && !is_plain(key)) return;
-  if (!(e->weakness & WEAK_KEYS) || is_plain(key)) visit_object(e, kind, place, 1, key);
-  if (!(e->weakness & WEAK_VALUES) || is_plain(value)) visit_object(e, kind, place, 0, value);
+  if (e->weakness == WEAK_KEYS && !layout_is_plain(key)) return;
+  if (!(e->weakness & WEAK_KEYS) || layout_is_plain(key)) visit_object(e, kind, place, 1, key);
+  if (!(e->weakness & WEAK_VALUES) || layout_is_plain(value))
+    visit_object(e, kind, place, 0, value);
 }
 
 static void visit_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -169,7 +168,7 @@ static void visit_late(void *context, label_kind kind, uintptr_t place, GCObject
                        GCObject *value) {
   const late_edges *late = context;
   (void)kind, (void)place;
-  if (is_plain(key) || value == NULL) return;
+  if (layout_is_plain(key) || value == NULL) return;
   uint32_t from = graph_find(late->g, key);
   if (from == GRAPH_NONE) return;
   uint32_t to = node_of_object(late->g, value, late->table);

@@ -129,6 +129,11 @@ LAYOUT_INLINE int layout_is_plain_table(GCObject *object) {
   return object->tt == LUA_TTABLE && gco2t(object)->metatable == NULL;
 }
 
+/* Strings are values: no weak table loses them. */
+LAYOUT_HELPER int layout_is_plain(const GCObject *object) {
+  return object == NULL || layout_is_string(object);
+}
+
 /* What the machine counts, in bytes, at this instant. */
 LAYOUT_HELPER size_t layout_total_bytes(const global_State *g) { return (size_t)gettotalbytes(g); }
 

@@ -175,7 +175,7 @@ static line_heap push_lines(lua_State *L, int paths, int totals, size_t count,
 }
 
 /* Pushes a path; its last step, where it is a sum of others, in another colour. */
-static void push_path(lua_State *L, const char *path) {
+static void push_coloured_path(lua_State *L, const char *path) {
   const char *sum = strstr(path, "/...");
   size_t length = strlen(path);
   if (sum && sum[4] == '\0') length -= 4;
@@ -188,7 +188,7 @@ static void push_path(lua_State *L, const char *path) {
 
 static void print_line(lua_State *L, const line *l, int retained) {
   lua_pushliteral(L, "    ");
-  push_path(L, l->path);
+  push_coloured_path(L, l->path);
   lua_pushliteral(L, ": ");
   print_push_size(L, l->shown_bytes, 1);
   lua_concat(L, 4);
@@ -246,9 +246,9 @@ static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
   for (size_t room = options->top; lines.count > 0 && room > 0; room--) {
     const line *first = take_first(&lines);
     lua_pushliteral(L, "    ");
-    push_path(L, first->path);
+    push_coloured_path(L, first->path);
     lua_pushliteral(L, ": ");
-    push_path(L, first->target);
+    push_coloured_path(L, first->target);
     lua_concat(L, 4);
     print_top(L);
   }

@@ -107,21 +107,19 @@ static void add_object(graph *g, const GCObject *object) {
   if (object) add_edge(g, (uintptr_t)object);
 }
 
-static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
-
 static void add_condition(graph *g, const GCObject *holder, const GCObject *held) {
   condition c = {(uintptr_t)holder, (uintptr_t)held, g->in_hand, 0};
   append(g, &g->later, &c);
 }
 
 static void add_table_entry(graph *g, GCObject *key, GCObject *value) {
-  int key_is_weak = (g->weakness & WEAK_KEYS) && !is_plain(key);
-  int value_is_weak = (g->weakness & WEAK_VALUES) && !is_plain(value);
+  int key_is_weak = (g->weakness & WEAK_KEYS) && !layout_is_plain(key);
+  int value_is_weak = (g->weakness & WEAK_VALUES) && !layout_is_plain(value);
   if (key_is_weak || value_is_weak) {
     if (!value_is_weak && value) add_condition(g, key, value);
-    if (!key_is_weak && key) add_condition(g, value, is_plain(key) ? key : NULL);
+    if (!key_is_weak && key) add_condition(g, value, layout_is_plain(key) ? key : NULL);
     value = NULL;
-    if (key_is_weak || is_plain(key)) key = NULL;
+    if (key_is_weak || layout_is_plain(key)) key = NULL;
   }
   add_object(g, key);
   add_object(g, value);

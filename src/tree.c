@@ -49,14 +49,14 @@ void tree_release(tree *t) {
 
 /* ---- object -> node ---- */
 
-static uint32_t index_start(const tree *t, const void *object) {
+static uint32_t tree_index_start(const tree *t, const void *object) {
   uint64_t mixed = (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
   return (uint32_t)(mixed >> 32) & (t->index_capacity - 1);
 }
 
-static void index_insert(tree *t, const void *object, uint32_t node) {
+static void tree_index_insert(tree *t, const void *object, uint32_t node) {
   if (object == NULL) return;
-  uint32_t at = index_start(t, object);
+  uint32_t at = tree_index_start(t, object);
   while (t->index[at] != TREE_NONE) at = (at + 1) & (t->index_capacity - 1);
   t->index[at] = node;
 }
@@ -66,8 +66,8 @@ static void index_rebuild(tree *t) {
   for (uint32_t i = 0; i < t->used; i++) {
     const tree_node *n = &t->nodes[i];
     if (!n->in_use) continue;
-    index_insert(t, n->object, i);
-    for (int alias = 0; alias < TREE_ALIASES; alias++) index_insert(t, n->aliases[alias], i);
+    tree_index_insert(t, n->object, i);
+    for (int alias = 0; alias < TREE_ALIASES; alias++) tree_index_insert(t, n->aliases[alias], i);
   }
 }
 
@@ -80,7 +80,7 @@ static int has_alias(const tree_node *n, const void *object) {
 uint32_t tree_find(const tree *t, const void *object) {
   uint32_t found = TREE_NONE;
   if (t->index_capacity == 0) return TREE_NONE;
-  for (uint32_t at = index_start(t, object);; at = (at + 1) & (t->index_capacity - 1)) {
+  for (uint32_t at = tree_index_start(t, object);; at = (at + 1) & (t->index_capacity - 1)) {
     uint32_t node = t->index[at];
     if (node == TREE_NONE) return found;
     if (t->nodes[node].object == object) return node;
@@ -94,7 +94,7 @@ int tree_add_alias(tree *t, uint32_t node, const void *object) {
   while (alias < TREE_ALIASES && aliases[alias]) alias++;
   if (alias == TREE_ALIASES) return 0;
   aliases[alias] = object;
-  index_insert(t, object, node);
+  tree_index_insert(t, object, node);
   return 1;
 }
 
@@ -364,7 +364,7 @@ static uint32_t new_node(tree *t, const tree_node *content) {
   t->nodes[node] = *content;
   t->count++;
   if (content->parent != TREE_NONE) t->nodes[content->parent].child_count++;
-  index_insert(t, content->object, node);
+  tree_index_insert(t, content->object, node);
   return node;
 }
 

@@ -459,10 +459,8 @@ static void add_shared_entries(walker *w) {
 
 /* ---- weak tables ---- */
 
-/* Strings are values: no weak table loses them. */
-static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 static int is_alive(const walker *w, const GCObject *object) {
-  return is_plain(object) || (is_marked(object) && object != w->blocked);
+  return layout_is_plain(object) || (is_marked(object) && object != w->blocked);
 }
 
 /* The collector keeps the key of a weak value that died for one more collection. When strict, it
@@ -470,7 +468,7 @@ static int is_alive(const walker *w, const GCObject *object) {
 ** the value turns out to be dead all the same, and is condemned for the walks to come. */
 static int keeps_key(walker *w, const GCObject *key, GCObject *value) {
   if (!w->strict || is_alive(w, value)) return 1;
-  if (is_plain(key) || role_of(value) == CONDEMNED) return 0;
+  if (layout_is_plain(key) || role_of(value) == CONDEMNED) return 0;
   if (w->parked_work != CONDEMNING) return 1;
   set_role(value, CONDEMNED);
   return w->condemned = 1, 0;
@@ -478,7 +476,7 @@ static int keeps_key(walker *w, const GCObject *key, GCObject *value) {
 
 static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
-  if (is_plain(value))
+  if (layout_is_plain(value))
     visit(w, kind, place, key, value);
   else if (key && keeps_key(w, key, value))
     visit(w, kind, place, key, NULL);
@@ -499,10 +497,10 @@ static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObjec
 static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
   int settling = w->parked_work == SETTLING;
-  if (settling && key && is_plain(key) && (w->finalizing || is_alive(w, value)))
+  if (settling && key && layout_is_plain(key) && (w->finalizing || is_alive(w, value)))
     visit(w, kind, place, key, NULL);
   int keys_first = w->finalizing || w->strict;
-  if (value && is_plain(value) && (keys_first ? settling && is_alive(w, key) : !settling))
+  if (value && layout_is_plain(value) && (keys_first ? settling && is_alive(w, key) : !settling))
     visit(w, kind, place, NULL, value);
 }
 

@@ -59,6 +59,9 @@ image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
                     -mno-reference-types -mno-multivalue -mno-bulk-memory
 
+# The profiler is one object, so that the compiler sees what is used once; but for its border.
+image_border     := $(MEMBUDDY_MAY_WAIT:%=src/%.c)
+
 .PHONY: images archives reproducible
 images: $(image_files) ## four aos images with membuddy inside (PRESET=..., AOS_PROCESS=...)
 
@@ -96,8 +99,9 @@ build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit3
 
 dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk | $$(image_ready)
 	@echo "$$@"
-	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) \
-	 -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_SOURCES)) && \
+	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && \
+	 printf '%s\n' $$(patsubst src/%,'#include "%"',$$(filter-out $$(image_border),$$(MEMBUDDY_SOURCES))) >membuddy.c && \
+	 $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) -I$$$$root/src -I$$$$root/$$(image_$(2)) -c membuddy.c $$(addprefix $$$$root/,$$(image_border)) && \
 	 $$(EMAR) rcD archive.a *.o) && mv $$$$work/archive.a $$@ && rm -rf $$$$work
 
 dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
