@@ -54,10 +54,10 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
-.PHONY: all help demo test bench check images archives native-tests toolchain lua specimens clean distclean FORCE
+.PHONY: all help demo test bench check images archives sample native-tests toolchain lua specimens clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
-all: images archives ## what stands in dist/: the images, and the archives for the official builder
+all: images archives attach sample ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
 
 -include wasm/image.mk wasm/attach.mk test/native.mk
 
@@ -71,13 +71,19 @@ help: ## this list
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js
 
-test: images archives native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) ## every suite: native under sanitizers, images under each Node.js
+test: images archives attach sample native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
 	@$(NODE) $(NODE_FLAGS) scripts/bench.js
 
 check: check-format check-layers check-types check-warnings ## format, layers, types, and no warning from gcc, clang and emcc
+
+sample: dist/sample.dat.gz ## the memory that `membuddy sample` gives
+
+dist/sample.dat.gz: dist/membuddy-lua54-wasm64.wasm scripts/sample.js | $(NODE_MODULES_READY)
+	@echo "$@"
+	@$(NODE) $(NODE_FLAGS) --no-warnings scripts/sample.js $< $@
 
 toolchain: $(TOOLCHAIN_READY) ## Emscripten under build/toolchain (build/toolchain/env.sh for a shell)
 

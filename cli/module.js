@@ -80,7 +80,19 @@ const decoder = new TextDecoder();
 const addresses = /** @type {Record<string, number[]>} */ ({
   attach_start: [0, 1], attach_find_state: [0], attach_check: [0], attach_read_books: [0], attach_profile: [0, 1],
   attach_retained: [0, 1], attach_graph: [0], attach_node_of: [0],
+  attach_global_label: [0, 1], attach_parent: [0, 1], attach_step: [0, 1],
 });
+
+/** Exports that give addresses: in 32 bits the upper half of those would come as negative numbers. */
+const givesAddress = /^attach_(text|find_state|problem_address|graph_array|object_of|parent|step)$/;
+
+/** @param {string} name @param {Function} run @param {boolean} wide @returns {(...values: (number | string)[]) => number} */
+function exported(name, run, wide) {
+  const taken = addresses[name] ?? [], gives = givesAddress.test(name);
+  if (!gives && (!wide || taken.length === 0)) return /** @type {any} */ (run); // some are asked by the million
+  if (!wide) return (...values) => run(...values) >>> 0;
+  return (...values) => Number(run(...values.map((value, index) => (taken.includes(index) ? BigInt(value) : Number(value)))));
+}
 
 /**
  * @param {WebAssembly.Module} module @param {Variant} variant @param {WebAssembly.Memory} memory
@@ -118,9 +130,7 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
   exports.__wasm_apply_data_relocs?.();
   const call = /** @type {Walker["call"]} */ ({});
   for (const [name, run] of Object.entries(exports))
-    if (name.startsWith("attach_"))
-      call[name] = (...values) => Number(run(...values.map((value, index) =>
-        wide && addresses[name]?.includes(index) ? BigInt(value) : Number(value))));
+    if (name.startsWith("attach_")) call[name] = exported(name, run, wide);
   const textAt = call.attach_text();
   const bytes = (/** @type {number} */ length) => new Uint8Array(buffer(), textAt, length).slice();
   const restart = () => {

@@ -81,6 +81,18 @@ uint32_t attach_cycle_label(uint32_t cycle);
 double attach_retained(uintptr_t state, uintptr_t object);
 void attach_end_profile(void);
 
+/* ---- names ---- */
+
+/* The name of a global variable that holds the object; nothing where none does. */
+uint32_t attach_global_label(uintptr_t state, uintptr_t object);
+/* Who holds an object on its shortest path, 0 where a root does: whose name is the label then. */
+uintptr_t attach_parent(uintptr_t state, uintptr_t object);
+uint32_t attach_parent_label(void);
+/* What `object` (0: the roots `_G`, `[registry]` and `[main thread]`) refers to under the label of
+** `bytes` bytes in the text, 0 where that owns no memory; and how many entries have this label. */
+uintptr_t attach_step(uintptr_t state, uintptr_t object, uint32_t bytes);
+uint32_t attach_step_count(void);
+
 /* ---- the graph of everything that lives ---- */
 
 /* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */

@@ -1,0 +1,181 @@
+/**
+ * Attaches to the memory of any aos process: finds out which Lua it runs and how wide its addresses are, checks every
+ * object and reference in it, and believes it only when its books balance to the byte.
+ */
+import { MembuddyError, grouped } from "./errors.js";
+import { Heap } from "./heap.js";
+import { foreignKind, openInput, readBytes } from "./input.js";
+import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
+import { isWide, makeWalker } from "./module.js";
+
+/**
+ * @typedef {import("./module.js").Variant} Variant
+ * @typedef {import("./module.js").Walker} Walker
+ *
+ * @typedef {object} Progress
+ * @property {string} phase  what is being done, in words: `reading`, `looking for Lua`, ...
+ * @property {number} [done] @property {number} [total]  bytes, where they are known
+ *
+ * @typedef {object} AttachOptions
+ * @property {import("./input.js").Input} [module]  the WASM that the process runs: says which image it is, where its stack and its allocator are
+ * @property {(progress: Progress) => void} [onProgress]
+ * @property {(variant: Variant) => Promise<BufferSource | Response>} [loadWalker]  where the walkers come from, if not from beside this file
+ *
+ * @typedef {{ variant: Variant, address: number, reason: string, closeness: number }} Refusal
+ */
+
+/** @type {Variant[]} most processes are of the first kind */
+const variants = ["lua53-wasm64", "lua54-wasm64", "lua53-wasm32", "lua54-wasm32"];
+const mostCandidates = 64;
+const names = { lua53: "Lua 5.3", lua54: "Lua 5.4", wasm32: "32 bits", wasm64: "64 bits" };
+
+/** @param {Variant} variant */
+function versionOf(variant) {
+  const [lua, width] = /** @type {(keyof typeof names)[]} */ (variant.split("-"));
+  return `${names[lua]}, ${names[width]}`;
+}
+
+/* ---- the walkers ---- */
+
+/** @type {Map<Variant, Promise<WebAssembly.Module>>} */
+const compiled = new Map();
+
+/** @param {Variant} variant @returns {Promise<BufferSource | Response>} */
+async function walkerFile(variant) {
+  const url = new URL(`../dist/attach-${variant}.wasm`, import.meta.url);
+  if (url.protocol !== "file:") return fetch(url);
+  return (await import("node:fs/promises")).readFile(url);
+}
+
+/** @param {Variant} variant @param {NonNullable<AttachOptions["loadWalker"]>} load */
+async function compileWalker(variant, load) {
+  const source = await load(variant);
+  return WebAssembly.compile(typeof Response !== "undefined" && source instanceof Response ? await source.arrayBuffer() : /** @type {any} */ (source));
+}
+
+/** @param {Variant} variant @param {AttachOptions["loadWalker"]} load */
+function walkerModule(variant, load) {
+  if (load) return compileWalker(variant, load);
+  let module = compiled.get(variant);
+  if (!module) compiled.set(variant, (module = compileWalker(variant, walkerFile)));
+  return module;
+}
+
+/* ---- candidates ---- */
+
+const verdicts = [
+  () => "a reference leads out of the memory",
+  (/** @type {string} */ at) => `${at} is in a list of objects, and is none`,
+  (/** @type {string} */ at, /** @type {number} */ value) => `${at} says that it has ${grouped(value)} bytes or entries, which cannot be`,
+  (/** @type {string} */ at, /** @type {number} */ value) => `${at} refers to ${hex(value)}, where no such object is`,
+  (/** @type {string} */ at) => `a list comes back to ${at}`,
+  () => "there was no memory to check it with",
+];
+
+/** @param {number} address */
+const hex = (address) => `0x${address.toString(16)}`;
+
+/** What a trapped check had found. @param {Walker} walker */
+function problemOf(walker) {
+  const verdict = walker.call.attach_last_verdict();
+  return verdicts[verdict](`the object at ${hex(walker.call.attach_problem_address())}`, walker.call.attach_problem_value());
+}
+
+/** @param {Walker} walker @param {number} state @returns {Refusal | undefined} why a candidate is no heap */
+function refusalOf(walker, state) {
+  const refusal = (/** @type {string} */ reason, /** @type {number} */ closeness) => ({ variant: walker.variant, address: state, reason, closeness });
+  try {
+    const verdict = walker.call.attach_check(state);
+    if (verdict !== 0) return refusal(problemOf(walker), 1);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    const reason = problemOf(walker);
+    walker.restart();
+    return refusal(reason, 1);
+  }
+  try {
+    if (walker.call.attach_read_books(state) !== 0) return refusal("there was no memory to walk it with", 2);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    walker.restart();
+    return refusal(`the walk ended with: ${error.message}`, 2);
+  }
+  const unaccounted = walker.call.attach_book(4);
+  if (unaccounted === 0) return undefined;
+  return refusal(`its objects add up to ${grouped(Math.abs(unaccounted))} bytes ${unaccounted > 0 ? "less" : "more"} than Lua says it took`, 3);
+}
+
+/**
+ * Looks for a heap. Every candidate that is refused says why.
+ * @param {Walker} walker @param {Refusal[]} refusals @returns {number} the address of its state, 0 where there is none
+ */
+function findHeap(walker, refusals) {
+  let state = walker.call.attach_find_state(0);
+  for (let count = 0; state !== 0 && count < mostCandidates; count++) {
+    const refusal = refusalOf(walker, state);
+    if (!refusal) return state;
+    refusals.push(refusal);
+    state = walker.call.attach_find_state(state + 1);
+  }
+  return 0;
+}
+
+/* ---- refusing ---- */
+
+/** @param {Uint8Array} bytes */
+function isZero(bytes) {
+  const words = new Float64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 8));
+  for (let i = 0; i < words.length; i++) if (!Object.is(words[i], 0)) return false;
+  return true;
+}
+
+/** @param {string} name @param {Uint8Array} bytes */
+function checkShape(name, bytes) {
+  if (bytes.length === 0) throw new MembuddyError(`${name} is empty; a process's memory was expected`);
+  const foreign = foreignKind(bytes);
+  if (foreign) throw new MembuddyError(`${name} is ${foreign}; a process's linear memory was expected, raw or gzip`);
+  if (bytes.length % pageBytes !== 0)
+    throw new MembuddyError(`${name} has ${grouped(bytes.length)} bytes, which is no whole number of pages of ${grouped(pageBytes)}: ` +
+      "it was cut short, or it is not the linear memory of a process");
+}
+
+/** @param {string} name @param {Uint8Array} bytes @param {Refusal[]} refusals @param {Variant[]} tried */
+function noHeap(name, bytes, refusals, tried) {
+  const looked = `looked for the main thread of ${tried.map(versionOf).join("; ")}`;
+  if (refusals.length === 0) {
+    const why = isZero(bytes) ? "every byte of it is zero" : "nothing in it is one";
+    return new MembuddyError(`${name}: no Lua in these ${grouped(bytes.length)} bytes: ${looked}, and ${why}`);
+  }
+  const best = refusals.reduce((a, b) => (b.closeness > a.closeness ? b : a));
+  const others = refusals.length > 1 ? `; ${refusals.length - 1} other places were refused as well` : "";
+  return new MembuddyError(`${name}: no sound Lua heap in these ${grouped(bytes.length)} bytes, which are damaged or cut short: ${looked}; ` +
+    `what looks like ${versionOf(best.variant)} at ${hex(best.address)} is refused, since ${best.reason}${others}`);
+}
+
+/* ---- the whole ---- */
+
+/**
+ * Reads the memory of a process, raw or gzip, and proves that it understands it.
+ * @param {import("./input.js").Input} input  the path of a file (`-`: the standard input), bytes, a Blob, or a result of the ao loader
+ * @param {AttachOptions} [options]
+ * @returns {Promise<Heap>}
+ * @throws {MembuddyError} that says what was looked for and what was wrong
+ */
+export async function attach(input, { module, onProgress = () => {}, loadWalker } = {}) {
+  const source = await openInput(input);
+  const moduleBytes = module === undefined ? undefined : await readBytes(module);
+  /** @type {Refusal[]} */
+  const refusals = [];
+  let loaded = await loadMemory(source, true, (done, total) => onProgress({ phase: "reading", done, total }));
+  checkShape(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes));
+  let isLoadedWide = true;
+  onProgress({ phase: "looking for Lua" });
+  for (const variant of variants) {
+    if (isWide(variant) !== isLoadedWide) loaded = copyMemory(source.name, loaded, (isLoadedWide = isWide(variant)));
+    else clearBehind(loaded);
+    const walker = await makeWalker(await walkerModule(variant, loadWalker), variant, loaded.memory, loaded.bytes);
+    const state = findHeap(walker, refusals);
+    if (state) return new Heap({ walker, state, name: source.name, moduleBytes, onProgress });
+  }
+  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, variants);
+}

@@ -1,0 +1,107 @@
+/**
+ * What every subcommand gets: opening memories with progress, options of a report, colours, and the way out.
+ */
+import { InvalidArgumentError } from "commander";
+import pc from "picocolors";
+import { attach } from "./attach.js";
+import { writeWhole } from "./files.js";
+import { startProgress } from "./progress.js";
+
+/**
+ * @typedef {import("commander").Command} Command
+ * @typedef {import("./options.js").ReportOptions} ReportOptions
+ * @typedef {Awaited<ReturnType<typeof attach>>} Heap
+ *
+ * @typedef {object} CommandOptions  of the command line
+ * @property {number | "inf"} [depth] @property {number | false} [top] @property {number} [minSize]
+ * @property {number | false} [children] @property {number | false} [lines]
+ * @property {string} [target] @property {string} [module] @property {boolean} [json]
+ */
+
+const isTerminal = Boolean(process.stdout.isTTY);
+const colours = pc.createColors(pc.isColorSupported && isTerminal);
+
+/** @param {string} text */
+function wholeNumber(text) {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number from 0 is needed.");
+  return Number(text);
+}
+/** @param {string} text */
+const limit = (text) => (text === "all" ? /** @type {false} */ (false) : wholeNumber(text));
+/** @param {string} text */
+const depth = (text) => (text === "all" || text === "inf" ? "inf" : wholeNumber(text));
+
+const unitBytes = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+/** `1500`, `4k`, `1.5m`. @param {string} text */
+export function bytesOf(text) {
+  const parts = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text);
+  if (!parts) throw new InvalidArgumentError("a number of bytes is needed, such as 1500, 4k or 1.5m.");
+  return Math.round(Number(parts[1]) * unitBytes[/** @type {keyof typeof unitBytes} */ (parts[2].toLowerCase())]);
+}
+
+export const context = {
+  isTerminal,
+  /** picocolors: plain where the output is no terminal. */
+  colours,
+  /** @type {import("./print.js").Palette} */
+  palette: { blue: colours.blue, gray: colours.gray, green: colours.green, red: colours.red },
+  /** Columns of the terminal. */
+  width: process.stdout.columns ?? 100,
+
+  /** The result, and nothing else, goes to the standard output. @param {string} text */
+  print(text) {
+    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+  },
+  /** What is worth telling beside the result. @param {string} text */
+  tell(text) {
+    process.stderr.write(`${text}\n`);
+  },
+
+  /** @template T @param {(report: (progress: import("./attach.js").Progress) => void) => Promise<T>} work with progress on the terminal */
+  async withProgress(work) {
+    const progress = startProgress();
+    try {
+      return await work(progress.report);
+    } finally {
+      await progress.end();
+    }
+  },
+
+  /**
+   * Attaches to a file, shows progress while `use` works, and closes the heap.
+   * @template T @param {string} file @param {CommandOptions} options @param {(heap: Heap) => T | Promise<T>} use
+   */
+  withHeap(file, options, use) {
+    return context.withProgress(async (onProgress) => {
+      const heap = await attach(file, { module: options.module, onProgress });
+      try {
+        return await use(heap);
+      } finally {
+        heap.close();
+      }
+    });
+  },
+
+  writeWhole,
+  limit, wholeNumber, bytesOf,
+
+  /** @param {Command} command */
+  addModuleOption: (command) => command.option("--module <file>", "the WASM that the process runs: tells stack, allocator and version exactly"),
+
+  /** The options of a report, as in Lua. @param {Command} command */
+  addReportOptions: (command) => command
+    .option("--target <path>", "only what is held by this, a path as the report gives it")
+    .option("--depth <steps>", "steps below the root; all", depth)
+    .option("--top <lines>", "lines that are printed; all", limit)
+    .option("--min-size <bytes>", "smallest line that is printed: 1500, 4k, 1.5m", bytesOf)
+    .option("--children <lines>", "lines that one table may have; all", limit)
+    .option("--lines <lines>", "lines that the report may have; all", limit),
+
+  /** @param {CommandOptions} options @returns {ReportOptions} */
+  reportOptions({ target, depth: steps, top, minSize, children, lines }) {
+    const all = { target, depth: steps, top, min_size: minSize, children, lines };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  },
+};
+
+/** @typedef {typeof context} Context */

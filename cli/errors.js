@@ -1,0 +1,16 @@
+/**
+ * An error that tells its reader what was wrong and what to do: shown without a stack.
+ */
+export class MembuddyError extends Error {
+  /** @param {string} message @param {ErrorOptions} [options] */
+  constructor(message, options) {
+    super(message, options);
+    this.name = "MembuddyError";
+  }
+}
+
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @param {number} bytes */
+export const grouped = (bytes) => bytes.toLocaleString("en-US");

@@ -1,0 +1,112 @@
+/**
+ * The heap of a process, read from outside: what `membuddy` tells inside of one, asked of a copy of its memory.
+ */
+import { MembuddyError } from "./errors.js";
+import { readOptions } from "./options.js";
+import { printLines } from "./print.js";
+import { profile, readBooks, readKinds } from "./results.js";
+import { findTarget } from "./target.js";
+
+/**
+ * @typedef {import("./results.js").Results} Results
+ * @typedef {import("./results.js").Kinds} Kinds
+ * @typedef {import("./options.js").ReportOptions} ReportOptions
+ *
+ * @typedef {object} Image  what process this is the memory of
+ * @property {"5.3" | "5.4"} lua
+ * @property {32 | 64} bits
+ * @property {number} bytes  of its linear memory
+ *
+ * @typedef {{ walker: import("./module.js").Walker, state: number, name: string, moduleBytes?: Uint8Array, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
+ */
+
+export class Heap {
+  /** @type {import("./module.js").Walker | undefined} */
+  #walker;
+  #onProgress;
+
+  /** @param {HeapParts} parts  made by `attach` */
+  constructor({ walker, state, name, moduleBytes, onProgress }) {
+    this.#walker = walker;
+    this.#onProgress = onProgress;
+    /** The address of the main thread. @readonly */
+    this.state = state;
+    /** What the memory was read from. @readonly */
+    this.name = name;
+    /** The WASM that the process runs, where it was given. @readonly */
+    this.moduleBytes = moduleBytes;
+  }
+
+  /** The C side (src/attach.h). */
+  get walker() {
+    if (!this.#walker) throw new MembuddyError("this heap was closed");
+    return this.#walker;
+  }
+
+  /** @returns {Image} */
+  get image() {
+    const [lua, width] = this.walker.variant.split("-");
+    return { lua: lua === "lua53" ? "5.3" : "5.4", bits: width === "wasm64" ? 64 : 32, bytes: this.walker.subjectBytes };
+  }
+
+  /** Says what takes time. @param {string} phase */
+  progress(phase) {
+    this.#onProgress({ phase });
+  }
+
+  #walk() {
+    this.walker.call.attach_end_graph();
+    if (this.walker.call.attach_read_books(this.state) !== 0) throw new MembuddyError("not enough memory for a walk");
+  }
+
+  /** Lua's own figure, and what it is made of. `unaccounted` is 0. */
+  books() {
+    this.#walk();
+    return readBooks(this.walker);
+  }
+
+  /** Count and bytes of the live objects of each kind. @returns {Kinds} */
+  kinds() {
+    this.#walk();
+    return readKinds(this.walker);
+  }
+
+  /**
+   * The results object of Lua's `membuddy.profile`; a target is named by its path.
+   * @param {ReportOptions} [options] @returns {Results}
+   */
+  profile(options) {
+    const settled = readOptions(options);
+    this.progress("adding up");
+    this.walker.call.attach_end_graph();
+    const target = settled.target === undefined ? undefined : findTarget(this.walker, this.state, settled.target);
+    return profile(this.walker, this.state, settled, target);
+  }
+
+  /**
+   * The text of Lua's `membuddy.print`, of results or of a report with these options.
+   * @param {Results | ReportOptions} [resultsOrOptions] @param {ReportOptions} [options] @param {import("./print.js").Palette} [palette]
+   * @returns {string} lines, each with its end
+   */
+  print(resultsOrOptions = {}, options, palette) {
+    const isResults = "type" in resultsOrOptions || "sizes" in resultsOrOptions;
+    const results = isResults ? /** @type {Results} */ (resultsOrOptions) : this.profile(/** @type {ReportOptions} */ (resultsOrOptions));
+    const settled = readOptions(isResults ? options : /** @type {ReportOptions} */ (resultsOrOptions));
+    return printLines(results, settled, palette).map((line) => `${line}\n`).join("");
+  }
+
+  /** Bytes that only the object at this path keeps alive. @param {string} path @returns {number} */
+  retained(path) {
+    this.progress("what only it holds");
+    this.walker.call.attach_end_graph();
+    const { object } = findTarget(this.walker, this.state, path);
+    const bytes = this.walker.call.attach_retained(this.state, object);
+    if (bytes < 0) throw new MembuddyError("not enough memory for a walk");
+    return bytes;
+  }
+
+  /** Lets go of the copy. */
+  close() {
+    this.#walker = undefined;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * What a memory can be read from, told apart by content: a file, raw or gzip; bytes; what the ao loader returns; a Blob
+ * that was dropped on a page. A source pours its bytes into a sink, piece by piece, so that they are in memory once.
+ */
+import { MembuddyError, messageOf } from "./errors.js";
+
+/**
+ * Where bytes go: `room` gives a place for at most so many, `advance` says how many were put there.
+ * @typedef {{ room: (bytes: number) => Uint8Array, advance: (bytes: number) => void }} Sink
+ *
+ * @typedef {object} Source
+ * @property {string} name  for messages
+ * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises
+ * @property {(sink: Sink) => Promise<void>} pour
+ *
+ * @typedef {{ Memory: ArrayBuffer | ArrayBufferView | WebAssembly.Memory }} LoaderResult
+ * @typedef {string | URL | ArrayBuffer | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
+ */
+
+const pieceBytes = 8 * 2 ** 20;
+const accepted =
+  "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
+
+/** @param {Uint8Array} bytes */
+const isGzip = (bytes) => bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
+
+/** Gzip's last four bytes: the length before compression, modulo 2^32. @param {Uint8Array} tail */
+const promisedBytes = (tail) => new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(tail.byteLength - 4, true);
+
+/** @param {Sink} sink @param {Uint8Array} bytes */
+function pourBytes(sink, bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    const room = sink.room(bytes.length - at);
+    room.set(bytes.subarray(at, at + room.length));
+    sink.advance(room.length);
+    at += room.length;
+  }
+}
+
+/** @param {string} name @param {ReadableStream<Uint8Array>} compressed @param {Sink} sink */
+async function pourGzip(name, compressed, sink) {
+  try {
+    const reader = compressed.pipeThrough(/** @type {any} */ (new DecompressionStream("gzip"))).getReader();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pourBytes(sink, piece.value);
+  } catch (error) {
+    throw brokenGzip(name, error);
+  }
+}
+
+/** @param {string} name @param {unknown} error */
+function brokenGzip(name, error) {
+  if (error instanceof MembuddyError) return error;
+  return new MembuddyError(`${name} is a gzip file that cannot be read to its end (${messageOf(error)}); fetch it again`, { cause: error });
+}
+
+/** @param {string} name @param {Blob} blob @returns {Promise<Source>} */
+async function blobSource(name, blob) {
+  const bytesAt = async (/** @type {number} */ from, /** @type {number} */ to) => new Uint8Array(await blob.slice(from, to).arrayBuffer());
+  if (isGzip(await bytesAt(0, 3))) {
+    const bytes = promisedBytes(await bytesAt(Math.max(0, blob.size - 4), blob.size));
+    return { name, bytes, pour: (sink) => pourGzip(name, blob.stream(), sink) };
+  }
+  return {
+    name, bytes: blob.size,
+    async pour(sink) {
+      for (let at = 0; at < blob.size; at += pieceBytes) pourBytes(sink, await bytesAt(at, Math.min(at + pieceBytes, blob.size)));
+    },
+  };
+}
+
+/** @param {string} name @param {Uint8Array} bytes @returns {Promise<Source>} */
+async function bytesSource(name, bytes) {
+  if (isGzip(bytes)) return blobSource(name, new Blob([/** @type {any} */ (bytes)]));
+  return {
+    name, bytes: bytes.length,
+    async pour(sink) {
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        pourBytes(sink, bytes.subarray(at, at + pieceBytes));
+        if (at % (8 * pieceBytes) === 0) await null;
+      }
+    },
+  };
+}
+
+/** @param {import("node:fs/promises").FileHandle} handle @param {number} position @param {Sink} sink @param {number} [limit] */
+async function pourHandle(handle, position, sink, limit = Infinity) {
+  for (let at = position; at < limit; ) {
+    const room = sink.room(Math.min(pieceBytes, limit - at));
+    const { bytesRead } = await handle.read(room, 0, room.length, at);
+    if (bytesRead === 0) return;
+    sink.advance(bytesRead);
+    at += bytesRead;
+  }
+}
+
+/** @param {string} path @returns {Promise<import("node:fs/promises").FileHandle>} */
+async function openFile(path) {
+  const { open } = await import("node:fs/promises");
+  try {
+    const handle = await open(path);
+    if (!(await handle.stat()).isDirectory()) return handle;
+    await handle.close();
+    throw new MembuddyError(`${path} is a directory; name a file with a process's memory`);
+  } catch (error) {
+    if (error instanceof MembuddyError) throw error;
+    const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : messageOf(error);
+    throw new MembuddyError(`${path} cannot be read: ${reason}`, { cause: error });
+  }
+}
+
+/** @template T @param {string} path @param {(handle: import("node:fs/promises").FileHandle) => Promise<T>} use */
+async function withFile(path, use) {
+  const handle = await openFile(path);
+  try {
+    return await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** zlib itself: a page's streams come in pieces too small for a hundred megabytes. @param {string} path @param {Sink} sink */
+async function pourGzipFile(path, sink) {
+  const [{ createReadStream }, { createGunzip }] = await Promise.all([import("node:fs"), import("node:zlib")]);
+  const inflated = createGunzip({ chunkSize: 2 ** 20 });
+  const compressed = createReadStream(path, { highWaterMark: 2 ** 18 }).on("error", (error) => inflated.destroy(error));
+  try {
+    for await (const piece of compressed.pipe(inflated)) pourBytes(sink, piece);
+  } catch (error) {
+    throw brokenGzip(path, error);
+  } finally {
+    compressed.destroy();
+  }
+}
+
+/** @param {string} path @returns {Promise<Source>} */
+async function fileSource(path) {
+  return withFile(path, async (handle) => {
+    const stat = await handle.stat();
+    if (!stat.isFile()) return pipeSource(path, handle);
+    const head = new Uint8Array(3), tail = new Uint8Array(4);
+    await handle.read(head, 0, 3, 0);
+    if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, 0, sink, stat.size)) };
+    await handle.read(tail, 0, 4, Math.max(0, stat.size - 4));
+    return { name: path, bytes: promisedBytes(tail), pour: (sink) => pourGzipFile(path, sink) };
+  });
+}
+
+/** A pipe has no size: it is read before anything else. @param {string} name @param {import("node:fs/promises").FileHandle} handle */
+async function pipeSource(name, handle) {
+  const pieces = [];
+  for await (const piece of handle.createReadStream({ autoClose: false })) pieces.push(piece);
+  return bytesSource(name, Buffer.concat(pieces));
+}
+
+async function standardInput() {
+  const pieces = [];
+  for await (const piece of process.stdin) pieces.push(piece);
+  return bytesSource("the standard input", Buffer.concat(pieces));
+}
+
+/** @param {unknown} value @returns {Uint8Array | undefined} */
+function viewOf(value) {
+  if (value instanceof Uint8Array) return value;
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof ArrayBuffer || (typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer))
+    return new Uint8Array(value);
+  if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") return new Uint8Array(/** @type {ArrayBuffer} */ (value)); // of another realm
+  return undefined;
+}
+
+/** @param {unknown} value @returns {string} */
+function shown(value) {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const keys = Object.keys(value).slice(0, 5).join(", ");
+  return `an object ${keys ? `with ${keys}` : "without keys"}`;
+}
+
+/**
+ * @param {Input} input `-` is the standard input
+ * @returns {Promise<Source>}
+ */
+export async function openInput(input) {
+  if (input === "-") return standardInput();
+  if (typeof input === "string") return fileSource(input);
+  if (input instanceof URL) {
+    if (input.protocol !== "file:") throw new MembuddyError(`${input.href} is not a file; fetch it, and give its bytes`);
+    return fileSource((await import("node:url")).fileURLToPath(input));
+  }
+  if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
+  if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
+  const bytes = viewOf(input);
+  if (bytes) return bytesSource("the memory", bytes);
+  const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
+  if (inner) return openInput(inner);
+  if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);
+  throw new MembuddyError(`a memory was expected, and ${shown(input)} was given; accepted: ${accepted}`);
+}
+
+/** All bytes of a source, for what is not walked: a module's WASM. @param {Input} input @returns {Promise<Uint8Array>} */
+export async function readBytes(input) {
+  const source = await openInput(input);
+  let bytes = new Uint8Array(source.bytes), at = 0;
+  await source.pour({
+    room(wanted) {
+      if (at + wanted > bytes.length && at === bytes.length) {
+        const larger = new Uint8Array(Math.max(2 * bytes.length, at + wanted));
+        larger.set(bytes);
+        bytes = larger;
+      }
+      return bytes.subarray(at, at + wanted);
+    },
+    advance: (count) => { at += count; },
+  });
+  return bytes.subarray(0, at);
+}
+
+/** What a file is that begins so, if it is known to be no memory. @param {Uint8Array} head */
+export function foreignKind(head) {
+  const text = String.fromCharCode(...head.subarray(0, 16));
+  if (text.startsWith("\0asm")) return "a WebAssembly module, not the memory of a process (give it with --module)";
+  if (text.startsWith("\x7fELF")) return "a program";
+  if (text.startsWith("PK\x03\x04")) return "a ZIP archive";
+  if (text.startsWith("\x28\xb5\x2f\xfd")) return "compressed by zstd; unpack it first";
+  if (/^\s*[{[]/.test(text)) return "JSON, it seems";
+  if (/^\s*</.test(text)) return "HTML or XML, it seems";
+  return undefined;
+}
+

@@ -1,0 +1,94 @@
+/**
+ * The command `membuddy`. Its subcommands are the files of cli/commands; each exports `register(program, context)`.
+ */
+import { readdirSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { context } from "./context.js";
+import { MembuddyError } from "./errors.js";
+import { bookLines, resultLines } from "./report.js";
+import { version } from "./version.js";
+
+/** @typedef {import("./context.js").CommandOptions} CommandOptions */
+
+export const exitCodes = { done: 0, failed: 1, usage: 2 };
+
+const welcome = `MemBuddy ${version} tells where every byte of an aos process went, from its memory alone.
+
+Three commands to try it:
+
+  membuddy sample -o sample.dat    makes the memory of a small process
+  membuddy sample.dat              what fills it
+  membuddy sample.dat --target Inbox --depth 1
+
+A memory is a state-PID.dat of a compute unit, a checkpoint (gzip), a result's Memory written to a file.
+membuddy --help has the rest.
+`;
+
+const examples = `
+Examples:
+  membuddy state.dat                            the largest 20 lines
+  membuddy checkpoint.gz --top 50 --min-size 4k gzip is recognised by content
+  membuddy state.dat --target _G/Inbox          only what the Inbox holds
+  membuddy state.dat --json > report.json       one object: Lua's results, account, image
+  curl -s URL/state/PID | membuddy -            from a pipe
+
+Exit codes:
+  0  done
+  1  the memory could not be read, or is none; the last line says why
+  2  the command line was not understood
+`;
+
+/** @param {string} file @param {CommandOptions} options */
+async function report(file, options) {
+  const wanted = { ...context.reportOptions(options), retained: true };
+  const text = await context.withHeap(file, options, (heap) => {
+    const results = heap.profile(wanted);
+    if (options.json) return JSON.stringify({ ...results, image: heap.image });
+    return [...bookLines(heap, context), ...resultLines(results, wanted, context)].join("\n");
+  });
+  context.print(text);
+}
+
+/** @param {string | undefined} file @param {CommandOptions} options */
+async function run(file, options) {
+  if (file !== undefined) await report(file, options);
+  else context.print(welcome);
+}
+
+async function makeProgram() {
+  const program = new Command("membuddy")
+    .description("Where every byte of an aos process went: the account of its memory, its kinds of objects, and the largest by path.")
+    .version(version, "-V, --version")
+    .argument("[file]", "the memory of a process, raw or gzip; - for the standard input")
+    .addHelpText("after", examples)
+    .showHelpAfterError("(membuddy --help tells more)")
+    .enablePositionalOptions()
+    .exitOverride()
+    .action(run);
+  context.addModuleOption(context.addReportOptions(program)).option("--json", "the report as one JSON object");
+  const folder = new URL("./commands/", import.meta.url);
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".js")).sort()) {
+    const { register } = await import(new URL(file, folder).href);
+    register(program, context);
+  }
+  for (const command of program.commands) command.exitOverride().showHelpAfterError(`(membuddy ${command.name()} --help tells more)`);
+  return program;
+}
+
+/** @param {unknown} error */
+function exitCodeOf(error) {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof MembuddyError) process.stderr.write(`membuddy: ${error.message.replace(/^membuddy: /, "")}\n`);
+  else process.stderr.write(`membuddy: this should not have happened; please report it:\n${error instanceof Error ? error.stack : error}\n`);
+  return exitCodes.failed;
+}
+
+/** @param {string[]} commandLine  without the program's name @returns {Promise<number>} the exit code */
+export async function main(commandLine) {
+  try {
+    await (await makeProgram()).parseAsync(commandLine, { from: "user" });
+    return exitCodes.done;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
