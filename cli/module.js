@@ -70,6 +70,7 @@ const trimZeros = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : t
  * @property {(text: string) => number} put  writes a text, gives its length in bytes
  * @property {() => ArrayBuffer} buffer  the memory as it is now
  * @property {number} subjectBytes
+ * @property {((piece: Uint8Array) => void) | null} onWrite  takes what the module writes: a view, good until it returns
  * @property {() => void} restart  forgets all loans and the stack: after a trap
  */
 
@@ -121,6 +122,9 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
       new Uint8Array(buffer(), Number(at), text.length).set(text);
       return text.length;
     },
+    write(/** @type {number | bigint} */ at, /** @type {number | bigint} */ count) {
+      walker.onWrite?.(new Uint8Array(buffer(), Number(at), Number(count)));
+    },
   };
   const instance = await WebAssembly.instantiate(module, { env }).catch(async (error) => {
     if (!wide) throw error;
@@ -138,8 +142,10 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
     call.attach_start(subjectBytes, stackTop);
   };
   restart();
-  return {
+  /** @type {Walker} */
+  const walker = {
     variant, call, buffer, subjectBytes, bytes, restart,
+    onWrite: null,
     text: (length) => decoder.decode(bytes(length)),
     put(text) {
       const encoded = encoder.encode(text).subarray(0, 4096);
@@ -147,6 +153,7 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
       return encoded.length;
     },
   };
+  return walker;
 }
 
 /** @param {boolean} wide */

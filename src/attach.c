@@ -2,9 +2,9 @@
 
 #include "attach_arena.h"
 #include "attach_check.h"
+#include "attach_graph.h"
 #include "borrow.h"
 #include "dominators.h"
-#include "graph.h"
 #include "path.h"
 #include "retained.h"
 #include "tree.h"
@@ -169,13 +169,10 @@ ATTACH_EXPORT double attach_retained(uintptr_t state, uintptr_t object) {
 
 /* ---- the graph ---- */
 
-static struct {
-  graph g;
-  double *retained;
-  uint32_t *own, *dominators;
-  uint8_t *kinds;
-  int is_there;
-} whole;
+static attached_graph whole;
+
+const attached_graph *attach_the_graph(void) { return &whole; }
+const walk_books *attach_the_books(void) { return &books; }
 
 ATTACH_EXPORT void attach_end_graph(void) {
   borrow_return(whole.kinds);

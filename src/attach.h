@@ -116,4 +116,12 @@ uint32_t attach_path_label(uint32_t node);
 uint32_t attach_follow(uint32_t from, uint32_t bytes);
 void attach_end_graph(void);
 
+/* ---- the graph as a heap snapshot of Chrome, handed to the host by `env.write` ---- */
+
+/* 0, or ATTACH_NO_MEMORY. Steps follow, and the end, while the graph stands. */
+int attach_begin_snapshot(void);
+/* Writes the next piece; the share that is written, 1 when it is complete. */
+double attach_step_snapshot(void);
+void attach_end_snapshot(void);
+
 #endif

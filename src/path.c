@@ -40,7 +40,7 @@ static int is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
 /* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. Overlong
 ** forms, surrogates and the controls U+0080 to U+009F are none. RFC 3629, section 4. */
-static size_t printable_character(const unsigned char *text, size_t left) {
+size_t path_printable_character(const unsigned char *text, size_t left) {
   unsigned char first = text[0];
   if (first < 0x80) return first >= 0x20 && first != 0x7F;
   size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
@@ -59,7 +59,7 @@ static void write_escaped(writer *out, const char *bytes, size_t length, size_t 
   const unsigned char *text = (const unsigned char *)bytes;
   size_t at = 0;
   while (at < length) {
-    size_t printable = printable_character(text + at, length - at);
+    size_t printable = path_printable_character(text + at, length - at);
     if (at + (printable ? printable : 1) > limit) {
       write_string(out, ELLIPSIS);
       return;

@@ -29,6 +29,9 @@ size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node
 /* The label of the line that stands for so many entries without one. */
 size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count);
 
+/* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. */
+size_t path_printable_character(const unsigned char *text, size_t left);
+
 /* An order of nodes by name that depends on nothing else: a `tree_compare`. Keys of one type go by
 ** value, strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
 ** PATH_LONGEST_TIE steps. */

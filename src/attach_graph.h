@@ -1,0 +1,29 @@
+/*
+** The graph that attach.c holds, for those who write it out.
+*/
+#ifndef MEMBUDDY_ATTACH_GRAPH_H
+#define MEMBUDDY_ATTACH_GRAPH_H
+
+#include "attach.h"
+#include "graph.h"
+#include "walk.h"
+
+/* By node; see `attach_graph_array`. */
+typedef struct {
+  graph g;
+  double *retained;
+  uint32_t *own, *dominators;
+  uint8_t *kinds;
+  int is_there;
+} attached_graph;
+
+/* Borrowed until `attach_end_graph`. */
+const attached_graph *attach_the_graph(void);
+/* Those of the last walk; a graph's are its own. */
+const walk_books *attach_the_books(void);
+
+/* Text for the host, which takes all of it at once. */
+__attribute__((import_module("env"), import_name("write"))) void attach_write(const void *bytes,
+                                                                              size_t count);
+
+#endif
