@@ -18,45 +18,50 @@ export const noNode = 0xffffffff;
 
 const longestText = 64;
 const remembered = 4096;
-const arrays = { places: 0, parents: 1, first: 2, successors: 3, dominators: 4, own: 5, retained: 6, kinds: 7 };
+/** By the number that the walker knows them by (src/attach.h). The last four are made when they are asked for. */
+const arrays = {
+  parents: 1, first: 2, successors: 3, dominators: 4, own: 5, retained: 6, kinds: 7,
+  childFirst: 8, children: 9, referrerFirst: 10, referrers: 11,
+};
 
 export class Graph {
   /** @type {Walker} */ #walker;
   /** @type {ArrayBuffer | null} */ #buffer = null;
   /** @type {Record<string, any>} */ #views = {};
   /** @type {Map<number, string>} labels of steps: paths share most of theirs */ #names = new Map();
-  /** @type {{ first: Uint32Array, list: Uint32Array, sorted: Uint8Array } | null} */ #children = null;
-  /** @type {{ first: Uint32Array, list: Uint32Array } | null} */ #referrers = null;
 
   /** @param {Walker} walker @param {number} state address of the lua_State */
   constructor(walker, state) {
     this.#walker = walker;
     const count = walker.call.attach_graph(state);
-    if (count < 0) throw new Error("No memory for the graph of this process: it needs about 50 bytes an object.");
+    if (count < 0) throw outOfMemory();
     /** Nodes, node 0 among them. */
     this.nodeCount = count;
     /** References between them. */
+    this.edgeCount = 0;
     this.edgeCount = this.first[count];
   }
 
-  /** A view of the walker's memory, made anew when the memory has grown. @param {keyof typeof arrays} name */
+  /**
+   * A view of the walker's memory, made anew when the memory has grown: good until the next call of a method.
+   * @param {keyof typeof arrays} name
+   */
   #view(name) {
-    const buffer = this.#walker.buffer();
-    if (buffer !== this.#buffer) {
-      this.#buffer = buffer;
-      this.#views = {};
-    }
-    return (this.#views[name] ??= this.#makeView(name, buffer));
+    if (this.nodeCount === 0) throw new Error("This graph has ended.");
+    if (this.#walker.buffer() === this.#buffer && this.#views[name]) return this.#views[name];
+    const at = this.#walker.call.attach_graph_array(arrays[name]); // may let the memory grow
+    if (at === 0) throw outOfMemory();
+    if (this.#walker.buffer() !== this.#buffer) this.#views = {};
+    this.#buffer = this.#walker.buffer();
+    return (this.#views[name] = this.#makeView(name, at));
   }
 
-  /** @param {keyof typeof arrays} name @param {ArrayBuffer} buffer */
-  #makeView(name, buffer) {
-    if (this.nodeCount === 0) throw new Error("This graph has ended.");
-    const at = this.#walker.call.attach_graph_array(arrays[name]);
+  /** @param {keyof typeof arrays} name @param {number} at */
+  #makeView(name, at) {
+    const buffer = this.#walker.buffer();
     if (name === "kinds") return new Uint8Array(buffer, at, this.nodeCount);
     if (name === "retained") return new Float64Array(buffer, at, this.nodeCount);
-    const length = { first: this.nodeCount + 1, successors: this.edgeCount }[/** @type {string} */ (name)] ?? this.nodeCount;
-    return new Uint32Array(buffer, at, length);
+    return new Uint32Array(buffer, at, lengthOf(name, this.nodeCount, this.edgeCount));
   }
 
   /** Who reached a node first, which is the step before it on its shortest path; 0 of a root. @returns {Uint32Array} */
@@ -84,24 +89,24 @@ export class Graph {
 
   /** Who refers to a node, by number, once for each reference. @param {number} node */
   referrers(node) {
-    const { first, list } = (this.#referrers ??= reversed(this.first, this.successors, this.nodeCount));
+    const list = this.#view("referrers"), first = this.#view("referrerFirst");
     return list.subarray(first[node], first[node + 1]);
   }
 
   /**
    * What a node dominates immediately, largest first; of the same size, the one nearer to the root first.
-   * @param {number} node
+   * @param {number} node @returns {Uint32Array}
    */
   children(node) {
-    const { first, list, sorted } = (this.#children ??= dominated(this.dominators, this.nodeCount));
-    const found = list.subarray(first[node], first[node + 1]);
-    if (found.length > 1 && !(sorted[node >> 3] & (1 << (node & 7)))) {
-      const retained = this.retained;
-      found.sort((a, b) => retained[b] - retained[a] || a - b);
-      sorted[node >> 3] |= 1 << (node & 7);
-    }
-    return found;
+    if (this.#walker.call.attach_sort_children(node) < 0) throw outOfMemory();
+    const list = this.#view("children"), first = this.#view("childFirst");
+    return list.subarray(first[node], first[node + 1]);
   }
+
+  /** Where each node's part of `childList` begins: for loops over all of the dominator tree. @returns {Uint32Array} */
+  get childFirst() { return this.#view("childFirst"); }
+  /** What nodes dominate, node after node; those that `children` was not asked about in the order of numbers. @returns {Uint32Array} */
+  get childList() { return this.#view("children"); }
 
   /** The label of a node's last step on its shortest path, as in a report. @param {number} node */
   name(node) {
@@ -169,19 +174,21 @@ export class Graph {
 
   /** The table of globals; `noNode` where there is none. */
   globals() {
-    return this.nodeCount > 1 && this.name(1) === "_G" ? 1 : noNode;
+    return this.follow(0, "_G");
   }
 
   /** What a node refers to under a label; `noNode`. @param {number} from @param {string} label */
   follow(from, label) {
+    if (from === noNode) return noNode;
     return this.#walker.call.attach_follow(from, this.#walker.put(label)) >>> 0;
   }
 
-  /** @param {number} node @param {string[]} segments */
+  /** An upvalue's value may be named without the cell that holds it. @param {number} node @param {string[]} segments */
   #follow(node, segments) {
     for (const segment of segments) {
       if (node === noNode) break;
-      node = this.follow(node, segment);
+      const next = this.follow(node, segment);
+      node = next === noNode && this.kindName(node) === "upvalue" ? this.follow(this.follow(node, "[value]"), segment) : next;
     }
     return node;
   }
@@ -192,7 +199,6 @@ export class Graph {
     this.#walker.call.attach_end_graph();
     this.nodeCount = this.edgeCount = 0;
     this.#views = {};
-    this.#children = this.#referrers = null;
     this.#names.clear();
   }
 }
@@ -202,26 +208,13 @@ export function splitPath(path) {
   return path.match(/(?:\\.|[^\\/])+/gs) ?? [];
 }
 
-/** Edges the other way round. @param {Uint32Array} first @param {Uint32Array} successors @param {number} count */
-function reversed(first, successors, count) {
-  const begin = new Uint32Array(count + 2);
-  for (let edge = 0; edge < successors.length; edge++) begin[successors[edge] + 2]++;
-  for (let node = 2; node <= count + 1; node++) begin[node] += begin[node - 1];
-  const list = new Uint32Array(successors.length);
-  for (let from = 0; from < count; from++)
-    for (let edge = first[from]; edge < first[from + 1]; edge++) list[begin[successors[edge] + 1]++] = from;
-  return { first: begin, list };
-}
+const outOfMemory = () =>
+  new Error("No memory for the graph of this process: it needs about 50 bytes an object beside a copy of the process.");
 
-/** The dominator tree from above. @param {Uint32Array} dominators @param {number} count */
-function dominated(dominators, count) {
-  const begin = new Uint32Array(count + 2);
-  for (let node = 1; node < count; node++) if (dominators[node] !== noNode) begin[dominators[node] + 2]++;
-  for (let node = 2; node <= count + 1; node++) begin[node] += begin[node - 1];
-  const list = new Uint32Array(count);
-  for (let node = 1; node < count; node++)
-    if (dominators[node] !== noNode) list[begin[dominators[node] + 1]++] = node;
-  return { first: begin, list, sorted: new Uint8Array((count + 7) >> 3) };
+/** @param {string} name @param {number} nodes @param {number} edges */
+function lengthOf(name, nodes, edges) {
+  if (name === "successors" || name === "referrers") return edges;
+  return name.endsWith("irst") ? nodes + 1 : nodes;
 }
 
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });

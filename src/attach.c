@@ -4,7 +4,6 @@
 #include "attach_check.h"
 #include "attach_graph.h"
 #include "borrow.h"
-#include "dominators.h"
 #include "path.h"
 #include "retained.h"
 #include "tree.h"
@@ -57,6 +56,8 @@ ATTACH_EXPORT int attach_read_books(uintptr_t state) {
   tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
   return walk_process(state_at(state), &t, &books) == WALK_OK ? ATTACH_SOUND : ATTACH_NO_MEMORY;
 }
+
+const walk_books *attach_the_books(void) { return &books; }
 
 ATTACH_EXPORT double attach_book(int which) {
   switch (which) {
@@ -165,162 +166,4 @@ ATTACH_EXPORT double attach_retained(uintptr_t state, uintptr_t object) {
   walk_books unused;
   if (walk_retained(state_at(state), object_at(object), &bytes, &unused) != WALK_OK) return -1;
   return (double)bytes;
-}
-
-/* ---- the graph ---- */
-
-static attached_graph whole;
-
-const attached_graph *attach_the_graph(void) { return &whole; }
-const walk_books *attach_the_books(void) { return &books; }
-
-ATTACH_EXPORT void attach_end_graph(void) {
-  borrow_return(whole.kinds);
-  borrow_return(whole.own);
-  borrow_return(whole.dominators);
-  borrow_return(whole.retained);
-  if (whole.is_there) graph_release(&whole.g);
-  memset(&whole, 0, sizeof whole);
-}
-
-static uint8_t kind_of_node(uint32_t node) {
-  GCObject *object = node == 0 ? NULL : graph_object(&whole.g, node);
-  if (object) return (uint8_t)layout_kind(object);
-  return node == 0 ? KIND_STATE : KIND_UPVALUE;
-}
-
-/* Own bytes in both arrays; then `sums` become retained bytes, and doubles in the same place. */
-static int sum_nodes(void) {
-  const graph *g = &whole.g;
-  size_t *sums = (size_t *)whole.retained;
-  dominators_graph input = {g->first, g->successors, g->node_count};
-  for (uint32_t node = 0; node < g->node_count; node++)
-    whole.own[node] = (uint32_t)(sums[node] = graph_bytes(g, node));
-  if (!dominators_sum(&input, sums, whole.dominators)) return 0;
-  for (uint32_t node = g->node_count; node-- > 0;) whole.retained[node] = (double)sums[node];
-  return 1;
-}
-
-static uint32_t count_nodes(void) {
-  size_t count = 1;
-  for (int kind = 0; kind < KIND_STATE; kind++) count += books.kinds[kind].count;
-  return (uint32_t)count;
-}
-
-ATTACH_EXPORT double attach_graph(uintptr_t state) {
-  attach_end_profile();
-  attach_end_graph();
-  if (attach_read_books(state) != ATTACH_SOUND) return -1;
-  if (graph_build(state_at(state), count_nodes(), &whole.g) != WALK_OK) return -1;
-  whole.is_there = 1;
-  size_t count = whole.g.node_count;
-  whole.retained = borrow(count * sizeof(double));
-  whole.dominators = borrow(count * sizeof(uint32_t));
-  whole.own = borrow(count * sizeof(uint32_t));
-  whole.kinds = borrow(count);
-  if (!(whole.retained && whole.dominators && whole.own && whole.kinds) || !sum_nodes()) {
-    attach_end_graph();
-    return -1;
-  }
-  for (uint32_t node = 0; node < count; node++) whole.kinds[node] = kind_of_node(node);
-  return (double)count;
-}
-
-ATTACH_EXPORT uintptr_t attach_graph_array(int which) {
-  const void *const arrays[] = {whole.g.places,     whole.g.parents,  whole.g.first,
-                                whole.g.successors, whole.dominators, whole.own,
-                                whole.retained,     whole.kinds};
-  return (uintptr_t)arrays[which];
-}
-
-ATTACH_EXPORT uint32_t attach_node_of(uintptr_t object) {
-  return graph_find(&whole.g, object_at(object));
-}
-ATTACH_EXPORT uintptr_t attach_object_of(uint32_t node) {
-  if (node == 0) return 0;
-  GCObject *object = graph_object(&whole.g, node);
-  return object ? (uintptr_t)object : (uintptr_t)graph_cell(&whole.g, node);
-}
-
-ATTACH_EXPORT uint32_t attach_node_text(uint32_t node) {
-  const GCObject *object = node == 0 ? NULL : graph_object(&whole.g, node);
-  if (object == NULL) return 0;
-  if (layout_is_string(object)) {
-    const TString *string = gco2ts((GCObject *)object);
-    size_t length = tsslen(string) < ATTACH_LONGEST_STRING ? tsslen(string) : ATTACH_LONGEST_STRING;
-    memcpy(text, getstr(string), length);
-    return (uint32_t)length;
-  }
-  const Proto *proto = layout_kind(object) == KIND_PROTO ? gco2p((GCObject *)object) : NULL;
-  if (layout_is_lua_function(object)) proto = gco2lcl((GCObject *)object)->p;
-  return proto ? (uint32_t)path_label(text, make_label(LABEL_PROTO, (uintptr_t)proto), NULL) : 0;
-}
-
-/* ---- labels ---- */
-
-typedef struct {
-  uint32_t from, to; /* `to`: GRAPH_NONE where the label is looked for */
-  const char *name;
-  size_t name_bytes;
-  size_t found_bytes;
-  char label[PATH_LABEL_BYTES];
-} label_search;
-
-static size_t label_text(char out[PATH_LABEL_BYTES], uint32_t from, label place) {
-  if (place.kind == LABEL_UNKNOWN) {
-    static const char of_weak_key[] = "[value of weak key]";
-    memcpy(out, of_weak_key, sizeof of_weak_key);
-    return sizeof of_weak_key - 1;
-  }
-  return path_label(out, place, from == 0 ? NULL : graph_object(&whole.g, from));
-}
-
-static void match_target(void *context, label place, int is_key, uint32_t to) {
-  label_search *search = context;
-  if (to != search->to || search->found_bytes) return;
-  search->found_bytes = label_text(search->label, search->from, place);
-  if (is_key) {
-    memcpy(search->label + search->found_bytes, " (key)", 6);
-    search->found_bytes += 6;
-  }
-}
-
-static void match_name(void *context, label place, int is_key, uint32_t to) {
-  label_search *search = context;
-  if (is_key || search->to != GRAPH_NONE) return;
-  size_t bytes = label_text(search->label, search->from, place);
-  if (bytes == search->name_bytes && memcmp(search->label, search->name, bytes) == 0)
-    search->to = to;
-}
-
-ATTACH_EXPORT uint32_t attach_label(uint32_t from, uint32_t to) {
-  label_search search;
-  search.from = from;
-  search.to = to;
-  search.found_bytes = 0;
-  graph_each_edge(&whole.g, from, match_target, &search);
-  memcpy(text, search.label, search.found_bytes);
-  return (uint32_t)search.found_bytes;
-}
-
-ATTACH_EXPORT uint32_t attach_path_label(uint32_t node) {
-  uint32_t parent = whole.g.parents[node];
-  if (parent != 0) return attach_label(parent, node);
-  const char *name = graph_root_name(&whole.g, node);
-  size_t bytes = name ? strlen(name) : 0;
-  memcpy(text, name, bytes);
-  return (uint32_t)bytes;
-}
-
-ATTACH_EXPORT uint32_t attach_follow(uint32_t from, uint32_t bytes) {
-  label_search search;
-  char name[PATH_LABEL_BYTES];
-  if (bytes > sizeof name) return GRAPH_NONE;
-  memcpy(name, text, bytes);
-  search.from = from;
-  search.to = GRAPH_NONE;
-  search.name = name;
-  search.name_bytes = bytes;
-  graph_each_edge(&whole.g, from, match_name, &search);
-  return search.to;
 }

@@ -97,10 +97,14 @@ uint32_t attach_step_count(void);
 
 /* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */
 double attach_graph(uintptr_t state);
-/* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes:
- *uint32_t;
- ** 6 retained bytes: double; 7 kinds: uint8_t. */
+/* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes
+** (UINT32_MAX where it is more): uint32_t; 6 retained bytes: double; 7 kinds: uint8_t. Made when
+*they
+** are asked for, 0 without memory: 8 where a node's children in the tree of dominators begin, 9
+** children, 10 where the nodes that refer to it begin, 11 referrers: uint32_t. */
 uintptr_t attach_graph_array(int which);
+/* Puts the children of a node in order, largest first; their number, or -1 without memory. */
+double attach_sort_children(uint32_t node);
 uint32_t attach_node_of(uintptr_t object);
 uintptr_t attach_object_of(uint32_t node);
 /* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string, as
@@ -108,7 +112,8 @@ uintptr_t attach_object_of(uint32_t node);
  ** `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
 #define ATTACH_LONGEST_STRING 1024u
 uint32_t attach_node_text(uint32_t node);
-/* The label under which `from` first refers to `to`. */
+/* The label under which `from` first refers to `to`; `#n` behind it where others before it read
+** alike. */
 uint32_t attach_label(uint32_t from, uint32_t to);
 /* The label of a node's step on its shortest path. */
 uint32_t attach_path_label(uint32_t node);

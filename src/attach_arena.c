@@ -16,7 +16,8 @@ typedef struct block {
   size_t padding;
 } block;
 
-#define PAGE_BYTES 65536u
+#define PAGE_BYTES   65536u
+#define GROWTH_BYTES (256u * PAGE_BYTES)
 
 static uintptr_t begin, end, limit; /* of the arena: what is taken, what is there */
 static uintptr_t highest;
@@ -30,12 +31,16 @@ void arena_start(uintptr_t address) {
 
 double arena_peak_bytes(void) { return (double)(highest - begin); }
 
+static int grow(uintptr_t bytes) {
+  uintptr_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+  if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return 0;
+  limit += pages * PAGE_BYTES;
+  return 1;
+}
+
+/* In large steps, since each costs the host a collection; what is not touched is not there. */
 static int reach(uintptr_t address) {
-  if (address > limit) {
-    uintptr_t pages = (address - limit + PAGE_BYTES - 1) / PAGE_BYTES;
-    if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return 0;
-    limit += pages * PAGE_BYTES;
-  }
+  if (address > limit && !grow(address - limit + GROWTH_BYTES) && !grow(address - limit)) return 0;
   end = address;
   if (end > highest) highest = end;
   return 1;

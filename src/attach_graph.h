@@ -1,5 +1,5 @@
 /*
-** The graph that attach.c holds, for those who write it out.
+** The graph that stands (attach_graph.c), for those who write it out.
 */
 #ifndef MEMBUDDY_ATTACH_GRAPH_H
 #define MEMBUDDY_ATTACH_GRAPH_H
@@ -14,6 +14,8 @@ typedef struct {
   double *retained;
   uint32_t *own, *dominators;
   uint8_t *kinds;
+  uint32_t *child_first, *children, *sorted; /* made on demand, as are */
+  uint32_t *referrer_first, *referrers;
   int is_there;
 } attached_graph;
 

@@ -7,8 +7,10 @@
 ** went. The algorithm is SemiNCA: L. Georgiadis, R. Tarjan, R. Werneck,
 ** "Finding Dominators in Practice", JGAA 10(1), 2006, section 2.2.
 **
-** It knows nothing of heaps. Memory: 32 bytes a node and 4 an edge beside its
-** input, borrowed while it runs. No recursion.
+** It knows nothing of heaps. Memory beside its input, borrowed while it runs:
+** 24 bytes a node (20 where the caller gives room for the dominators) and 4
+** for each edge that leads back or across in a depth-first search. No
+** recursion.
 */
 #ifndef MEMBUDDY_DOMINATORS_H
 #define MEMBUDDY_DOMINATORS_H
@@ -26,9 +28,10 @@ typedef struct {
   uint32_t node_count;
 } dominators_graph;
 
-/* Sums `bytes[node]` over what each node dominates, itself included, in place. Nodes that the root
-** does not reach keep their own. `idom` (node_count entries, may be NULL) receives the immediate
-** dominators; the root's own is itself. Returns 0 when there is no memory: nothing is changed. */
+/* Sums `bytes[node]` (may be NULL) over what each node dominates, itself included, in place. Nodes
+** that the root does not reach keep their own. `idom` (node_count entries, may be NULL) receives
+** the immediate dominators; the root's own is itself. Returns 0 when there is no memory: the bytes
+** are as they were, `idom` holds nothing of use. */
 int dominators_sum(const dominators_graph *graph, size_t *bytes, uint32_t *idom);
 
 #endif

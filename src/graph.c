@@ -31,27 +31,52 @@ UpVal *graph_cell(const graph *g, uint32_t node) {
 
 /* ---- numbers in the place of links ---- */
 
+/* A link of 64 bits has room for the number and, above it, for the place it led to. */
+#if defined(__wasm__) && UINTPTR_MAX > UINT32_MAX
+static uintptr_t word_for(graph *g, uint32_t node, graph_place saved) {
+  (void)g;
+  return (uintptr_t)saved << 32 | node;
+}
+static graph_place saved_of(const graph *g, uintptr_t word) {
+  (void)g;
+  return (graph_place)(word >> 32);
+}
+#define SAVED_BYTES 0u
+#else
+static uintptr_t word_for(graph *g, uint32_t node, graph_place saved) {
+  g->saved[node] = saved;
+  return node;
+}
+static graph_place saved_of(const graph *g, uintptr_t word) { return g->saved[(uint32_t)word]; }
+#define SAVED_BYTES sizeof(graph_place)
+#endif
+
 static uint32_t number_of(const GCObject *object) { return (uint32_t)(uintptr_t)object->next; }
+LAYOUT_INLINE int has_number(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
 
 uint32_t graph_find(const graph *g, const GCObject *object) {
   (void)g;
-  return object->marked & LAYOUT_MARK_BIT ? number_of(object) : GRAPH_NONE;
+  return has_number(object) ? number_of(object) : GRAPH_NONE;
 }
 
-static uint32_t new_node(graph *g, graph_place place, graph_place saved, uint32_t parent) {
+/* The object's link, wherever it is kept. */
+static GCObject *next_of(const graph *g, const GCObject *object) {
+  return has_number(object) ? address_at(saved_of(g, (uintptr_t)object->next)) : object->next;
+}
+
+static uint32_t new_node(graph *g, graph_place place, uint32_t parent) {
   uint32_t node = g->node_count++;
   g->places[node] = place;
-  g->saved[node] = saved;
   g->parents[node] = parent;
   return node;
 }
 
-static uint32_t node_of_object(graph *g, GCObject *object, uint32_t parent) {
-  if (object->marked & LAYOUT_MARK_BIT) return number_of(object);
+LAYOUT_INLINE uint32_t node_of_object(graph *g, GCObject *object, uint32_t parent) {
+  if (has_number(object)) return number_of(object);
   if (g->node_count == g->node_limit) return g->failed = 1, 0;
-  uint32_t node = new_node(g, place_of(object, 0), place_of(object->next, 0), parent);
+  uint32_t node = new_node(g, place_of(object, 0), parent);
   object->marked |= LAYOUT_MARK_BIT;
-  object->next = (GCObject *)(uintptr_t)node;
+  object->next = (GCObject *)word_for(g, node, place_of(object->next, 0));
   return node;
 }
 
@@ -59,8 +84,8 @@ static uint32_t node_of_cell(graph *g, UpVal *cell, uint32_t parent) {
   if (LAYOUT_CELLS_ARE_OBJECTS) return node_of_object(g, (GCObject *)cell, parent);
   if (layout_cell_is_claimed(cell)) return (uint32_t)layout_cell_word(cell);
   if (g->node_count == g->node_limit) return g->failed = 1, 0;
-  uint32_t node = new_node(g, place_of(cell, CELL), (graph_place)layout_cell_word(cell), parent);
-  layout_set_cell_word(cell, node);
+  uint32_t node = new_node(g, place_of(cell, CELL), parent);
+  layout_set_cell_word(cell, word_for(g, node, (graph_place)layout_cell_word(cell)));
   layout_claim_cell(cell);
   return node;
 }
@@ -69,51 +94,83 @@ static void restore(graph *g, uint32_t node) {
   UpVal *cell = graph_cell(g, node);
   if (cell) {
     layout_release_cell(cell);
-    layout_set_cell_word(cell, g->saved[node]);
+    layout_set_cell_word(cell, saved_of(g, layout_cell_word(cell)));
     return;
   }
   GCObject *object = graph_object(g, node);
+  object->next = next_of(g, object);
   object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
-  object->next = address_at(g->saved[node]);
 }
 
 /* ---- edges ---- */
 
+static void make_room(graph *g, size_t capacity) {
+  uint32_t *more = borrow_more(g->successors, capacity * sizeof *more);
+  if (more == NULL || capacity >= UINT32_MAX) {
+    g->failed = 1;
+    if (more) g->successors = more;
+    return;
+  }
+  g->successors = more;
+  g->edge_capacity = (uint32_t)capacity;
+}
+
+static LAYOUT_APART void grow_successors(graph *g) {
+  make_room(g, g->edge_capacity + (size_t)g->edge_capacity / 8 + 4096);
+}
+
+static inline void append(graph *g, uint32_t to) {
+  if (g->edge_count == g->edge_capacity) grow_successors(g);
+  if (!g->failed) g->successors[g->edge_count++] = to;
+}
+
 typedef struct {
   graph *g;
   uint32_t from;
-  int weakness; /* of the table in hand */
-  graph_visitor visit;
+  int weakness;        /* of the table in hand */
+  graph_visitor visit; /* NULL: the graph is being built */
   void *context;
 } edges;
 
-static void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key, GCObject *object) {
-  uint32_t to = object ? node_of_object(e->g, object, e->from) : 0;
-  if (object) e->visit(e->context, make_label(kind, place), is_key, to);
+LAYOUT_INLINE void visit_node(edges *e, label_kind kind, uintptr_t place, int is_key, uint32_t to) {
+  if (e->visit)
+    e->visit(e->context, make_label(kind, place), is_key, to);
+  else
+    append(e->g, to);
+}
+
+LAYOUT_INLINE void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key,
+                                GCObject *object) {
+  if (object) visit_node(e, kind, place, is_key, node_of_object(e->g, object, e->from));
 }
 
 /* The value of an ephemeron is an edge of its key: see `each_late_edge`. */
-static void visit_entry(edges *e, label_kind kind, uintptr_t place, GCObject *key,
-                        GCObject *value) {
-  if (e->weakness == WEAK_KEYS && !layout_is_plain(key)) return;
-  if (!(e->weakness & WEAK_KEYS) || layout_is_plain(key)) visit_object(e, kind, place, 1, key);
-  if (!(e->weakness & WEAK_VALUES) || layout_is_plain(value))
-    visit_object(e, kind, place, 0, value);
+static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t place, GCObject *key,
+                                          GCObject *value) {
+  if (e.weakness == WEAK_KEYS && !layout_is_plain(key)) return;
+  if (!(e.weakness & WEAK_KEYS) || layout_is_plain(key)) visit_object(&e, kind, place, 1, key);
+  if (!(e.weakness & WEAK_VALUES) || layout_is_plain(value))
+    visit_object(&e, kind, place, 0, value);
+}
+
+LAYOUT_INLINE void visit_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                               GCObject *value) {
+  edges *e = context;
+  if (e->weakness) {
+    visit_weak_entry(*e, kind, place, key, value);
+    return;
+  }
+  visit_object(e, kind, place, 1, key);
+  visit_object(e, kind, place, 0, value);
 }
 
 static void visit_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
   edges *e = context;
   if (kind == LABEL_UPVALUE && key) /* the cell holds the value */
-    e->visit(e->context, make_label(kind, place), 0, node_of_cell(e->g, (UpVal *)key, e->from));
-  else if (kind == LABEL_NODE || kind == LABEL_INDEX)
-    visit_entry(e, kind, place, key, value);
+    visit_node(e, kind, place, 0, node_of_cell(e->g, (UpVal *)key, e->from));
   else
     visit_object(e, kind, place, 0, value);
-}
-
-static int weakness_of(const graph *g, GCObject *object) {
-  return layout_is_table(object) ? layout_weakness(G(g->L), gco2t(object)) : 0;
 }
 
 static void each_root(edges *e) {
@@ -123,63 +180,49 @@ static void each_root(edges *e) {
   visit_object(e, LABEL_ROOT, (uintptr_t)"[running coroutine]", 0, obj2gco(e->g->L));
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (g->mt[i]) visit_object(e, LABEL_ROOT, (uintptr_t)"[type metatables]", 0, obj2gco(g->mt[i]));
-  for (GCObject *o = g->tobefnz; o;) {
-    GCObject *next = o->marked & LAYOUT_MARK_BIT ? address_at(e->g->saved[number_of(o)]) : o->next;
+  for (GCObject *o = g->tobefnz, *next; o; o = next) {
+    next = next_of(e->g, o);
     visit_object(e, LABEL_ROOT, (uintptr_t)"[finalizers]", 0, o);
-    o = next;
   }
-  for (GCObject *o = g->fixedgc; o;) {
-    GCObject *next = o->marked & LAYOUT_MARK_BIT ? address_at(e->g->saved[number_of(o)]) : o->next;
+  for (GCObject *o = g->fixedgc, *next; o; o = next) {
+    next = next_of(e->g, o);
     visit_object(e, LABEL_ROOT, (uintptr_t)"[state]", 0, o);
-    o = next;
   }
 }
 
-/* All but those of ephemerons. */
-static void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *context) {
-  edges e = {g, node, 0, visit, context};
-  if (node == 0) {
+/* Of what is no table. */
+static LAYOUT_APART void each_other_edge(edges e) {
+  UpVal *cell = e.from ? graph_cell(e.g, e.from) : NULL;
+  if (e.from == 0)
     each_root(&e);
-    return;
-  }
-  UpVal *cell = graph_cell(g, node);
-  if (cell) {
+  else if (cell)
     visit_object(&e, LABEL_UPVALUE, 0, 0, layout_cell_value(cell));
+  else
+    walk_each_reference(graph_object(e.g, e.from), visit_reference, &e);
+}
+
+/* All but those of ephemerons. Most nodes are tables and strings: one loop for the former. */
+LAYOUT_INLINE void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *context) {
+  GCObject *object = node == 0 ? NULL : graph_object(g, node);
+  edges e = {g, node, 0, visit, context};
+  if (object && layout_is_string(object)) return;
+  if (object == NULL || !layout_is_table(object)) {
+    each_other_edge(e);
     return;
   }
-  GCObject *object = graph_object(g, node);
-  e.weakness = weakness_of(g, object);
-  walk_each_reference(object, visit_reference, &e);
+  const Table *table = gco2t(object);
+  if (table->metatable) {
+    e.weakness = layout_weakness(G(g->L), table);
+    visit_object(&e, LABEL_METATABLE, 0, 0, obj2gco(table->metatable));
+  }
+  layout_each_entry(table, visit_entry, &e);
 }
 
 /* ---- ephemerons ---- */
 
-/* An edge from a live key to its value. */
-typedef void (*late_visitor)(graph *g, uint32_t from, uint32_t to, uint32_t *room);
-
-typedef struct {
-  graph *g;
-  uint32_t table;
-  late_visitor visit;
-  uint32_t *room;
-} late_edges;
-
-static void visit_late(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
-  const late_edges *late = context;
-  (void)kind, (void)place;
-  if (layout_is_plain(key) || value == NULL) return;
-  uint32_t from = graph_find(late->g, key);
-  if (from == GRAPH_NONE) return;
-  uint32_t to = node_of_object(late->g, value, late->table);
-  if (late->visit && !late->g->failed) late->visit(late->g, from, to, late->room);
-}
-
-static void each_late_edge(graph *g, late_visitor visit, uint32_t *room) {
-  for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
-    late_edges late = {g, g->ephemerons[i], visit, room};
-    walk_each_entry(gco2t(graph_object(g, g->ephemerons[i])), visit_late, &late);
-  }
+static int is_ephemeron(const graph *g, GCObject *object) {
+  return layout_is_table(object) && gco2t(object)->metatable &&
+         layout_weakness(G(g->L), gco2t(object)) == WEAK_KEYS;
 }
 
 static void note_ephemeron(graph *g, uint32_t node) {
@@ -196,83 +239,105 @@ static void note_ephemeron(graph *g, uint32_t node) {
   g->ephemerons[g->ephemeron_count++] = node;
 }
 
-/* ---- building ---- */
+/* An edge from a live key to its value. */
+typedef void (*late_visitor)(graph *g, uint32_t from, uint32_t to, uint32_t *context);
 
-static void count_edge(void *context, label place, int is_key, uint32_t to) {
-  uint32_t *count = context;
-  (void)place, (void)is_key, (void)to;
-  ++*count;
+typedef struct {
+  graph *g;
+  uint32_t table;
+  late_visitor visit;
+  uint32_t *context;
+} late_edges;
+
+static void visit_late(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                       GCObject *value) {
+  const late_edges *late = context;
+  (void)kind, (void)place;
+  if (layout_is_plain(key) || value == NULL) return;
+  uint32_t from = graph_find(late->g, key);
+  if (from == GRAPH_NONE) return;
+  uint32_t to = node_of_object(late->g, value, late->table);
+  if (late->visit && !late->g->failed) late->visit(late->g, from, to, late->context);
 }
 
-/* Visits what was found, breadth first; `first` holds the number of edges of each node. */
-static void find_nodes(graph *g, uint32_t visited) {
-  for (; visited < g->node_count && !g->failed; visited++) {
-    GCObject *object = graph_object(g, visited);
-    g->first[visited] = 0;
-    each_own_edge(g, visited, count_edge, &g->first[visited]);
-    if (object && weakness_of(g, object) == WEAK_KEYS) note_ephemeron(g, visited);
+static void each_late_edge(graph *g, late_visitor visit, uint32_t *context) {
+  for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
+    late_edges late = {g, g->ephemerons[i], visit, context};
+    walk_each_entry(gco2t(graph_object(g, g->ephemerons[i])), visit_late, &late);
   }
+}
+
+static void count_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *count) {
+  (void)g, (void)from, (void)to;
+  ++*count;
+}
+static void count_late_edge_of_node(graph *g, uint32_t from, uint32_t to, uint32_t *counts) {
+  (void)g, (void)to;
+  counts[from]++;
+}
+static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *ends) {
+  g->successors[ends[from]++] = to;
+}
+
+/* ---- building ---- */
+
+/* Visits what was found, breadth first; a piece of it, so that an engine that compiles better while
+** it runs has a call to change over at. */
+#define NODES_A_CALL 4096u
+static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
+  uint32_t end = g->node_count - visited < NODES_A_CALL ? g->node_count : visited + NODES_A_CALL;
+  for (; visited < end && !g->failed; visited++) {
+    GCObject *object = visited == 0 ? NULL : graph_object(g, visited);
+    g->first[visited] = g->edge_count;
+    each_own_edge(g, visited, NULL, NULL);
+    if (object && is_ephemeron(g, object)) note_ephemeron(g, visited);
+  }
+  return visited;
 }
 
 static void find_all_nodes(graph *g) {
   const GCObject *globals = walk_globals(g->L);
-  new_node(g, 0, 0, 0);
+  new_node(g, 0, 0);
   if (globals) node_of_object(g, (GCObject *)globals, 0); /* its paths come first */
   uint32_t visited = 0;
   while (visited < g->node_count && !g->failed) {
-    find_nodes(g, visited);
-    visited = g->node_count;
+    while (visited < g->node_count && !g->failed) visited = visit_some(g, visited);
     each_late_edge(g, NULL, NULL);
   }
+  g->first[g->node_count] = g->edge_count;
 }
 
-static void count_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *room) {
-  (void)to, (void)room;
-  g->first[from]++;
-}
-
-static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *room) {
-  g->successors[room[from]++] = to;
-}
-
-static void place_edge(void *context, label place, int is_key, uint32_t to) {
-  uint32_t **at = context;
-  (void)place, (void)is_key;
-  *(*at)++ = to;
-}
-
-/* From counts to places. */
-static void sum_counts(graph *g) {
-  uint32_t sum = 0;
-  for (uint32_t node = 0; node <= g->node_count; node++) {
-    uint32_t count = node < g->node_count ? g->first[node] : 0;
-    g->first[node] = sum;
-    sum += count;
-  }
-  g->edge_count = sum;
-}
-
-/* `ends` (may be NULL where there are no late edges) gets where each node's own edges end. */
-static void place_own_edges(graph *g, uint32_t *ends) {
-  for (uint32_t node = 0; node < g->node_count; node++) {
-    uint32_t *at = g->successors + g->first[node];
-    each_own_edge(g, node, place_edge, &at);
-    if (ends) ends[node] = (uint32_t)(at - g->successors);
+/* Moves every node's edges up by the number of late ones before them; `late` holds the number of
+ *each
+ ** node, and gets the places for them. */
+static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
+  uint32_t end = g->edge_count, shift = late_count;
+  g->first[g->node_count] = g->edge_count = end + late_count;
+  for (uint32_t node = g->node_count; node-- > 0;) {
+    uint32_t begin = g->first[node], count = end - begin;
+    shift -= late[node];
+    memmove(g->successors + begin + shift, g->successors + begin, count * sizeof *g->successors);
+    g->first[node] = begin + shift;
+    late[node] = begin + shift + count;
+    end = begin;
   }
 }
 
-static int place_edges(graph *g) {
-  each_late_edge(g, count_late_edge, NULL);
-  sum_counts(g);
-  g->successors = borrow((g->edge_count + 1) * sizeof *g->successors);
-  uint32_t *ends = g->ephemeron_count ? borrow(g->node_count * sizeof *ends) : NULL;
-  int placed = g->successors != NULL && (g->ephemeron_count == 0 || ends != NULL);
-  if (placed) {
-    place_own_edges(g, ends);
-    each_late_edge(g, place_late_edge, ends);
+static void add_late_edges(graph *g) {
+  uint32_t late_count = 0;
+  each_late_edge(g, count_late_edge, &late_count);
+  if (!g->failed) make_room(g, (size_t)g->edge_count + late_count + 1); /* and no more */
+  if (g->failed || late_count == 0) return;
+  uint32_t *late = borrow(g->node_count * sizeof *late);
+  if (late == NULL) {
+    g->failed = 1;
+    return;
   }
-  borrow_return(ends);
-  return placed;
+  memset(late, 0, g->node_count * sizeof *late);
+  each_late_edge(g, count_late_edge_of_node, late);
+  spread_edges(g, late, late_count);
+  each_late_edge(g, place_late_edge, late);
+  borrow_return(late);
 }
 
 walk_status graph_build(lua_State *L, uint32_t node_limit, graph *g) {
@@ -280,12 +345,13 @@ walk_status graph_build(lua_State *L, uint32_t node_limit, graph *g) {
   g->L = L;
   g->node_limit = node_limit;
   g->places = borrow(node_limit * sizeof *g->places);
-  g->saved = borrow(node_limit * sizeof *g->saved);
+  g->saved = borrow(node_limit * SAVED_BYTES);
   g->parents = borrow(node_limit * sizeof *g->parents);
   g->first = borrow((node_limit + (size_t)1) * sizeof *g->first);
   g->failed = !(g->places && g->saved && g->parents && g->first);
   if (!g->failed) find_all_nodes(g);
-  if (!g->failed && place_edges(g)) return WALK_OK;
+  if (!g->failed) add_late_edges(g);
+  if (!g->failed) return WALK_OK;
   graph_release(g);
   return WALK_NO_MEMORY;
 }
@@ -326,22 +392,4 @@ void graph_each_edge(const graph *g, uint32_t node, graph_visitor visit, void *c
   each_own_edge((graph *)g, node, visit_and_count, &c); /* finds nothing new any more */
   for (uint32_t e = g->first[node] + c.count; e < g->first[node + 1]; e++)
     visit(context, make_label(LABEL_UNKNOWN, 0), 0, g->successors[e]);
-}
-
-typedef struct {
-  uint32_t node;
-  const char *name;
-} root_search;
-
-static void match_root(void *context, label place, int is_key, uint32_t to) {
-  root_search *search = context;
-  (void)is_key;
-  if (to == search->node && search->name == NULL) search->name = (const char *)place.place;
-}
-
-const char *graph_root_name(const graph *g, uint32_t node) {
-  root_search search = {node, NULL};
-  if (node != 0 && graph_object(g, node) == walk_globals(g->L)) return "_G";
-  graph_each_edge(g, 0, match_root, &search);
-  return search.name;
 }

@@ -5,10 +5,13 @@
 
 attach_variants := $(image_variants)
 attach_files    := $(attach_variants:%=dist/attach-%.wasm)
-attach_sources  := $(addprefix src/, attach.c attach_arena.c attach_check.c attach_libc.c attach_names.c \
+attach_sources  := $(addprefix src/, attach.c attach_arena.c attach_check.c attach_graph.c attach_libc.c attach_names.c \
                    attach_snapshot.c attach_text.c $(notdir $(MEMBUDDY_WALKER)))
 attach_cflags   := -O2 -DNDEBUG -std=gnu11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -fno-builtin-printf \
                    -mbulk-memory -fvisibility=hidden
+
+# Long loops work in pieces, a call each: an engine that compiles better while a function runs changes over at the next.
+attach_pieces   := --one-caller-inline-max-function-size=0
 
 .PHONY: attach
 attach: $(attach_files) ## the four modules that read a process from outside
@@ -17,8 +20,8 @@ define attach_rules
 dist/attach-$(1).wasm: $$(attach_sources) $$(wildcard src/*.h) src/sources.mk wasm/attach.mk | $$(image_ready)
 	@echo "$$@"
 	@work=build/image/attach-$(1).$$$$$$$$ && mkdir -p dist $$$$work && \
-	 $$(EMCC) $$(attach_cflags) $$(image_width_$(3)) -sSIDE_MODULE=2 -sWASM_BIGINT -Isrc -I$$(image_$(2)) \
-	 $$(attach_sources) -o $$$$work/linked.wasm && $$(WASM_OPT) --all-features -O2 $(if $(filter wasm64,$(3)),--table64-lowering) $$$$work/linked.wasm -o $$$$work/attach.wasm && \
+	 $$(EMCC) $$(attach_cflags) $$(image_width_$(3)) -sSIDE_MODULE=2 -sWASM_BIGINT -sBINARYEN_EXTRA_PASSES=$(attach_pieces) -Isrc -I$$(image_$(2)) \
+	 $$(attach_sources) -o $$$$work/linked.wasm && $$(WASM_OPT) --all-features -O2 $(attach_pieces) $(if $(filter wasm64,$(3)),--table64-lowering) $$$$work/linked.wasm -o $$$$work/attach.wasm && \
 	 mv $$$$work/attach.wasm $$@ && rm -rf $$$$work
 endef
 $(foreach v,$(attach_variants),$(eval $(call attach_rules,$(v),$(call image_part,1,$(v)),$(call image_part,2,$(v)))))

@@ -225,7 +225,7 @@ static void test_memory(void) {
   g.first[LONG] = LONG - 1;
   loans_refuse(0);
   sum_large(&g);
-  size_t promised = 32 * (size_t)LONG + 4 * (size_t)g.first[LONG] + 4096;
+  size_t promised = 24 * (size_t)LONG + 4 * (size_t)g.first[LONG] + 4096;
   CHECK(loans_peak_bytes() <= promised, "%zu bytes were borrowed, the header promises %zu",
         loans_peak_bytes(), promised);
   close_large(&g);
