@@ -82,6 +82,7 @@ const addresses = /** @type {Record<string, number[]>} */ ({
   attach_start: [0, 1], attach_find_state: [0], attach_check: [0], attach_read_books: [0], attach_profile: [0, 1],
   attach_retained: [0, 1], attach_graph: [0], attach_node_of: [0],
   attach_global_label: [0, 1], attach_parent: [0, 1], attach_step: [0, 1],
+  attach_account: [0],
 });
 
 /** Exports that give addresses: in 32 bits the upper half of those would come as negative numbers. */

