@@ -21,7 +21,6 @@ import { hasFunctionNames, memoryLimits, stackBytes } from "./support/wasm.js";
  */
 
 const pageBytes = 65536;
-const alignmentBytes = 16; // between the end of static data and what follows
 const inRoot = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 /** What the build pins: published images and their checksums. */
