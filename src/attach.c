@@ -121,7 +121,7 @@ ATTACH_EXPORT int attach_profile(uintptr_t state, uintptr_t object, double depth
     attach_end_profile();
     return -1;
   }
-  report.order = tree_select(&report.t, limit_of(children), limit_of(lines), path_compare, NULL);
+  report.order = tree_select(&report.t, limit_of(children), limit_of(lines), path_compare);
   for (uint32_t i = 0; i < report.t.count; i++) report.lines[report.order[i]] = i;
   return (int)report.t.count;
 }

@@ -93,7 +93,7 @@ static void add_sum_line(lua_State *L, const tree_node *n, const char *what, siz
 
 /* The lines of a node, whose parent has its own already. The collector rests, so the path stays
 ** where it is. */
-static void add_node(lua_State *L, const report *r, uint32_t node) {
+static void add_lines(lua_State *L, const report *r, uint32_t node) {
   char text[PATH_LABEL_BYTES];
   tree_node *n = &r->t->nodes[node];
   const char *above = n->parent == TREE_NONE ? NULL : r->t->nodes[n->parent].path;
@@ -159,7 +159,7 @@ static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
 
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
-  const uint32_t *order = tree_select(t, r->options.children, r->options.lines, path_compare, NULL);
+  const uint32_t *order = tree_select(t, r->options.children, r->options.lines, path_compare);
   size_t total_bytes = 0;
   int lines = 0;
   for (uint32_t i = 0; i < t->count; i++) {
@@ -174,7 +174,7 @@ void results_push(lua_State *L, report *r) {
   lua_createtable(L, 0, (int)t->count);
   lua_createtable(L, 0, r->retained_bytes ? (int)t->count : 0);
   lua_createtable(L, 0, (int)t->cycle_count);
-  for (uint32_t i = 0; i < t->count; i++) add_node(L, r, order[i]);
+  for (uint32_t i = 0; i < t->count; i++) add_lines(L, r, order[i]);
   for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
   add_fields(L, r, total_bytes);
   lua_settop(L, RESULTS);

@@ -254,8 +254,7 @@ static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
   return order ? order : (first_bytes > second_bytes) - (first_bytes < second_bytes);
 }
 
-int path_compare(void *context, const tree *t, uint32_t a, uint32_t b) {
-  (void)context;
+int path_compare(const tree *t, uint32_t a, uint32_t b) {
   int order = 0;
   for (int step = 0; order == 0 && a != b && step < PATH_LONGEST_TIE; step++) {
     order = compare_labels(t, a, b);

@@ -36,6 +36,6 @@ size_t path_printable_character(const unsigned char *text, size_t left);
 ** value, strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
 ** PATH_LONGEST_TIE steps. */
 #define PATH_LONGEST_TIE 64
-int path_compare(void *context, const tree *t, uint32_t a, uint32_t b);
+int path_compare(const tree *t, uint32_t a, uint32_t b);
 
 #endif

@@ -141,24 +141,22 @@ static size_t bytes_without_children(const tree_node *n) {
   return n->own_bytes + n->below_bytes + n->folded_bytes;
 }
 
-/* A child may stand before its parent (slots are used again), so depth gives the order. */
+/* A growing tree folds nothing on the way, so there parents stand before children. The slots of a
+** bounded one are used again; it is shallow, and every node adds to all above it. */
 void tree_sum(tree *t) {
-  uint32_t deepest = 0;
-  for (uint32_t i = 0; i < t->used; i++) {
-    tree_node *n = &t->nodes[i];
-    n->total_bytes = bytes_without_children(n);
-    if (n->in_use && n->depth > deepest) deepest = n->depth;
+  for (uint32_t i = 0; i < t->used; i++)
+    t->nodes[i].total_bytes = bytes_without_children(&t->nodes[i]);
+  for (uint32_t i = t->used; i-- > 0;) {
+    const tree_node *n = &t->nodes[i];
+    if (!n->in_use) continue;
+    size_t bytes = t->bounded ? bytes_without_children(n) : n->total_bytes;
+    while (n->parent != TREE_NONE) {
+      tree_node *above = &t->nodes[n->parent];
+      above->total_bytes += bytes;
+      if (!t->bounded) break;
+      n = above;
+    }
   }
-  if (!t->bounded) { /* nothing was folded on the way, so parents stand before children */
-    for (uint32_t i = t->used; i-- > 0;)
-      if (t->nodes[i].in_use && t->nodes[i].parent != TREE_NONE)
-        t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
-    return;
-  }
-  for (uint32_t depth = deepest; depth > 0; depth--)
-    for (uint32_t i = 0; i < t->used; i++)
-      if (t->nodes[i].in_use && t->nodes[i].depth == depth)
-        t->nodes[t->nodes[i].parent].total_bytes += t->nodes[i].total_bytes;
 }
 
 /* Largest first; of two alike the one nearer to its root. */
@@ -168,19 +166,19 @@ static int compare_sizes(const tree *t, uint32_t a, uint32_t b) {
   return x->depth < y->depth ? -1 : x->depth > y->depth;
 }
 
-typedef struct {
-  tree_compare compare;
-  void *context;
-} naming;
+static int compare_nodes(const tree *t, tree_compare compare, uint32_t a, uint32_t b) {
+  int order = compare_sizes(t, a, b);
+  return order == 0 && compare ? compare(t, a, b) : order;
+}
 
 /* Merges the sorted `from[low..middle)` and `from[middle..high)`. */
-static void merge(const tree *t, const naming *names, const uint32_t *from, uint32_t low,
+static void merge(const tree *t, tree_compare compare, const uint32_t *from, uint32_t low,
                   uint32_t middle, uint32_t high, uint32_t *to) {
   uint32_t left = low, right = middle;
-  for (uint32_t at = low; at < high; at++) {
-    int order = left == middle ? 1 : right == high ? -1 : compare_sizes(t, from[left], from[right]);
-    if (order == 0) order = names->compare(names->context, t, from[left], from[right]);
-    to[at] = order > 0 ? from[right++] : from[left++];
+  while (low < high) {
+    int takes_right =
+        left == middle || (right < high && compare_nodes(t, compare, from[left], from[right]) > 0);
+    to[low++] = from[takes_right ? right++ : left++];
   }
 }
 
@@ -188,13 +186,14 @@ static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Merges in rounds, to and fro between `order` and the index, which the caller rebuilds; what is
 ** alike stays in the order of the nodes. Returns the number of nodes, which are in `order`. */
-static uint32_t sort_nodes(tree *t, const naming *names) {
+static uint32_t sort_nodes(tree *t, tree_compare compare) {
   uint32_t count = 0, *from = t->order, *to = t->index;
   for (uint32_t i = 0; i < t->used; i++)
     if (t->nodes[i].in_use) from[count++] = i;
   for (uint32_t width = 1; width < count; width *= 2) {
     for (uint32_t low = 0; low < count; low += 2 * width)
-      merge(t, names, from, low, smaller(low + width, count), smaller(low + 2 * width, count), to);
+      merge(t, compare, from, low, smaller(low + width, count), smaller(low + 2 * width, count),
+            to);
     uint32_t *sorted = to;
     to = from;
     from = sorted;
@@ -235,62 +234,18 @@ void tree_fold(tree *t, uint32_t node) {
   settle(t);
 }
 
-/* Nodes that may be folded, in `order`. */
-static uint32_t list_foldable(tree *t) {
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use == IN_USE && !tree_wants(t, t->nodes[i].object)) t->order[count++] = i;
-  return count;
-}
-
-static int is_smaller(const tree *t, uint32_t a, uint32_t b) {
-  int order = compare_sizes(t, a, b);
-  return order ? order > 0 : a > b;
-}
-
-static void exchange(uint32_t *a, uint32_t *b) {
-  uint32_t moved = *a;
-  *a = *b;
-  *b = moved;
-}
-
-/* Brings the `wanted` smallest to the front, in no order. C. A. R. Hoare, "Algorithm 65: Find",
-** Communications of the ACM 4(7), 1961. */
-static void find_smallest(const tree *t, uint32_t *items, uint32_t count, uint32_t wanted) {
-  uint32_t low = 0, high = count;
-  while (low < wanted && wanted < high) {
-    uint32_t *pivot = &items[high - 1], at = low;
-    exchange(&items[low + (high - low) / 2], pivot);
-    for (uint32_t i = low; i < high - 1; i++)
-      if (is_smaller(t, items[i], *pivot)) exchange(&items[i], &items[at++]);
-    exchange(&items[at], pivot);
-    if (wanted <= at)
-      high = at;
-    else
-      low = at + 1;
-  }
-}
-
-/* Folds what has no children, until the chosen ones that are left all have some. A child is no
-** larger than its parent, so whoever is chosen has its children chosen too. */
-static void fold_chosen(tree *t, uint32_t chosen) {
-  uint32_t before;
-  do {
-    before = t->count;
-    for (uint32_t i = 0; i < chosen; i++) {
-      const tree_node *n = &t->nodes[t->order[i]];
-      if (!n->in_use || n->child_count > 0) continue;
-      if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
-      fold_node(t, t->order[i]);
-    }
-  } while (t->count < before);
-}
-
-static void make_room(tree *t) {
+/* Folds the smallest nodes that have no children, `kept` excepted. Children stand behind their
+** parents in the order, so one look from its end does. */
+static void make_room(tree *t, uint32_t kept) {
   tree_sum(t);
-  uint32_t count = list_foldable(t), chosen = smaller(count, t->count - t->capacity / 2);
-  find_smallest(t, t->order, count, chosen);
-  fold_chosen(t, chosen);
+  for (uint32_t i = sort_nodes(t, NULL); i-- > 0 && t->count > t->capacity / 2;) {
+    uint32_t node = t->order[i];
+    const tree_node *n = &t->nodes[node];
+    if (n->in_use != IN_USE || n->child_count > 0 || node == kept || tree_wants(t, n->object))
+      continue;
+    if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
+    fold_node(t, node);
+  }
   settle(t);
 }
 
@@ -328,10 +283,9 @@ static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
 }
 
 const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
-                            tree_compare compare, void *context) {
+                            tree_compare compare) {
   tree_sum(t);
-  naming names = {compare, context};
-  uint32_t count = sort_nodes(t, &names), left = 0;
+  uint32_t count = sort_nodes(t, compare), left = 0;
   fold_small_children(t, max_children, count);
   fold_small_lines(t, max_lines, count);
   settle(t);
@@ -342,77 +296,66 @@ const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
 
 /* ---- adding ---- */
 
-static uint32_t free_slot(tree *t) {
+/* Where a tree grows, entries leave room for the roots, which can't be refused. */
+static uint32_t free_slot(tree *t, uint32_t parent) {
+  uint32_t reserve = t->bounded || parent == TREE_NONE ? 0 : TREE_ROOTS;
+  if (t->count + reserve >= t->capacity) {
+    if (t->bounded)
+      make_room(t, parent);
+    else if (!grow(t))
+      return t->failed = 1, TREE_NONE;
+  }
   if (t->used < t->capacity) return t->used++;
   while (t->next_free < t->used && t->nodes[t->next_free].in_use) t->next_free++;
   return t->next_free < t->used ? t->next_free : TREE_NONE;
 }
 
-/* Where a tree grows, entries leave room for the roots, which can't be refused. */
-static uint32_t new_node(tree *t, const tree_node *content) {
-  uint32_t reserve = t->bounded || content->parent == TREE_NONE ? 0 : TREE_ROOTS;
-  if (t->count + reserve >= t->capacity) {
-    if (t->bounded) {
-      make_room(t);
-    } else if (!grow(t)) {
-      t->failed = 1;
-      return TREE_NONE;
-    }
-  }
-  uint32_t node = free_slot(t);
+static uint32_t new_node(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                         const void *object, size_t own_bytes) {
+  uint32_t node = free_slot(t, parent);
   if (node == TREE_NONE) return TREE_NONE;
-  t->nodes[node] = *content;
+  tree_node *n = &t->nodes[node];
+  memset(n, 0, sizeof *n);
+  n->object = object;
+  n->place = place;
+  n->own_bytes = own_bytes;
+  n->parent = parent;
+  n->label_kind = label_kind;
+  n->in_use = PINNED;
+  if (parent != TREE_NONE) {
+    n->in_use = IN_USE;
+    n->depth = t->nodes[parent].depth + 1;
+    t->nodes[parent].child_count++;
+  }
   t->count++;
-  if (content->parent != TREE_NONE) t->nodes[content->parent].child_count++;
-  tree_index_insert(t, content->object, node);
+  tree_index_insert(t, object, node);
   return node;
 }
 
 uint32_t tree_add_root(tree *t, const void *object, uint8_t label_kind, uintptr_t place,
                        size_t own_bytes) {
-  tree_node root = {.object = object,
-                    .place = place,
-                    .own_bytes = own_bytes,
-                    .parent = TREE_NONE,
-                    .label_kind = label_kind,
-                    .in_use = PINNED};
-  return new_node(t, &root);
+  return new_node(t, TREE_NONE, label_kind, place, object, own_bytes);
 }
 
 uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                         const void *object, size_t own_bytes) {
-  tree_node entry = {.object = object,
-                     .place = place,
-                     .own_bytes = own_bytes,
-                     .parent = parent,
-                     .depth = t->nodes[parent].depth + 1,
-                     .label_kind = label_kind,
-                     .in_use = IN_USE};
-  t->nodes[parent].child_count++; /* so that making room leaves the parent alone */
-  uint32_t node = new_node(t, &entry);
-  t->nodes[parent].child_count--;
+  uint32_t node = new_node(t, parent, label_kind, place, object, own_bytes);
   return node == TREE_NONE ? tree_refuse(t, parent, own_bytes) : node;
 }
 
 uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                     const void *object, size_t own_bytes, size_t content_bytes,
                     uint32_t content_count) {
-  if (own_bytes + content_bytes <= t->threshold_bytes) return TREE_NONE;
-  uint32_t node = tree_add(t, parent, label_kind, place, object, own_bytes + content_bytes);
-  if (node == TREE_NONE) { /* `tree_refuse` counted it a second time */
-    t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
-    t->nodes[parent].folded_count--;
-    return TREE_NONE;
-  }
-  tree_node *n = &t->nodes[node];
-  n->own_bytes = own_bytes;
-  if (n->depth >= t->max_depth) {
-    n->below_bytes = content_bytes;
+  size_t bytes = own_bytes + content_bytes;
+  if (bytes <= t->threshold_bytes) return TREE_NONE;
+  uint32_t node = tree_add_large(t, parent, label_kind, place, object, own_bytes);
+  if (node != TREE_NONE) {
+    tree_charge(t, node, content_bytes);
+    t->nodes[node].folded_count = content_count;
   } else {
-    n->folded_bytes = content_bytes;
-    n->folded_count = content_count;
+    bytes = own_bytes; /* it was counted a second time */
   }
-  t->nodes[parent].folded_bytes -= own_bytes + content_bytes;
+  t->nodes[parent].folded_bytes -= bytes;
   t->nodes[parent].folded_count--;
   return node;
 }

@@ -168,12 +168,12 @@ void tree_fold(tree *t, uint32_t node);
 void tree_sum(tree *t);
 
 /* How a tie between two nodes is broken: as `strcmp`, on what is printed. */
-typedef int (*tree_compare)(void *context, const tree *t, uint32_t a, uint32_t b);
+typedef int (*tree_compare)(const tree *t, uint32_t a, uint32_t b);
 /* Folds until no node has more than `max_children` children and the report no more than
 ** `max_lines` lines; the largest stay, ties go to the smaller name. Returns the nodes that are
 *left,
 ** largest total first, so parents before children: owned by the tree, `t->count` entries. */
 const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
-                            tree_compare compare, void *context);
+                            tree_compare compare);
 
 #endif

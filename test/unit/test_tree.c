@@ -51,8 +51,7 @@ static void check_shape(const tree *t) {
 }
 
 /* An order by name: `place` stands for the name here. */
-static int by_place(void *context, const tree *t, uint32_t a, uint32_t b) {
-  (void)context;
+static int by_place(const tree *t, uint32_t a, uint32_t b) {
   uintptr_t x = t->nodes[a].place, y = t->nodes[b].place;
   return (x > y) - (x < y);
 }
@@ -143,7 +142,7 @@ static void tell_story(tree *t, unsigned long seed) {
         sum_of(t));
   check_shape(t);
   uint32_t children = (uint32_t)dice_roll(&s.d, 8), lines = 8 + (uint32_t)dice_roll(&s.d, 30);
-  tree_select(t, children, lines, by_place, NULL);
+  tree_select(t, children, lines, by_place);
   CHECK(sum_of(t) == s.told, "seed %lu: the selection lost bytes", seed);
   check_shape(t);
   uint32_t shown = 0;
@@ -249,7 +248,7 @@ static void test_children(void) {
     for (uintptr_t j = 0; j < 2; j++) tree_add(&b.t, child, KEY, j, NULL, 5);
   }
   for (uintptr_t i = 0; i < 3; i++) tree_add(&b.t, root, KEY, 100 + i, NULL, 1000);
-  tree_select(&b.t, 3, TREE_UNLIMITED, by_place, NULL);
+  tree_select(&b.t, 3, TREE_UNLIMITED, by_place);
   for (uint32_t i = 0; i < b.t.used; i++) {
     const tree_node *n = &b.t.nodes[i];
     CHECK(!n->in_use || n->parent == TREE_NONE || n->own_bytes == 1000, "a small child stayed");
@@ -266,7 +265,7 @@ static void test_ties(void) {
     open_bounded(&b, 64, 0, 1);
     uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
     for (uintptr_t i = 1; i <= 20; i++) tree_add(&b.t, root, KEY, turn ? 21 - i : i, NULL, 50);
-    const uint32_t *order = tree_select(&b.t, 5, TREE_UNLIMITED, by_place, NULL);
+    const uint32_t *order = tree_select(&b.t, 5, TREE_UNLIMITED, by_place);
     CHECK(b.t.count == 6, "%u nodes stayed", b.t.count);
     for (uint32_t i = 1; i < b.t.count; i++)
       CHECK(b.t.nodes[order[i]].place == i, "place %u has name %zu", i,
@@ -281,7 +280,7 @@ static void test_sorted(void) {
   tree_init_growing(&t, 2);
   uint32_t root = tree_add_root(&t, NULL, KEY, 0, 1);
   for (uintptr_t i = 0; i < 2000; i++) tree_add(&t, root, KEY, i, NULL, 1 + dice_roll(&d, 100));
-  const uint32_t *order = tree_select(&t, TREE_UNLIMITED, TREE_UNLIMITED, by_place, NULL);
+  const uint32_t *order = tree_select(&t, TREE_UNLIMITED, TREE_UNLIMITED, by_place);
   for (uint32_t i = 1; i < t.count; i++) {
     const tree_node *before = &t.nodes[order[i - 1]], *n = &t.nodes[order[i]];
     CHECK(before->total_bytes > n->total_bytes ||
@@ -345,7 +344,7 @@ static void test_many_cycles(void) {
     tree_note_cycle(&t, child, KEY, 0, root);
   }
   double before_ms = check_now_ms();
-  tree_select(&t, 256, TREE_UNLIMITED, by_place, NULL);
+  tree_select(&t, 256, TREE_UNLIMITED, by_place);
   CHECK(check_now_ms() - before_ms < 3000, "it takes %.0f ms", check_now_ms() - before_ms);
   CHECK(t.cycle_count == 256, "%u cycles are left", t.cycle_count);
   tree_release(&t);
