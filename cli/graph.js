@@ -1,11 +1,14 @@
 /**
  * The graph of everything that lives, as the walker (src/graph.h) made it: numbers in typed arrays, no object a node.
  *
- * Nodes are numbered breadth first: node 0 stands above all roots and holds nothing itself, a parent has a smaller
- * number than its children, and a dominator a smaller one than what it dominates. Figures are bytes.
+ * Nodes are numbered breadth first: node 0 stands above all roots and has no bytes itself, node 1 is `_G`, a parent has a
+ * smaller number than its children, and a dominator (but that of `_G`) a smaller one than what it dominates. Figures are
+ * bytes.
  *
  * While a graph stands the walker can do nothing else: `end()` it before the next report.
  */
+
+import { MembuddyError } from "./errors.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
 
@@ -47,7 +50,7 @@ export class Graph {
    * @param {keyof typeof arrays} name
    */
   #view(name) {
-    if (this.nodeCount === 0) throw new Error("This graph has ended.");
+    if (this.nodeCount === 0) throw new MembuddyError("this graph has ended: the heap was asked for something else");
     if (this.#walker.buffer() === this.#buffer && this.#views[name]) return this.#views[name];
     const at = this.#walker.call.attach_graph_array(arrays[name]); // may let the memory grow
     if (at === 0) throw outOfMemory();
@@ -209,7 +212,7 @@ export function splitPath(path) {
 }
 
 const outOfMemory = () =>
-  new Error("No memory for the graph of this process: it needs about 50 bytes an object beside a copy of the process.");
+  new MembuddyError("not enough memory for the graph of this process: about 50 bytes an object are needed beside a copy of it");
 
 /** @param {string} name @param {number} nodes @param {number} edges */
 function lengthOf(name, nodes, edges) {

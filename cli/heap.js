@@ -2,6 +2,7 @@
  * The heap of a process, read from outside: what `membuddy` tells inside of one, asked of a copy of its memory.
  */
 import { MembuddyError } from "./errors.js";
+import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
 import { printLines } from "./print.js";
 import { profile, readBooks, readKinds } from "./results.js";
@@ -24,6 +25,8 @@ export class Heap {
   /** @type {import("./module.js").Walker | undefined} */
   #walker;
   #onProgress;
+  /** @type {Graph | undefined} */
+  #graph;
 
   /** @param {HeapParts} parts  made by `attach` */
   constructor({ walker, state, name, moduleBytes, onProgress }) {
@@ -54,8 +57,14 @@ export class Heap {
     this.#onProgress({ phase });
   }
 
+  /** A graph and a walk write numbers into the same words. */
+  #endGraph() {
+    this.#graph?.end();
+    this.#graph = undefined;
+  }
+
   #walk() {
-    this.walker.call.attach_end_graph();
+    this.#endGraph();
     if (this.walker.call.attach_read_books(this.state) !== 0) throw new MembuddyError("not enough memory for a walk");
   }
 
@@ -78,7 +87,7 @@ export class Heap {
   profile(options) {
     const settled = readOptions(options);
     this.progress("adding up");
-    this.walker.call.attach_end_graph();
+    this.#endGraph();
     const target = settled.target === undefined ? undefined : findTarget(this.walker, this.state, settled.target);
     return profile(this.walker, this.state, settled, target);
   }
@@ -98,11 +107,17 @@ export class Heap {
   /** Bytes that only the object at this path keeps alive. @param {string} path @returns {number} */
   retained(path) {
     this.progress("what only it holds");
-    this.walker.call.attach_end_graph();
+    this.#endGraph();
     const { object } = findTarget(this.walker, this.state, path);
     const bytes = this.walker.call.attach_retained(this.state, object);
     if (bytes < 0) throw new MembuddyError("not enough memory for a walk");
     return bytes;
+  }
+
+  /** Everything that lives, as nodes and references, with what each retains. It ends with the next report. */
+  graph() {
+    this.progress("what holds what");
+    return (this.#graph ??= new Graph(this.walker, this.state));
   }
 
   /** Lets go of the copy. */

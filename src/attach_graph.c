@@ -37,13 +37,19 @@ static LAYOUT_APART void measure_some(uint32_t begin, uint32_t end) {
   }
 }
 
-/* A dominator has a smaller number than what it dominates: it lies on the way by which that was
-** found. */
+static void pass_on(uint32_t node) {
+  if (whole.dominators[node] != DOMINATORS_UNREACHED)
+    whole.retained[whole.dominators[node]] += whole.retained[node];
+}
+
+/* A dominator has a smaller number than what it dominates, since it lies on the way by which that
+** was found; but `_G` is the first of all, although the registry holds it. */
+#define GLOBALS_NODE 1u
 static LAYOUT_APART void sum_some(uint32_t begin, uint32_t end) {
+  uint32_t holder = whole.g.node_count > 1 ? whole.dominators[GLOBALS_NODE] : 0;
   for (uint32_t node = end; node-- > begin;) {
-    uint32_t dominator = whole.dominators[node];
-    if (node != 0 && dominator != DOMINATORS_UNREACHED)
-      whole.retained[dominator] += whole.retained[node];
+    if (node == holder && holder > GLOBALS_NODE) pass_on(GLOBALS_NODE);
+    if (node != 0 && (node != GLOBALS_NODE || holder < GLOBALS_NODE)) pass_on(node);
   }
 }
 

@@ -1,0 +1,67 @@
+/** `membuddy why`: the shortest chains of references that keep an object alive, and what cutting one would free. */
+import { grouped } from "../errors.js";
+import { formatSize } from "../print.js";
+import { why } from "../why.js";
+
+/** @typedef {import("../context.js").Context} Context */
+
+/** What is told of a text that is more than the name of its kind. @param {{ kind: string, text: string }} object */
+const shownText = ({ kind, text }) => (kind === "table" || text === "" ? kind : text);
+
+/** @param {import("../why.js").Step} step @param {Context} context */
+function effect({ frees, references }, { colours }) {
+  if (frees === null) return colours.gray("a root");
+  if (frees > 0) return `cut here: frees ${colours.red(formatSize(frees))}`;
+  return colours.gray(`cut here: frees nothing, ${grouped(references)} references lead to it`);
+}
+
+/** @param {import("../why.js").Chain} chain @param {number} index @param {Context} context */
+function chainLines({ path, steps }, index, context) {
+  const { colours } = context;
+  const shown = steps.length <= 40 ? steps : [...steps.slice(0, 20), null, ...steps.slice(-20)];
+  const width = Math.min(48, Math.max(...shown.map((step) => (step?.name.length ?? 0) + 1)));
+  const lines = shown.map((step) => step === null ? colours.gray(`     ... ${grouped(steps.length - 40)} steps ...`)
+    : `     ${colours.cyan(step.name.padEnd(width))} ${effect(step, context)}  ${colours.gray(`${shownText(step)}, retains ${formatSize(step.retained)}`)}`);
+  return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];
+}
+
+/** @param {import("../why.js").Why} found @param {Context} context */
+function lines(found, context) {
+  const { colours } = context;
+  const { chains, chainCount, others } = found;
+  const steps = chains[0].steps.length;
+  const head = `${grouped(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
+  return [
+    `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
+    "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
+    ...chains.flatMap((chain, index) => chainLines(chain, index, context)),
+    ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${path}/${colours.cyan(label)}`)] : []),
+  ];
+}
+
+const help = `
+A cut takes away that one reference (\`Inbox[3] = nil\`). It frees everything that is reached through it alone: all that
+the object retains, or nothing while another reference leads to the object. A root cannot be cut.
+
+Examples:
+  membuddy why state.dat Inbox/3
+  membuddy why state.dat "Handlers/list/1/[proto handle]" --chains 3
+`;
+
+/** @param {import("commander").Command} program @param {Context} context */
+export function register(program, context) {
+  const command = program.command("why")
+    .description("why an object is alive: every shortest chain of references to it, and what cutting each would free")
+    .argument("<file>", "the memory of a process")
+    .argument("<path>", "the object, by a path as the report gives it")
+    .option("--chains <count>", "chains that are shown, and other references", context.wholeNumber, 10)
+    .option("--json", "one JSON object")
+    .addHelpText("after", help);
+  context.addModuleOption(command).action(async (file, path, options) => {
+    const text = await context.withHeap(file, options, (heap) => {
+      const found = why(heap.graph(), path, { chains: Math.max(1, options.chains) });
+      return options.json ? JSON.stringify({ type: "membuddy-why", ...found }) : lines(found, context).join("\n");
+    });
+    context.print(text);
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * The dominator tree as lines: below each object stands what would go with it.
+ */
+
+/** @typedef {import("./graph.js").Graph} Graph */
+
+/**
+ * @typedef {object} TreeLine
+ * @property {number} depth  0 is the object that was asked for
+ * @property {string} path  the shortest; the middle of a very long one is left out
+ * @property {string} name  its last step where the line above is the step before, else the path
+ * @property {string} kind @property {string} text
+ * @property {number} own @property {number} retained
+ * @property {number} share  of the whole process, from 0 to 1
+ * @property {{ count: number, retained: number }} [others]  children that are not shown
+ *
+ * @typedef {object} TreeOptions
+ * @property {number} [depth] @property {number} [top]  children of each object
+ * @property {number} [minSize]  bytes that a line retains at least
+ * @property {number} [lines]  at most
+ */
+
+const longestPath = 32; // steps
+
+/** @param {Graph} graph @param {number} node @param {number} above @param {number} depth @returns {TreeLine} */
+function describe(graph, node, above, depth) {
+  const path = node === 0 ? "[process]" : graph.path(node, longestPath);
+  return {
+    depth, path, name: depth > 0 && graph.parents[node] === above && above !== 0 ? graph.name(node) : path,
+    kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
+    share: graph.retained[node] / graph.retained[0],
+  };
+}
+
+/** How many children are shown: they are in order. @param {Graph} graph @param {Uint32Array} children @param {number} most @param {number} minSize */
+function countShown(graph, children, most, minSize) {
+  let count = 0;
+  while (count < children.length && count < most && graph.retained[children[count]] >= minSize) count++;
+  return count;
+}
+
+/** @param {Graph} graph @param {Uint32Array} children @param {number} shown */
+function othersOf(graph, children, shown) {
+  const retained = graph.retained;
+  let bytes = 0;
+  for (let i = shown; i < children.length; i++) bytes += retained[children[i]];
+  return { count: children.length - shown, retained: bytes };
+}
+
+/**
+ * @param {Graph} graph @param {number} root @param {TreeOptions} [options]
+ * @returns {TreeLine[]}
+ */
+export function treeLines(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 } = {}) {
+  /** @type {TreeLine[]} */ const lines = [];
+  const pending = [{ node: root, above: 0, depth: 0 }];
+  for (let next = pending.pop(); next && lines.length < most; next = pending.pop()) {
+    const { node, depth } = next;
+    const line = describe(graph, node, next.above, depth);
+    const children = graph.children(node);
+    const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
+    if (shown < children.length) line.others = othersOf(graph, children, shown);
+    lines.push(line);
+    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1 });
+  }
+  return lines;
+}

@@ -1,0 +1,160 @@
+/**
+ * Why an object is still there: the shortest chains of references that lead to it, and what would be freed if one of
+ * their references were cut.
+ */
+import { MembuddyError } from "./errors.js";
+import { noNode } from "./graph.js";
+
+/** @typedef {import("./graph.js").Graph} Graph */
+
+/**
+ * @typedef {object} Step
+ * @property {number} node
+ * @property {string} name  the label of the reference that leads to it
+ * @property {string} kind @property {string} text
+ * @property {number} own @property {number} retained
+ * @property {number | null} frees  bytes that would go if this one reference were cut: all that the object retains, or
+ *   nothing where another way leads to it; null of a root, which nothing refers to that could be cut
+ * @property {number} references  to this object that could keep it: those from what it holds itself do not count
+ *
+ * @typedef {object} Chain
+ * @property {string} path @property {Step[]} steps  from the root to the object
+ *
+ * @typedef {object} Why
+ * @property {string} path @property {number} node @property {string} kind @property {string} text
+ * @property {number} own @property {number} retained
+ * @property {number} chainCount  of shortest chains; a large number is not exact beyond 2^53
+ * @property {Chain[]} chains  at most as many as asked for: first one for each object that refers to it directly
+ * @property {number} references  to the object that could keep it
+ * @property {{ path: string, label: string }[]} others  references that are on no shortest chain, at most as many
+ */
+
+/** The object at a path; an upvalue's value rather than its cell. @param {Graph} graph @param {string} path */
+export function findObject(graph, path) {
+  const node = graph.find(path);
+  if (node === noNode)
+    throw new MembuddyError(`there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`);
+  const value = graph.kindName(node) === "upvalue" ? graph.follow(node, "[value]") : noNode;
+  return value === noNode ? node : value;
+}
+
+/** Steps from the root above all roots, by node. @param {Graph} graph */
+function levelsOf({ parents, nodeCount }) {
+  const levels = new Uint32Array(nodeCount);
+  for (let node = 1; node < nodeCount; node++) levels[node] = levels[parents[node]] + 1;
+  return levels;
+}
+
+/** Who refers to a node on a shortest chain, in the order of numbers. @param {Graph} graph @param {Uint32Array} levels @param {number} node */
+function holdersOf(graph, levels, node) {
+  const level = levels[node];
+  if (level <= 1) return [];
+  const holders = new Set([graph.parents[node]]);
+  for (const from of graph.referrers(node)) if (levels[from] === level - 1) holders.add(from);
+  return [...holders].sort((a, b) => a - b);
+}
+
+/** How many shortest chains lead to each node on the way to `target`. @param {Graph} graph @param {Uint32Array} levels @param {number} target */
+function countChains(graph, levels, target) {
+  const found = new Set([target]);
+  for (const node of found) for (const holder of holdersOf(graph, levels, node)) found.add(holder);
+  /** @type {Map<number, number>} */ const counts = new Map();
+  for (const node of [...found].sort((a, b) => levels[a] - levels[b])) {
+    const holders = holdersOf(graph, levels, node);
+    counts.set(node, holders.length === 0 ? 1 : holders.reduce((sum, holder) => sum + (counts.get(holder) ?? 0), 0));
+  }
+  return counts;
+}
+
+/** The nodes of the shortest path. @param {Graph} graph @param {number} node */
+function pathNodes(graph, node) {
+  const nodes = [];
+  for (const parents = graph.parents; node !== 0; node = parents[node]) nodes.push(node);
+  return nodes.reverse();
+}
+
+/**
+ * All chains that end with `end`, each as its nodes, in the order of numbers.
+ * @param {Graph} graph @param {Uint32Array} levels @param {number[]} end @returns {Generator<number[]>}
+ */
+function* eachChain(graph, levels, end) {
+  const pending = [end];
+  for (let chain = pending.pop(); chain; chain = pending.pop()) {
+    const holders = holdersOf(graph, levels, chain[0]);
+    if (holders.length === 0) yield chain;
+    for (const holder of holders.reverse()) pending.push([holder, ...chain]);
+  }
+}
+
+/** One chain for each that refers to the object, then others. @param {Graph} graph @param {Uint32Array} levels @param {number} target @param {number} most */
+function pickChains(graph, levels, target, most) {
+  /** @type {Map<string, number[]>} */ const chains = new Map();
+  const add = (/** @type {number[]} */ chain) => chains.set(chain.join(" "), chain);
+  for (const holder of holdersOf(graph, levels, target).slice(0, most)) add([...pathNodes(graph, holder), target]);
+  if (chains.size === 0) add([target]);
+  if (chains.size < most)
+    for (const chain of eachChain(graph, levels, [target])) if (add(chain).size >= most) break;
+  return [...chains.values()];
+}
+
+/** Whether `node` is dominated by `by`: a dominator has the smaller number, but for that of `_G`, which is node 1. @param {Uint32Array} dominators @param {number} node @param {number} by */
+function isDominated(dominators, node, by) {
+  while ((node > by && node !== noNode) || (node === 1 && by > 1)) node = dominators[node];
+  return node === by;
+}
+
+/** Those that refer to a node, without what it holds itself: that does not keep it. @param {Graph} graph @param {number} node */
+function keepersOf(graph, node) {
+  const referrers = graph.referrers(node), dominators = graph.dominators;
+  return graph.retained[node] === graph.own[node] ? referrers.filter((from) => from !== node)
+    : referrers.filter((from) => !isDominated(dominators, from, node));
+}
+
+/** Bytes that go when one reference from `from` to `to` is cut. @param {Graph} graph @param {number} from @param {number} to */
+export function freedByCut(graph, from, to) {
+  const keepers = keepersOf(graph, to);
+  return keepers.length === 1 && keepers[0] === from ? graph.retained[to] : 0;
+}
+
+/** @param {Graph} graph @param {number} node */
+const describe = (graph, node) => ({
+  node, kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
+  references: keepersOf(graph, node).length,
+});
+
+/** @param {Graph} graph @param {number[]} nodes @returns {Chain} */
+function describeChain(graph, nodes) {
+  const steps = nodes.map((node, index) => {
+    const from = index === 0 ? 0 : nodes[index - 1];
+    return { name: graph.label(from, node), frees: index === 0 ? null : freedByCut(graph, from, node), ...describe(graph, node) };
+  });
+  return { path: steps.map(({ name }) => name).join("/"), steps };
+}
+
+/** @param {Graph} graph @param {number} target @param {number[][]} chains @param {number} most */
+function otherReferences(graph, target, chains, most) {
+  const known = new Set([0, ...chains.map((chain) => chain[chain.length - 2] ?? 0)]);
+  const others = [];
+  for (const from of keepersOf(graph, target)) {
+    if (others.length >= most) break;
+    if (known.has(from)) continue;
+    known.add(from);
+    others.push({ path: graph.path(from, 32), label: graph.label(from, target) });
+  }
+  return others;
+}
+
+/**
+ * @param {Graph} graph @param {string} path @param {{ chains?: number }} [options]  chains: how many, at most
+ * @returns {Why}
+ */
+export function why(graph, path, { chains: most = 10 } = {}) {
+  const target = findObject(graph, path), levels = levelsOf(graph);
+  const chains = pickChains(graph, levels, target, most);
+  const chainCount = /** @type {number} */ (countChains(graph, levels, target).get(target));
+  return {
+    path: graph.path(target), ...describe(graph, target), chainCount,
+    chains: chains.map((nodes) => describeChain(graph, nodes)),
+    others: otherReferences(graph, target, chains, most),
+  };
+}
