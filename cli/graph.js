@@ -90,7 +90,7 @@ export class Graph {
     return this.successors.subarray(this.first[node], this.first[node + 1]);
   }
 
-  /** Who refers to a node, by number, once for each reference. @param {number} node */
+  /** Who refers to a node, by number, once for each reference. @param {number} node @returns {Uint32Array} */
   referrers(node) {
     const list = this.#view("referrers"), first = this.#view("referrerFirst");
     return list.subarray(first[node], first[node + 1]);
