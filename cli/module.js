@@ -86,7 +86,7 @@ const addresses = /** @type {Record<string, number[]>} */ ({
 });
 
 /** Exports that give addresses: in 32 bits the upper half of those would come as negative numbers. */
-const givesAddress = /^attach_(text|find_state|problem_address|graph_array|object_of|parent|step)$/;
+const givesAddress = /^attach_(text|find_state|problem_address|graph_array|shape_array|object_of|parent|step)$/;
 
 /** @param {string} name @param {Function} run @param {boolean} wide @returns {(...values: (number | string)[]) => number} */
 function exported(name, run, wide) {

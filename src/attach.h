@@ -121,6 +121,17 @@ uint32_t attach_path_label(uint32_t node);
 uint32_t attach_follow(uint32_t from, uint32_t bytes);
 void attach_end_graph(void);
 
+/* ---- shapes of the graph: paths with `[n]` in the place of every number ---- */
+
+/* Groups the nodes, as deep as that; the number of shapes, or -1 without memory. Shape 0 is the
+** graph itself, the others stand behind the shape above them. They end with the graph. */
+double attach_shapes(double depth);
+/* By shape: 0 the shape above, 1 objects: uint32_t; 2 own bytes: double. */
+uintptr_t attach_shape_array(int which);
+/* The last step of a shape. */
+uint32_t attach_shape_label(uint32_t shape);
+void attach_end_shapes(void);
+
 /* ---- the graph as a heap snapshot of Chrome, handed to the host by `env.write` ---- */
 
 /* 0, or ATTACH_NO_MEMORY. Steps follow, and the end, while the graph stands. */

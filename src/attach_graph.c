@@ -96,6 +96,7 @@ ATTACH_EXPORT double attach_graph(uintptr_t state) {
 }
 
 ATTACH_EXPORT void attach_end_graph(void) {
+  attach_end_shapes();
   borrow_return(whole.referrers);
   borrow_return(whole.referrer_first);
   borrow_return(whole.sorted);
@@ -293,7 +294,7 @@ static void visit_ephemeron(void *context, label_kind kind, uintptr_t place, GCO
   steps->visit(steps->context, make_label(kind, place), 0, graph_find(&whole.g, value));
 }
 
-static void each_step(uint32_t from, graph_visitor visit, void *context) {
+void attach_each_step(uint32_t from, graph_visitor visit, void *context) {
   const GCObject *globals = walk_globals(whole.g.L);
   GCObject *object = from == 0 ? NULL : graph_object(&whole.g, from);
   if (from == 0 && globals)
@@ -348,8 +349,8 @@ ATTACH_EXPORT uint32_t attach_label(uint32_t from, uint32_t to) {
   memset(&search, 0, offsetof(step_search, text));
   search.from = from;
   search.to = to;
-  each_step(from, match_target, &search);
-  if (search.bytes && search.may_repeat) each_step(from, count_namesake, &search);
+  attach_each_step(from, match_target, &search);
+  if (search.bytes && search.may_repeat) attach_each_step(from, count_namesake, &search);
   if (search.namesakes > 1) {
     copy_text(search.text, &search.bytes, "#");
     copy_number(search.text, &search.bytes, search.namesakes);
@@ -404,6 +405,6 @@ ATTACH_EXPORT uint32_t attach_follow(uint32_t from, uint32_t bytes) {
   memcpy(name, text_room(), bytes);
   name_search search = {from, GRAPH_NONE, GRAPH_NONE, name, bytes, 0, 0};
   split_number(&search);
-  each_step(from, match_name, &search);
+  attach_each_step(from, match_name, &search);
   return search.exact != GRAPH_NONE ? search.exact : search.numbered;
 }

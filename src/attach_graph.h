@@ -21,6 +21,9 @@ typedef struct {
 
 /* Borrowed until `attach_end_graph`. */
 const attached_graph *attach_the_graph(void);
+/* Every edge of a node, and beside them what paths say in addition: that node 0 holds `_G`, and a
+** table its ephemerons' values. */
+void attach_each_step(uint32_t from, graph_visitor visit, void *context);
 /* Those of the last walk; a graph's are its own. */
 const walk_books *attach_the_books(void);
 

@@ -1,0 +1,95 @@
+/** `membuddy diff`: what grew, appeared and went between two memories, by kind and by path. */
+import { diff, summarize } from "../diff.js";
+import { grouped } from "../errors.js";
+import { formatSize } from "../print.js";
+import { columns } from "../report.js";
+
+/**
+ * @typedef {import("../context.js").Context} Context
+ * @typedef {import("../diff.js").Diff} Diff
+ * @typedef {import("../diff.js").PathChange} PathChange
+ */
+
+/** @param {number} bytes */
+const signedSize = (bytes) => (bytes === 0 ? "" : `${bytes > 0 ? "+" : "-"}${formatSize(Math.abs(bytes))}`);
+/** @param {number} count */
+const signedCount = (count) => (count === 0 ? "" : `${count > 0 ? "+" : "-"}${grouped(Math.abs(count))}`);
+
+/** @param {Diff} found */
+function totalRows({ a, b, change }) {
+  const sizes = /** @type {const} */ ([["memory", "linear memory"], ["luaSize", "Lua"], ["live", "of it, live"], ["garbage", "of it, garbage"]]);
+  return [
+    ...sizes.map(([name, title]) => [title, formatSize(a[name]), formatSize(b[name]), signedSize(change[name])]),
+    ["live objects", grouped(a.objects), grouped(b.objects), signedCount(change.objects)],
+  ];
+}
+
+/** @param {Diff["kinds"]} kinds */
+function kindRows(kinds) {
+  return Object.entries(kinds)
+    .filter(([, { count, bytes }]) => count !== 0 || bytes !== 0)
+    .sort(([, x], [, y]) => Math.abs(y.bytes) - Math.abs(x.bytes))
+    .map(([name, { count, bytes }]) => [signedSize(bytes), signedCount(count), name.replace("_", " ")]);
+}
+
+const mostOfAll = 0.9;
+
+/** A line whose change is nearly all that of a line below it says nothing more. @param {PathChange[]} paths */
+function tellingPaths(paths) {
+  /** @type {Map<string, number>} */ const largestBelow = new Map();
+  for (const { path, total } of paths) {
+    const above = /^(.*[^\\])\/(?:\\.|[^\\/])*$/s.exec(path)?.[1];
+    if (above !== undefined) largestBelow.set(above, Math.max(largestBelow.get(above) ?? 0, Math.abs(total)));
+  }
+  return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
+}
+
+/** @param {Diff} found @param {{ top: number | false, minSize: number }} options @param {Context} context */
+function lines(found, { top, minSize }, { colours }) {
+  const telling = tellingPaths(found.paths).filter(({ total }) => Math.abs(total) >= minSize);
+  const shown = telling.slice(0, top === false ? undefined : top);
+  const colourOf = { grew: colours.red, appeared: colours.red, shrank: colours.green, went: colours.green, changed: colours.gray };
+  const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
+  const kinds = columns([["bytes", "count", "kind"], ...kindRows(found.kinds)], ["right", "right", "left"]);
+  const paths = columns([["total", "own", "objects", "", "path"], ...shown.map(({ path, change, total, own, objects }) =>
+    [signedSize(total), signedSize(own), signedCount(objects), change, path])], ["right", "right", "right", "left", "left"]);
+  return [
+    `${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, "",
+    colours.bold("Kinds of live objects"), ...kinds, "",
+    colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
+    colours.gray(paths[0]), ...paths.slice(1).map((line, index) => colourOf[shown[index].change](line)),
+    ...(telling.length > shown.length ? [colours.gray(`... and ${grouped(telling.length - shown.length)} others`)] : []),
+    ...(telling.length === 0 ? ["nothing changed"] : []),
+  ];
+}
+
+const help = `
+Objects are compared by their paths, never by address: what moved in memory is the same, what stands at an old address
+is not. Entries that shift in a list are one line, as Inbox/[n].
+
+Examples:
+  membuddy diff before.dat after.dat
+  membuddy diff before.dat after.dat --top 50 --min-size 4k
+  membuddy diff before.dat after.dat --json > change.json
+`;
+
+/** @param {import("commander").Command} program @param {Context} context */
+export function register(program, context) {
+  program.command("diff")
+    .description("what grew, appeared and went from one memory to another, by kind and by path")
+    .argument("<a>", "the memory before")
+    .argument("<b>", "the memory after, of this process or of another")
+    .option("--depth <steps>", "steps of a path that are told apart", context.wholeNumber, 8)
+    .option("--top <lines>", "lines that are printed; all", context.limit, 20)
+    .option("--min-size <bytes>", "smallest change: 1500, 4k, 1.5m", context.bytesOf, 1)
+    .option("--json", "one JSON object, with all changes")
+    .addHelpText("after", help)
+    .action(async (a, b, options) => {
+      const [before, after] = [
+        await context.withHeap(a, {}, (heap) => summarize(heap, options)),
+        await context.withHeap(b, {}, (heap) => summarize(heap, options)),
+      ];
+      const found = diff(before, after);
+      context.print(options.json ? JSON.stringify(found) : lines(found, options, context).join("\n"));
+    });
+}
