@@ -1,0 +1,83 @@
+/**
+ * A process whose memory can be kept at an instant of our choice: `os.clock()` asks the host for the time, which copies
+ * the memory before it answers. Nothing in Lua's heap changes between that and the next call in the same line, so what
+ * `profile` finds there is what the copy holds.
+ */
+import { spawnProcess } from "./process.js";
+
+const mostKept = 4;
+const firstTick = 1001; // os.clock counts from its first reading
+
+/** @typedef {Awaited<ReturnType<typeof spawnProcess>> & { copies: Map<number, Uint8Array> }} WatchedProcess */
+
+/**
+ * @param {string} image
+ * @returns {Promise<WatchedProcess>}
+ */
+export async function spawnWatched(image) {
+  /** @type {WebAssembly.Memory | undefined} */
+  let memory;
+  const instantiate = WebAssembly.instantiate;
+  // the loader keeps its instance to itself
+  WebAssembly.instantiate = /** @type {any} */ (async (/** @type {any} */ source, /** @type {any} */ imports) => {
+    const made = /** @type {any} */ (await instantiate(source, imports));
+    memory ??= (made.instance ?? made).exports.memory;
+    return made;
+  });
+  try {
+    const process = await spawnProcess(image);
+    if (memory === undefined) throw new Error(`${image} was not instantiated by WebAssembly.instantiate`);
+    const copies = new Map();
+    let tick = firstTick - 1;
+    Date.now = () => {
+      tick += 1;
+      copies.set(tick, new Uint8Array(/** @type {WebAssembly.Memory} */ (memory).buffer).slice());
+      copies.delete(tick - mostKept);
+      return tick;
+    };
+    await process.eval(onMainThread);
+    return Object.assign(process, { copies });
+  } finally {
+    WebAssembly.instantiate = instantiate;
+  }
+}
+
+/** Lua's empty table is JSON's empty array. @param {any} value @returns {any} */
+function withoutArrays(value) {
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutArrays(inner)]));
+}
+
+/** Messages with this action are answered on the main thread, not in a coroutine, as a memory between messages has it. */
+const onMainThread = `
+  local aos, json = handle, require("json")
+  function handle(message, environment)
+    local body = json.decode(message).Data
+    if type(body) ~= "string" or body:sub(1, 9) ~= "--instant" then return aos(message, environment) end
+    local ok, answer = pcall(load(body))
+    return json.encode({ ok = ok, response = { Output = { data = ok and answer or tostring(answer) }, Messages = {}, Spawns = {}, Assignments = {} } })
+  end`;
+
+/**
+ * A report from inside, and the memory at that instant. The first call makes every string, frame and slot that the second
+ * needs; the collector rests between them. Every object that the second has on its stack, a local variable holds as well.
+ * @param {WatchedProcess} process @param {string} name  of a function of the library
+ * @param {string} [options]  Lua
+ * @returns {Promise<{ results: any, memory: Uint8Array }>}
+ */
+export async function askAtInstant(process, name, options = "nil") {
+  const text = await process.eval(`--instant
+    local clock, call, options = os.clock, require("membuddy").${name}, ${options}
+    collectgarbage() collectgarbage("stop")
+    local tick, results = clock(), call(options)
+    tick, results = nil, nil
+    tick = clock() results = call(options)
+    collectgarbage("restart")
+    return "answer:" .. require("json").encode({ tick = math.floor(tick * 1000 + 0.5), results = results })`);
+  if (!text.startsWith("answer:")) throw new Error(text);
+  const answer = JSON.parse(text.slice("answer:".length));
+  const tick = firstTick + answer.tick;
+  const memory = process.copies.get(tick);
+  if (memory === undefined) throw new Error(`no copy was kept at tick ${tick}; there are ${[...process.copies.keys()].join(", ")}`);
+  return { results: withoutArrays(answer.results), memory };
+}
