@@ -63,21 +63,38 @@ export class Heap {
     this.#graph = undefined;
   }
 
-  #walk() {
-    this.#endGraph();
-    if (this.walker.call.attach_read_books(this.state) !== 0) throw new MembuddyError("not enough memory for a walk");
+  /**
+   * Asks the walker, who may find that the memory is damaged in a way that its check did not see.
+   * @template T @param {(walker: import("./module.js").Walker) => T} question @returns {T}
+   */
+  #ask(question) {
+    const walker = this.walker;
+    try {
+      this.#endGraph();
+      return question(walker);
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      this.#walker = undefined; // what it had marked is not taken back
+      throw new MembuddyError(`${this.name} is damaged: its books balance, but a walk through it ended with: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** @template T @param {(walker: import("./module.js").Walker) => T} read */
+  #walk(read) {
+    return this.#ask((walker) => {
+      if (walker.call.attach_read_books(this.state) !== 0) throw new MembuddyError("not enough memory for a walk");
+      return read(walker);
+    });
   }
 
   /** Lua's own figure, and what it is made of. `unaccounted` is 0. */
   books() {
-    this.#walk();
-    return readBooks(this.walker);
+    return this.#walk(readBooks);
   }
 
   /** Count and bytes of the live objects of each kind. @returns {Kinds} */
   kinds() {
-    this.#walk();
-    return readKinds(this.walker);
+    return this.#walk(readKinds);
   }
 
   /**
@@ -87,9 +104,10 @@ export class Heap {
   profile(options) {
     const settled = readOptions(options);
     this.progress("adding up");
-    this.#endGraph();
-    const target = settled.target === undefined ? undefined : findTarget(this.walker, this.state, settled.target);
-    return profile(this.walker, this.state, settled, target);
+    return this.#ask((walker) => {
+      const target = settled.target === undefined ? undefined : findTarget(walker, this.state, settled.target);
+      return profile(walker, this.state, settled, target);
+    });
   }
 
   /**
@@ -107,11 +125,11 @@ export class Heap {
   /** Bytes that only the object at this path keeps alive. @param {string} path @returns {number} */
   retained(path) {
     this.progress("what only it holds");
-    this.#endGraph();
-    const { object } = findTarget(this.walker, this.state, path);
-    const bytes = this.walker.call.attach_retained(this.state, object);
-    if (bytes < 0) throw new MembuddyError("not enough memory for a walk");
-    return bytes;
+    return this.#ask((walker) => {
+      const bytes = walker.call.attach_retained(this.state, findTarget(walker, this.state, path).object);
+      if (bytes < 0) throw new MembuddyError("not enough memory for a walk");
+      return bytes;
+    });
   }
 
   /** Everything that lives, as nodes and references, with what each retains. It ends with the next report. */

@@ -5,7 +5,7 @@
 import { MembuddyError, messageOf } from "./errors.js";
 
 /**
- * Where bytes go: `room` gives a place for at most so many, `advance` says how many were put there.
+ * Where bytes go, which is zero at first: `room` gives a place for at most so many, `advance` says how many of them are done.
  * @typedef {{ room: (bytes: number) => Uint8Array, advance: (bytes: number) => void }} Sink
  *
  * @typedef {object} Source
@@ -17,7 +17,9 @@ import { MembuddyError, messageOf } from "./errors.js";
  * @typedef {string | URL | ArrayBuffer | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
  */
 
-const pieceBytes = 8 * 2 ** 20;
+const pieceBytes = 2 ** 20; // fits into the caches
+const pageBytes = 65536;
+const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
   "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
 
@@ -27,14 +29,24 @@ const isGzip = (bytes) => bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 
 /** Gzip's last four bytes: the length before compression, modulo 2^32. @param {Uint8Array} tail */
 const promisedBytes = (tail) => new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(tail.byteLength - 4, true);
 
-/** @param {Sink} sink @param {Uint8Array} bytes */
-function pourBytes(sink, bytes) {
-  for (let at = 0; at < bytes.length; ) {
-    const room = sink.room(bytes.length - at);
-    room.set(bytes.subarray(at, at + room.length));
-    sink.advance(room.length);
-    at += room.length;
+/** Lets others run, now and then. @param {number} at */
+const pauseAt = (at) => (at % bytesBetweenPauses === 0 ? new Promise((resolve) => setTimeout(resolve)) : undefined);
+
+const zeros = typeof Buffer === "function" ? Buffer.alloc(pageBytes) : undefined;
+
+/** @param {Uint8Array} page */
+function isZero(page) {
+  return zeros !== undefined && Buffer.compare(page, page.length === pageBytes ? zeros : zeros.subarray(0, page.length)) === 0;
+}
+
+/** Pages of zeros, the most of many memories, are not written: so they take no memory. @param {Sink} sink @param {Uint8Array} bytes */
+export function pourBytes(sink, bytes) {
+  const room = sink.room(bytes.length);
+  for (let at = 0; at < bytes.length; at += pageBytes) {
+    const page = bytes.subarray(at, at + pageBytes);
+    if (!isZero(page)) room.set(page, at);
   }
+  sink.advance(bytes.length);
 }
 
 /** @param {string} name @param {ReadableStream<Uint8Array>} compressed @param {Sink} sink */
@@ -76,20 +88,22 @@ async function bytesSource(name, bytes) {
     async pour(sink) {
       for (let at = 0; at < bytes.length; at += pieceBytes) {
         pourBytes(sink, bytes.subarray(at, at + pieceBytes));
-        if (at % (8 * pieceBytes) === 0) await null;
+        await pauseAt(at);
       }
     },
   };
 }
 
-/** @param {import("node:fs/promises").FileHandle} handle @param {number} position @param {Sink} sink @param {number} [limit] */
-async function pourHandle(handle, position, sink, limit = Infinity) {
-  for (let at = position; at < limit; ) {
-    const room = sink.room(Math.min(pieceBytes, limit - at));
-    const { bytesRead } = await handle.read(room, 0, room.length, at);
-    if (bytesRead === 0) return;
-    sink.advance(bytesRead);
-    at += bytesRead;
+/** @param {import("node:fs/promises").FileHandle} handle @param {Sink} sink @param {number} bytes */
+async function pourHandle(handle, sink, bytes) {
+  const { readSync } = await import("node:fs"); // a piece takes no longer than a trip to a thread and back
+  const piece = new Uint8Array(pieceBytes);
+  for (let at = 0; at < bytes; ) {
+    const count = readSync(handle.fd, piece, 0, Math.min(pieceBytes, bytes - at), at);
+    if (count === 0) return;
+    pourBytes(sink, piece.subarray(0, count));
+    await pauseAt(at);
+    at += count;
   }
 }
 
@@ -139,7 +153,7 @@ async function fileSource(path) {
     if (!stat.isFile()) return pipeSource(path, handle);
     const head = new Uint8Array(3), tail = new Uint8Array(4);
     await handle.read(head, 0, 3, 0);
-    if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, 0, sink, stat.size)) };
+    if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, sink, stat.size)) };
     await handle.read(tail, 0, 4, Math.max(0, stat.size - 4));
     return { name: path, bytes: promisedBytes(tail), pour: (sink) => pourGzipFile(path, sink) };
   });
@@ -203,7 +217,7 @@ export async function readBytes(input) {
   let bytes = new Uint8Array(source.bytes), at = 0;
   await source.pour({
     room(wanted) {
-      if (at + wanted > bytes.length && at === bytes.length) {
+      if (at + wanted > bytes.length) {
         const larger = new Uint8Array(Math.max(2 * bytes.length, at + wanted));
         larger.set(bytes);
         bytes = larger;

@@ -2,6 +2,7 @@
  * A copy of a process's memory, as WebAssembly memory with room for the walker behind it.
  */
 import { MembuddyError, grouped, messageOf } from "./errors.js";
+import { pourBytes } from "./input.js";
 import { makeMemory } from "./module.js";
 
 /** @typedef {{ memory: WebAssembly.Memory, bytes: number }} Loaded */
@@ -78,7 +79,8 @@ export async function loadMemory(source, wide, onProgress) {
 /** The same bytes in a memory of the other width. @param {string} name @param {Loaded} from @param {boolean} wide @returns {Loaded} */
 export function copyMemory(name, from, wide) {
   const memory = allocate(name, from.bytes, wide);
-  new Uint8Array(memory.buffer).set(new Uint8Array(from.memory.buffer, 0, from.bytes));
+  let at = 0;
+  pourBytes({ room: (bytes) => new Uint8Array(memory.buffer, at, bytes), advance: (bytes) => { at += bytes; } }, new Uint8Array(from.memory.buffer, 0, from.bytes));
   return { memory, bytes: from.bytes };
 }
 

@@ -93,7 +93,9 @@ function exported(name, run, wide) {
   const taken = addresses[name] ?? [], gives = givesAddress.test(name);
   if (!gives && (!wide || taken.length === 0)) return /** @type {any} */ (run); // some are asked by the million
   if (!wide) return (...values) => run(...values) >>> 0;
-  return (...values) => Number(run(...values.map((value, index) => (taken.includes(index) ? BigInt(value) : Number(value)))));
+  const asked = (/** @type {(number | string)[]} */ ...values) =>
+    run(...values.map((value, index) => (taken.includes(index) ? BigInt(value) : Number(value))));
+  return gives ? (...values) => Number(BigInt.asUintN(64, asked(...values))) : (...values) => Number(asked(...values));
 }
 
 /**

@@ -31,7 +31,7 @@ export function formatSize(bytes, palette = {}) {
   let unit = 0;
   for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
   const number = coloured(palette, unit === 0 ? "green" : "red", fixed(bytes, unit === 0 ? 0 : 2));
-  return palette.gray ? palette.gray(`${number} ${units[unit]}`) : `${number} ${units[unit]}`;
+  return `${number} ${coloured(palette, "gray", units[unit])}`;
 }
 
 /** In the order of their bytes in UTF-8, which is that of their characters. @param {string} a @param {string} b */

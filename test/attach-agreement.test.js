@@ -6,7 +6,7 @@
  * both, on the same slots of the same stack.
  */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { attach } from "../cli/index.js";
 import { askAtInstant, spawnWatched } from "./support/instant.js";
 import { ourImages } from "./support/images.js";
@@ -22,7 +22,28 @@ const reports = [
   { says: "few children", lua: "{ depth = 6, children = 5 }", options: { depth: 6, children: 5 } },
   { says: "few lines", lua: "{ depth = 2, lines = 12 }", options: { depth: 2, lines: 12 } },
   { says: "one root", lua: "{ depth = 0 }", options: { depth: 0 } },
+  { says: "a global as target", lua: "{ target = Handlers, retained = true }", options: { target: "Handlers", retained: true } },
+  { says: "the globals as target", lua: "{ target = _G, depth = 1 }", options: { target: "_G", depth: 1 } },
+  { says: "a table far below as target", lua: '{ target = package.loaded[".crypto.cipher.aes256"], depth = 5 }', options: { target: "_G/package/loaded/.crypto.cipher.aes256", depth: 5 } },
+  { says: "a function as target", lua: "{ target = Handlers.add }", options: { target: "_G/Handlers/add" } },
 ];
+
+/** Stops the collector on its way through the heap; between messages it rests. @param {number} share */
+const stoppedAt = (share) => `
+  local steps = 0
+  repeat steps = steps + 1 until collectgarbage("step", 1)
+  for _ = 1, math.floor(steps * ${share}) do assert(not collectgarbage("step", 1), "the cycle is shorter than the one before") end`;
+
+/** Lua that runs before. */
+const collector = [
+  ...[0.1, 0.4, 0.6, 0.8, 0.95].map((share) => ({ says: `at ${share * 100} % of its way`, lua: stoppedAt(share) })),
+  { says: "generational", lua: `if _VERSION == "Lua 5.4" then collectgarbage("generational") local t = {} for i = 1, 3000 do t[i % 50] = { i } end end` },
+];
+
+/** aos's global `Colors`, as its image has it. @param {number} code */
+const escape = (code) => (/** @type {string} */ text) => `\x1b[${code}m${text}\x1b[0m`;
+const aosColours = { red: escape(31), green: escape(32), blue: escape(34), gray: escape(90) };
+
 
 /** Every figure by its name. @param {any} value @param {string} [name] @returns {[string, unknown][]} */
 const figures = (value, name = "") => (typeof value === "object"
@@ -39,12 +60,13 @@ function differences(outside, inside) {
 
 /**
  * @param {import("./support/instant.js").WatchedProcess} process
- * @param {string} lua @param {import("../cli/options.js").ReportOptions} options
+ * @param {string} lua @param {import("../cli/options.js").ReportOptions} options @param {string} [first]
  */
-async function agree(process, lua, options) {
-  const { results, memory } = await askAtInstant(process, "profile", lua);
+async function agree(process, lua, options, first = "") {
+  const { results, printed, memory } = await askAtInstant(process, "profile", lua, first);
   const heap = await attach(memory);
   const outside = heap.profile(options);
+  assert.equal(heap.print(outside, {}, aosColours), printed);
   heap.close();
   assert.equal(results.backend, "native");
   assert.equal(outside.backend, "attach");
@@ -53,16 +75,21 @@ async function agree(process, lua, options) {
   assert.ok(figures(outside).length > 20);
 }
 
-for (const image of ourImages) {
+for (const image of ourImages)
   describe(image.name, () => {
-    for (const { says, lua, options } of reports)
-      test(`a fresh process, ${says}`, async () => agree(await spawnWatched(image.file), lua, options));
+    /** @type {import("./support/instant.js").WatchedProcess} */
+    let fresh;
+    before(async () => { fresh = await spawnWatched(image.file); });
+
+    for (const { says, lua, options } of reports) test(`a fresh process, ${says}`, () => agree(fresh, lua, options));
+
+    for (const { says, lua } of collector)
+      test(`the collector ${says}`, () => agree(fresh, "{ retained = true }", { retained: true }, lua));
 
     for (const heap of heaps)
-      test(`${heap.name}`, async () => {
-        const process = await spawnWatched(image.file);
-        await heap.build(process);
-        await agree(process, "{ retained = true }", { retained: true });
+      test(heap.name, async () => {
+        await fresh.eval("Specimen = nil");
+        await heap.build(fresh);
+        await agree(fresh, "{ retained = true }", { retained: true });
       });
   });
-}

@@ -8,7 +8,7 @@ import { spawnProcess } from "./process.js";
 const mostKept = 4;
 const firstTick = 1001; // os.clock counts from its first reading
 
-/** @typedef {Awaited<ReturnType<typeof spawnProcess>> & { copies: Map<number, Uint8Array> }} WatchedProcess */
+/** @typedef {Awaited<ReturnType<typeof spawnProcess>> & { copies: Map<number, Uint8Array>, clock: () => number }} WatchedProcess */
 
 /**
  * @param {string} image
@@ -29,14 +29,15 @@ export async function spawnWatched(image) {
     if (memory === undefined) throw new Error(`${image} was not instantiated by WebAssembly.instantiate`);
     const copies = new Map();
     let tick = firstTick - 1;
-    Date.now = () => {
+    const clock = () => {
       tick += 1;
       copies.set(tick, new Uint8Array(/** @type {WebAssembly.Memory} */ (memory).buffer).slice());
       copies.delete(tick - mostKept);
       return tick;
     };
+    Date.now = clock;
     await process.eval(onMainThread);
-    return Object.assign(process, { copies });
+    return Object.assign(process, { copies, clock });
   } finally {
     WebAssembly.instantiate = instantiate;
   }
@@ -62,22 +63,27 @@ const onMainThread = `
  * A report from inside, and the memory at that instant. The first call makes every string, frame and slot that the second
  * needs; the collector rests between them. Every object that the second has on its stack, a local variable holds as well.
  * @param {WatchedProcess} process @param {string} name  of a function of the library
- * @param {string} [options]  Lua
- * @returns {Promise<{ results: any, memory: Uint8Array }>}
+ * @param {string} [options]  Lua @param {string} [before]  Lua that runs before, for the state of the collector
+ * @returns {Promise<{ results: any, printed: string, memory: Uint8Array }>}
  */
-export async function askAtInstant(process, name, options = "nil") {
+export async function askAtInstant(process, name, options = "nil", before = "") {
+  Date.now = process.clock; // whoever was asked last had put its own there
   const text = await process.eval(`--instant
     local clock, call, options = os.clock, require("membuddy").${name}, ${options}
-    collectgarbage() collectgarbage("stop")
-    local tick, results = clock(), call(options)
-    tick, results = nil, nil
+    collectgarbage() ${before} collectgarbage("stop")
+    local tick, first = clock(), call(options) -- what it made stays, for the second to find
+    local results
     tick = clock() results = call(options)
     collectgarbage("restart")
-    return "answer:" .. require("json").encode({ tick = math.floor(tick * 1000 + 0.5), results = results })`);
+    local lines, aos_print = {}, print
+    print = function(line) lines[#lines + 1] = line .. "\\n" end
+    if type(results) == "table" and results.sizes then require("membuddy").print(results) end
+    print = aos_print
+    return "answer:" .. require("json").encode({ tick = math.floor(tick * 1000 + 0.5), results = results, printed = table.concat(lines) })`);
   if (!text.startsWith("answer:")) throw new Error(text);
   const answer = JSON.parse(text.slice("answer:".length));
   const tick = firstTick + answer.tick;
   const memory = process.copies.get(tick);
   if (memory === undefined) throw new Error(`no copy was kept at tick ${tick}; there are ${[...process.copies.keys()].join(", ")}`);
-  return { results: withoutArrays(answer.results), memory };
+  return { results: withoutArrays(answer.results), printed: answer.printed, memory };
 }
