@@ -4,6 +4,7 @@
  */
 import { MembuddyError, grouped } from "./errors.js";
 import { Heap } from "./heap.js";
+import { readImage } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
 import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
 import { isWide, makeWalker } from "./module.js";
@@ -163,7 +164,7 @@ function noHeap(name, bytes, refusals, tried) {
  */
 export async function attach(input, { module, onProgress = () => {}, loadWalker } = {}) {
   const source = await openInput(input);
-  const moduleBytes = module === undefined ? undefined : await readBytes(module);
+  const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
   /** @type {Refusal[]} */
   const refusals = [];
   let loaded = await loadMemory(source, true, (done, total) => onProgress({ phase: "reading", done, total }));
@@ -175,7 +176,7 @@ export async function attach(input, { module, onProgress = () => {}, loadWalker 
     else clearBehind(loaded);
     const walker = await makeWalker(await walkerModule(variant, loadWalker), variant, loaded.memory, loaded.bytes);
     const state = findHeap(walker, refusals);
-    if (state) return new Heap({ walker, state, name: source.name, moduleBytes, onProgress });
+    if (state) return new Heap({ walker, state, name: source.name, moduleImage, onProgress });
   }
   throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, variants);
 }

@@ -1,6 +1,7 @@
 /**
  * The heap of a process, read from outside: what `membuddy` tells inside of one, asked of a copy of its memory.
  */
+import { readAccount } from "./account.js";
 import { MembuddyError } from "./errors.js";
 import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
@@ -17,8 +18,10 @@ import { findTarget } from "./target.js";
  * @property {"5.3" | "5.4"} lua
  * @property {32 | 64} bits
  * @property {number} bytes  of its linear memory
+ * @property {string} [name]  of a published image, or of one of ours; with the module only, as what follows
+ * @property {string} [sha256] @property {boolean} [hasMemBuddy] @property {number} [initialBytes] @property {number} [maximumBytes]
  *
- * @typedef {{ walker: import("./module.js").Walker, state: number, name: string, moduleBytes?: Uint8Array, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
+ * @typedef {{ walker: import("./module.js").Walker, state: number, name: string, moduleImage?: import("./image.js").Image, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
  */
 
 export class Heap {
@@ -29,15 +32,15 @@ export class Heap {
   #graph;
 
   /** @param {HeapParts} parts  made by `attach` */
-  constructor({ walker, state, name, moduleBytes, onProgress }) {
+  constructor({ walker, state, name, moduleImage, onProgress }) {
     this.#walker = walker;
     this.#onProgress = onProgress;
     /** The address of the main thread. @readonly */
     this.state = state;
     /** What the memory was read from. @readonly */
     this.name = name;
-    /** The WASM that the process runs, where it was given. @readonly */
-    this.moduleBytes = moduleBytes;
+    /** What the WASM that the process runs tells, where it was given. @readonly */
+    this.moduleImage = moduleImage;
   }
 
   /** The C side (src/attach.h). */
@@ -49,7 +52,11 @@ export class Heap {
   /** @returns {Image} */
   get image() {
     const [lua, width] = this.walker.variant.split("-");
-    return { lua: lua === "lua53" ? "5.3" : "5.4", bits: width === "wasm64" ? 64 : 32, bytes: this.walker.subjectBytes };
+    const { name, sha256, hasMemBuddy, initialBytes, maximumBytes } = this.moduleImage ?? {};
+    return {
+      lua: lua === "lua53" ? "5.3" : "5.4", bits: width === "wasm64" ? 64 : 32, bytes: this.walker.subjectBytes,
+      ...(this.moduleImage && { name, sha256, hasMemBuddy, initialBytes, maximumBytes }),
+    };
   }
 
   /** Says what takes time. @param {string} phase */
@@ -132,10 +139,16 @@ export class Heap {
     });
   }
 
+  /** Every byte of the linear memory, each in one part: exactly with the module, else as far as the memory itself tells. */
+  account() {
+    this.progress("every byte");
+    return this.#ask((walker) => readAccount({ walker, state: this.state }, this.moduleImage));
+  }
+
   /** Everything that lives, as nodes and references, with what each retains. It ends with the next report. */
   graph() {
     this.progress("what holds what");
-    return (this.#graph ??= new Graph(this.walker, this.state));
+    return (this.#graph ??= this.#ask((walker) => new Graph(walker, this.state)));
   }
 
   /** Lets go of the copy. */

@@ -43,7 +43,7 @@ async function report(file, options) {
   const wanted = { ...context.reportOptions(options), retained: true };
   const text = await context.withHeap(file, options, (heap) => {
     const results = heap.profile(wanted);
-    if (options.json) return JSON.stringify({ ...results, image: heap.image });
+    if (options.json) return JSON.stringify({ ...results, account: heap.account(), image: heap.image });
     return [...bookLines(heap, context), ...resultLines(results, wanted, context)].join("\n");
   });
   context.print(text);

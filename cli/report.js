@@ -57,16 +57,37 @@ export function resultLines(results, options, { colours }) {
   ];
 }
 
+/** What a part of the account is. @type {Record<string, string>} */
+const partNames = {
+  live: "Lua, live objects", garbage: "Lua, garbage", runtime: "Lua, state and string table", slack: "allocator, round Lua's blocks",
+  buffers: "buffers of Lua's libraries", asyncify: "C stack that waits for its host", other: "other blocks in use: C library, messages",
+  free: "free, or grown and not asked for yet", static: "static data", stack: "C stack", gaps: "reserved addresses, alignment",
+  belowHeap: "static data and C stack (--module tells them apart)", unknown: "not known (--module may tell)", unaccounted: "unaccounted",
+};
+
+/** @param {import("./account.js").Account} account @param {Context} context */
+function accountLines({ parts, memory, pages, maximum, headroom, stackHighWater, asyncify, largestFree }, { colours }) {
+  const rows = Object.entries(parts).filter(([, bytes]) => bytes !== 0).sort(([, a], [, b]) => b - a)
+    .map(([part, bytes]) => [grouped(bytes), `${((100 * bytes) / memory).toFixed(1)} %`, partNames[part] ?? part]);
+  const [head, ...lines] = columns([["bytes", "share", "part"], ...rows, [grouped(memory), "", `in all: ${grouped(pages)} pages`]], ["right", "right", "left"]);
+  const figures = [
+    ["maximum of the image", maximum], ["headroom until then", headroom], ["C stack used at most", stackHighWater],
+    ["Asyncify, while it waits", asyncify], ["largest free block", largestFree],
+  ].filter(([, bytes]) => bytes !== undefined).map(([what, bytes]) => `${what}: ${formatSize(/** @type {number} */ (bytes))}`);
+  return [colours.bold("Every byte of the memory"), colours.gray(head), ...lines, ...(figures.length > 0 ? [colours.gray(figures.join("; "))] : []), ""];
+}
+
 /**
  * @param {import("./heap.js").Heap} heap @param {Context} context
  * @returns {string[]}
  */
-export function bookLines(heap, { colours }) {
-  const { lua, bits, bytes } = heap.image;
+export function bookLines(heap, context) {
+  const { lua, bits, bytes, name } = heap.image;
   const books = heap.books();
   return [
-    `${colours.bold(heap.name)}: Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
+    `${context.colours.bold(heap.name)}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
     `Lua memory: ${formatSize(books.luaSize)} = live ${formatSize(books.live)} + garbage ${formatSize(books.garbage)}; unaccounted: ${formatSize(books.unaccounted)}`,
     "",
+    ...accountLines(heap.account(), context),
   ];
 }
