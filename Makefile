@@ -46,6 +46,7 @@ TOOLCHAIN_READY := build/toolchain/ready
 LUA_READY := $(LUA_VERSIONS:%=build/lua-%/.source)
 SPECIMENS_READY := build/specimens/.ready
 NODE_MODULES_READY := node_modules/.package-lock.json
+DEVTOOLS_READY := build/devtools/.pin
 
 export TOOLCHAIN LUA_DIR AOS_PROCESS
 SHELL := /bin/bash
@@ -71,7 +72,7 @@ help: ## this list
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js
 
-test: images archives attach sample native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) ## every suite: native under sanitizers, images under each Node.js
+test: images archives attach sample native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
@@ -110,6 +111,10 @@ $(SPECIMENS_READY): scripts/toolchain.lock scripts/specimens.sh
 $(NODE_MODULES_READY): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not on PATH; install it beside Node.js 18 to 22" >&2; exit 1; }
 	npm ci --no-audit --no-fund && touch $@
+
+# Its test is skipped where it cannot be had.
+$(DEVTOOLS_READY): scripts/toolchain.lock scripts/devtools.sh scripts/devtools.js | $(NODE_MODULES_READY)
+	@scripts/devtools.sh && touch $@ || echo "the loader of Chrome's DevTools is not there; its tests are skipped" >&2
 
 # --- make check -----------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ export const context = {
   },
 
   writeWhole,
-  limit, wholeNumber, bytesOf,
+  limit, depth, wholeNumber, bytesOf,
 
   /** @param {Command} command */
   addModuleOption: (command) => command.option("--module <file>", "the WASM that the process runs: tells stack, allocator and version exactly"),

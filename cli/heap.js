@@ -151,6 +151,19 @@ export class Heap {
     return (this.#graph ??= this.#ask((walker) => new Graph(walker, this.state)));
   }
 
+  /**
+   * The heap in the format of another tool: heapsnapshot, pprof, speedscope, folded, json. With a sink its pieces go there,
+   * one after the other, and nothing is kept.
+   * @param {string} format @param {import("./export/index.js").ExportOptions} [options] @param {import("./export/index.js").Sink} [sink]
+   * @returns {Promise<Uint8Array>} the file; empty where there is a sink
+   */
+  async export(format, options, sink) {
+    const { exportBytes, exportHeap } = await import("./export/index.js");
+    if (!sink) return exportBytes(this, format, options);
+    await exportHeap(this, format, sink, options);
+    return new Uint8Array();
+  }
+
   /** Lets go of the copy. */
   close() {
     this.#walker = undefined;

@@ -359,6 +359,18 @@ ATTACH_EXPORT uint32_t attach_label(uint32_t from, uint32_t to) {
   return (uint32_t)search.bytes;
 }
 
+static void hand_label(void *context, label place, int is_key, uint32_t to) {
+  char record[2 * sizeof to + STEP_BYTES];
+  uint32_t from = *(const uint32_t *)context;
+  size_t bytes = step_text(record + 2 * sizeof to, from, place, is_key);
+  uint32_t head[2] = {
+      to, (uint32_t)may_repeat(place, record + 2 * sizeof to, bytes - (is_key ? 6 : 0))};
+  memcpy(record, head, sizeof head);
+  attach_write(record, sizeof head + bytes);
+}
+
+ATTACH_EXPORT void attach_each_label(uint32_t from) { each_step(from, hand_label, &from); }
+
 ATTACH_EXPORT uint32_t attach_path_label(uint32_t node) {
   return attach_label(whole.g.parents[node], node);
 }

@@ -1,0 +1,70 @@
+/** `membuddy export`: a memory in the format of another tool. */
+import { writeSync } from "node:fs";
+import { Option } from "commander";
+import { MembuddyError } from "../errors.js";
+import { exportHeap, formatNames, formatOfPath, formats } from "../export/index.js";
+
+/**
+ * @typedef {import("../context.js").Context} Context
+ * @typedef {{ format?: string, output: string, depth?: number | "inf", minSize?: number, module?: string }} ExportArguments
+ */
+
+const examples = `
+Formats, and who reads them; without --format the name of the output tells:
+${formatNames.map((name) => `  ${name.padEnd(13)} ${formats[name].about} (${formats[name].endings.join(", ")})`).join("\n")}
+
+Examples:
+  membuddy export state.dat -o state.heapsnapshot             then load it in Chrome DevTools, under Memory
+  membuddy export state.dat -o state.pb.gz                    then: go tool pprof -http : state.pb.gz
+  membuddy export state.dat --format folded -o - | flamegraph.pl --countname bytes > state.svg
+  membuddy export state.dat -o state.json --min-size 0 --depth all
+`;
+
+/** @param {ExportArguments} options */
+function chosenFormat({ format, output }) {
+  const chosen = format ?? formatOfPath(output);
+  if (chosen === undefined)
+    throw new MembuddyError(`the name ${output} says no format; give --format, one of ${formatNames.join(", ")}`);
+  return chosen;
+}
+
+const second = new Int32Array(new SharedArrayBuffer(4));
+
+/** The standard output may be a pipe that is full. @param {Uint8Array} bytes */
+function writeToOutput(bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+      if (code === "EPIPE") throw new MembuddyError("who read the output went away before its end", { cause: error });
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(second, 0, 0, 5);
+    }
+  }
+}
+const standardOutput = { write: (/** @type {string | Uint8Array} */ piece) => writeToOutput(typeof piece === "string" ? Buffer.from(piece) : piece) };
+
+/** @param {string} input @param {ExportArguments} options @param {Context} context */
+async function run(input, options, context) {
+  const format = chosenFormat(options);
+  const limits = { minSize: options.minSize, depth: options.depth === "inf" ? Infinity : options.depth };
+  await context.withHeap(input, { module: options.module }, (heap) => {
+    const write = (/** @type {import("../export/index.js").Sink} */ file) => exportHeap(heap, format, file, limits);
+    return options.output === "-" ? write(standardOutput) : context.writeWhole(options.output, write);
+  });
+}
+
+/** @param {import("commander").Command} program @param {Context} context */
+export function register(program, context) {
+  const command = program.command("export")
+    .description("write what a memory holds in the format of another tool")
+    .argument("<file>", "the memory of a process, raw or gzip; - for the standard input")
+    .requiredOption("-o, --output <file>", "where to; - for the standard output")
+    .addOption(new Option("--format <name>", "the format").choices(formatNames))
+    .option("--min-size <bytes>", "what retains less is summed up: 1500, 4k, 1.5m (default: a ten thousandth of all; not of a heapsnapshot)", context.bytesOf)
+    .option("--depth <steps>", "what is deeper in the dominator tree is summed up; all (default: 64; not of a heapsnapshot)", context.depth)
+    .addHelpText("after", examples)
+    .action((file, options) => run(file, options, context));
+  context.addModuleOption(command);
+}

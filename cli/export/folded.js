@@ -1,0 +1,20 @@
+/**
+ * Folded stacks, as flamegraph.pl and many others read them: `frame;frame;frame bytes`, root first.
+ */
+import { readBranches, stacks } from "./branches.js";
+
+/** A semicolon would end a frame; nothing else of a label can (src/path.h). @param {string} name */
+const frame = (name) => name.replaceAll(";", "\\x3B");
+
+/** @type {import("./index.js").Writer} */
+export async function write(heap, file, options) {
+  const { branches } = readBranches(heap, options);
+  let lines = "";
+  for (const { frames, bytes } of stacks(branches)) {
+    lines += `${frames.map(({ name }) => frame(name)).join(";")} ${bytes}\n`;
+    if (lines.length < 65536) continue;
+    file.write(lines);
+    lines = "";
+  }
+  file.write(lines);
+}

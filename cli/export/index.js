@@ -1,0 +1,71 @@
+/**
+ * A heap in the formats of other tools. Each format is a file of this folder that exports
+ *
+ *   write(heap, file, options): Promise<void>
+ *
+ * and hands its pieces to `file.write`, one after the other. The same memory gives the same bytes.
+ */
+import { MembuddyError } from "../errors.js";
+
+/**
+ * @typedef {import("../heap.js").Heap} Heap
+ * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  takes a piece before it returns
+ *
+ * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
+ * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
+ * @property {number} [depth]  steps of the dominator tree; what is deeper is summed up; default 64
+ *
+ * @typedef {(heap: Heap, file: Sink, options: ExportOptions) => Promise<void>} Writer
+ * @typedef {{ about: string, endings: string[], load: () => Promise<{ write: Writer }> }} Format
+ */
+
+export const formats = /** @type {const} @satisfies {Record<string, Format>} */ ({
+  heapsnapshot: { about: "Chrome DevTools, VS Code, memlab", endings: [".heapsnapshot"], load: () => import("./heapsnapshot.js") },
+  pprof: { about: "go tool pprof, Pyroscope, Parca", endings: [".pb.gz", ".pprof"], load: () => import("./pprof.js") },
+  speedscope: { about: "speedscope.app", endings: [".speedscope.json"], load: () => import("./speedscope.js") },
+  folded: { about: "flamegraph.pl and its relatives", endings: [".folded", ".collapsed"], load: () => import("./folded.js") },
+  json: { about: "the dominator tree, for programs", endings: [".json"], load: () => import("./json.js") },
+});
+
+/** @typedef {keyof typeof formats} FormatName */
+
+export const formatNames = /** @type {FormatName[]} */ (Object.keys(formats));
+
+/** The format that a file's name says; undefined where it says none. @param {string} path @returns {FormatName | undefined} */
+export function formatOfPath(path) {
+  const lower = path.toLowerCase();
+  return formatNames.find((name) => formats[name].endings.some((ending) => lower.endsWith(ending)));
+}
+
+/** @param {number | undefined} value @param {string} name */
+function checkLimit(value, name) {
+  if (value === undefined || (typeof value === "number" && value >= 0)) return;
+  throw new MembuddyError(`${name} is ${value}; it must be a number from 0, or Infinity for all`);
+}
+
+/**
+ * @param {Heap} heap @param {string} format a name of `formats`
+ * @param {Sink} file @param {ExportOptions} [options]
+ */
+export async function exportHeap(heap, format, file, options = {}) {
+  if (!Object.hasOwn(formats, format))
+    throw new MembuddyError(`the format "${format}" is not known; there are ${formatNames.join(", ")}`);
+  checkLimit(options.minSize, "minSize");
+  checkLimit(options.depth, "depth");
+  const { write } = await formats[/** @type {FormatName} */ (format)].load();
+  await write(heap, file, options);
+}
+
+/** The same in one piece. @param {Heap} heap @param {string} format @param {ExportOptions} [options] @returns {Promise<Uint8Array>} */
+export async function exportBytes(heap, format, options) {
+  /** @type {Uint8Array[]} */ const pieces = [];
+  const encoder = new TextEncoder();
+  await exportHeap(heap, format, { write: (piece) => pieces.push(typeof piece === "string" ? encoder.encode(piece) : piece.slice()) }, options);
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

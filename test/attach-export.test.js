@@ -1,0 +1,356 @@
+/**
+ * Exports: the consumers themselves open our files, and show our figures.
+ */
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { Profile } from "pprof-format";
+import { attach } from "../cli/index.js";
+import { readBranches, stacks } from "../cli/export/branches.js";
+import { formatNames, formatOfPath } from "../cli/export/index.js";
+import { devtoolsMissing, edgesOf, loadSnapshot, nodesOf, speedscopeImporter } from "./support/devtools.js";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+/** Everything that an edge or a name can be. */
+const hostile = String.raw`
+  Plain = { one = {}, two = "a string that is longer than forty characters, and so is on its own", [1] = {}, [2] = {}, [7] = {},
+    [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
+  Plain[Plain] = Plain
+  Keys = { {}, {}, {} }
+  Ephemeron = setmetatable({}, { __mode = "k" })
+  for i, key in ipairs(Keys) do Ephemeron[key] = { i, payload = ("p"):rep(1000 + i) } end
+  Ephemeron[Keys[1]].other = Keys[2]
+  Ephemeron["strong"] = { "held by the table itself" }
+  WeakValues = setmetatable({ Plain, named = Keys[1], text = ("t"):rep(50), {} }, { __mode = "v" })
+  AllWeak = setmetatable({ [Keys[1]] = Keys[2], [Plain] = ("w"):rep(60) }, { __mode = "kv" })
+  Metatable = setmetatable({}, { __index = {}, __name = "a class" })
+  local first, second = { "first" }, { "second" }
+  function Closure() return first, second end
+  function Sibling() second = first end
+  Waiting = coroutine.create(function(argument) local held = { argument } coroutine.yield(held) return held end)
+  coroutine.resume(Waiting, { "argument" })
+  Chain = {}
+  local link = Chain
+  for i = 1, 700 do link.next = { i = tostring(i) .. ("-"):rep(30) } link = link.next end
+  Binary = { ("\255\254\1\n\"\\"):rep(400), "\u{1F600}\u{85}", ("x"):rep(5000) }
+  Bulk = {}
+  for i = 1, 2000 do Bulk[i] = { i, "bulk " .. i } end
+`;
+
+const sum = (/** @type {Iterable<number>} */ numbers) => {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+};
+/** @param {any} group */
+const totals = (group) => group.profiles.map((/** @type {any} */ profile) => [profile.getName(), profile.getTotalWeight()]);
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "membuddy-export-"));
+after(() => fs.rmSync(folder, { recursive: true }));
+
+/** @type {Map<string, Uint8Array>} */
+const memories = new Map();
+before(async () => {
+  for (const image of ourImages) {
+    const process = await spawnProcess(image.file);
+    await process.eval(hostile);
+    memories.set(image.name, /** @type {Uint8Array} */ (process.memory).slice());
+  }
+});
+const open = (/** @type {string} */ name) => attach(/** @type {Uint8Array} */ (memories.get(name)));
+const anImage = ourImages[0].name;
+
+/** @param {Awaited<ReturnType<typeof attach>>} heap */
+function figuresOf(heap) {
+  const graph = heap.graph();
+  const figures = { own: graph.own.slice(), retained: graph.retained.slice(), dominators: graph.dominators.slice(), nodeCount: graph.nodeCount };
+  return figures;
+}
+
+for (const { name } of ourImages) {
+  describe(`a heap snapshot of ${name}, in the loader of Chrome's DevTools`, { skip: devtoolsMissing }, () => {
+    /** @type {any} */ let snapshot;
+    /** @type {string[]} */ let reports;
+    /** @type {ReturnType<typeof figuresOf>} */ let figures;
+    let luaBytes = 0;
+    /** @type {(name: string) => any} the value of a global variable */ let global;
+
+    before(async () => {
+      const heap = await open(name);
+      const file = await heap.export("heapsnapshot");
+      figures = figuresOf(heap);
+      luaBytes = heap.books().luaSize;
+      ({ snapshot, reports } = await loadSnapshot(file));
+      const globals = [...nodesOf(snapshot)].find((node) => node.rawName() === "_G");
+      global = (wanted) => edgesOf(globals).find((edge) => edge.name === wanted && edge.type === "property")?.to;
+    });
+
+    test("loads without a complaint", () => assert.deepEqual(reports, []));
+
+    test("shallow and retained bytes of every node are ours", () => {
+      const wrong = [...nodesOf(snapshot)].slice(1, figures.nodeCount)
+        .filter((node, index) => node.selfSize() !== figures.own[index + 1] || node.retainedSize() !== figures.retained[index + 1])
+        .map((node) => `${node.type()} ${node.name()}: ${node.selfSize()}, ${node.retainedSize()}`);
+      assert.deepEqual(wrong, []);
+      assert.ok(figures.nodeCount > 6000);
+    });
+
+    test("the dominator of every node is ours", () => {
+      const theirs = snapshot.dominatorsTree.subarray(0, figures.nodeCount);
+      assert.deepEqual([...theirs], [...figures.dominators]);
+    });
+
+    test("all of what Lua counts is in it", () => {
+      assert.equal(snapshot.totalSize, luaBytes);
+      assert.equal(snapshot.createNode(0).retainedSize(), luaBytes);
+    });
+
+    test("ids are odd and unique", () => {
+      const ids = [...nodesOf(snapshot)].map((node) => node.id());
+      assert.equal(new Set(ids).size, snapshot.nodeCount);
+      assert.ok(ids.every((id) => id % 2 === 1));
+    });
+
+    test("edges say what they are", () => {
+      const edges = edgesOf(global("Plain")).map(({ type, name: label, to }) => `${type} ${label} ${to.type()}`);
+      const expected = ["property one object", "property two string", "element 1 object", "element 2 object", "element 7 object", "property -3 object",
+        "property 1099511627776 object", "element 4294967295 object", "property 4294967296 object", "property 0.5 object", "property true object",
+        "property false object", "internal [function] object", "internal [table] object", "internal [key] closure", "internal [key] string",
+        'property a/b\\c"d;e\\x0A\\x00\\xFFé object'];
+      const plain = edges.map((edge) => edge.replaceAll("\n", "\\x0A").replaceAll("\0", "\\x00"));
+      for (const edge of expected) assert.ok(plain.includes(edge), `${edge} is not among\n${plain.join("\n")}`);
+    });
+
+    test("an upvalue has its name, a cell its value", () => {
+      const cells = edgesOf(global("Closure")).filter(({ type }) => type === "context");
+      assert.deepEqual(cells.map((cell) => cell.name), ["first", "second"]);
+      assert.deepEqual(cells.map((cell) => edgesOf(cell.to).map((edge) => `${edge.name} ${edge.to.name()}`)), [["[value] table"], ["[value] table"]]);
+    });
+
+    test("weak references are shown and keep nothing", () => {
+      const weak = edgesOf(global("WeakValues")).filter(({ type }) => type === "weak");
+      assert.deepEqual(weak.map((edge) => edge.name).sort(), ["1", "named"]);
+      assert.ok(weak.every((edge) => edge.to.dominatorIndex() !== global("WeakValues").nodeIndex));
+      assert.equal(edgesOf(global("AllWeak")).filter(({ type }) => type === "weak").length, 3);
+    });
+
+    test("an ephemeron's value hangs on its key", () => {
+      const pairs = edgesOf(global("Ephemeron")).filter((edge) => /part of key/.test(edge.name));
+      assert.equal(pairs.length, 3);
+      for (const { to, name: label } of pairs) {
+        const key = snapshot.createNode(to.dominatorIndex());
+        assert.ok(edgesOf(key).some((edge) => edge.name === label), "the same edge leads from the key");
+        assert.ok(key.retainedSize() > 1000);
+      }
+    });
+
+    test("nodes have the names that a reader knows", () => {
+      assert.match(global("Closure").rawName(), /:\d+$/);
+      assert.equal(global("Metatable").rawName(), "a class");
+      assert.equal(global("Waiting").rawName(), "thread");
+      assert.equal(global("Ephemeron").rawName(), "weak table");
+      const [bytes, wide, long] = edgesOf(global("Binary")).map(({ to }) => to.rawName());
+      assert.ok(bytes.startsWith('\\xFF\\xFE\u0001\n"\\'));
+      assert.equal(wide, "\u{1F600}\\xC2\\x85");
+      assert.equal(long, `${"x".repeat(1024)}…`);
+    });
+
+    test("a coroutine's local variables have their names", () => {
+      assert.ok(edgesOf(global("Waiting")).some((edge) => edge.name === "[local held]" && edge.to.rawName() === "table"));
+    });
+  });
+}
+
+test("an object has the same id in a later snapshot", async () => {
+  const process = await spawnProcess(ourImages[0].file);
+  /** @type {Set<number>[]} */ const found = [];
+  for (const code of ["Kept = { 1, 2, {} }", "for i = 1, 100 do _G['New' .. i] = {} end"]) {
+    await process.eval(code);
+    const heap = await attach(/** @type {Uint8Array} */ (process.memory).slice());
+    const { nodes } = JSON.parse(new TextDecoder().decode(await heap.export("heapsnapshot")));
+    found.push(new Set(nodes.filter((/** @type {number} */ _value, /** @type {number} */ index) => index % 7 === 2)));
+  }
+  const kept = [...found[0]].filter((id) => found[1].has(id)).length;
+  assert.ok(kept > 0.95 * found[0].size, `${kept} of ${found[0].size}`);
+});
+
+describe("any format", () => {
+  for (const format of formatNames) {
+    test(`${format}: the same memory gives the same bytes`, async () => {
+      const [first, second] = [await (await open(anImage)).export(format), await (await open(anImage)).export(format)];
+      assert.ok(first.length > 1000);
+      assert.ok(Buffer.from(first).equals(second));
+    });
+    test(`${format}: the heap answers afterwards as before`, async () => {
+      const heap = await open(anImage);
+      const before = JSON.stringify(heap.profile());
+      await heap.export(format);
+      assert.equal(JSON.stringify(heap.profile()), before);
+    });
+  }
+
+  test("an unknown format is an error that names those there are", async () => {
+    await assert.rejects((await open(anImage)).export("svg"), /"svg" is not known; there are heapsnapshot, pprof/);
+    await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth is -1/);
+  });
+
+  test("names of files tell the format", () => {
+    assert.deepEqual(["a.heapsnapshot", "A.PB.GZ", "b.speedscope.json", "c.folded", "d.json", "e.txt"].map(formatOfPath),
+      ["heapsnapshot", "pprof", "speedscope", "folded", "json", undefined]);
+  });
+});
+
+for (const { name } of ourImages) {
+  describe(`the dominator tree of ${name}`, () => {
+    /** @type {Awaited<ReturnType<typeof attach>>} */ let heap;
+    before(async () => { heap = await open(name); });
+
+    for (const limits of [{}, { minSize: 0, depth: Infinity }, { minSize: 1e9 }, { depth: 1 }, { depth: 0 }, { minSize: 5000, depth: 3 }]) {
+      test(`no byte and no object is lost with ${JSON.stringify(limits)}`, () => {
+        const { branches, totalBytes, objectCount } = readBranches(heap, limits);
+        assert.equal(sum([...stacks(branches)].map(({ bytes }) => bytes)), totalBytes);
+        assert.equal(totalBytes, heap.books().luaSize);
+        const blocks = branches.filter(({ kind, own }) => ["state", "string table", "garbage"].includes(kind) && own > 0).length;
+        assert.equal(sum([...stacks(branches)].map(({ count }) => count)), objectCount + blocks);
+      });
+    }
+
+    test("a branch retains itself, its branches and what was summed up", () => {
+      const { branches } = readBranches(heap, { minSize: 300 });
+      const below = branches.map(({ own, more }) => own + sum(more.map(({ bytes }) => bytes)));
+      for (let index = branches.length - 1; index > 0; index--) below[branches[index].parent] += below[index];
+      assert.deepEqual(below, branches.map(({ retained }) => retained));
+    });
+
+    test("limits hold", () => {
+      const { branches } = readBranches(heap, { minSize: 2000, depth: 3 });
+      const depths = [0];
+      branches.forEach(({ parent }, index) => { if (index > 0) depths[index] = depths[parent] + 1; });
+      assert.equal(Math.max(...depths), 3);
+      assert.ok(branches.every(({ retained, kind }) => retained >= 2000 || ["state", "string table", "garbage"].includes(kind)));
+    });
+
+    test("names join to the paths of a report, whether they were read one by one or together", () => {
+      const { branches } = readBranches(heap, { minSize: 0, depth: 4 });
+      const graph = heap.graph();
+      /** @type {string[]} */ const paths = [];
+      let compared = 0;
+      branches.forEach((branch, index) => {
+        paths[index] = index === 0 ? "" : [paths[branch.parent], branch.name].filter(Boolean).join("/");
+        if (index === 0 || branch.name.startsWith("…") || /^\[(state|string table|garbage)\]$/.test(branch.name)) return;
+        const node = graph.find(paths[index].replace(/^.*\/(?=_G(\/|$))/, "")); // a path through `_G` begins there
+        assert.equal(graph.retained[node], branch.retained, paths[index]);
+        compared++;
+      });
+      assert.ok(compared > 2000);
+    });
+  });
+}
+
+describe("the consumers of stacks", () => {
+  /** @type {Awaited<ReturnType<typeof attach>>} */ let heap;
+  let luaBytes = 0;
+  before(async () => {
+    heap = await open(anImage);
+    luaBytes = heap.books().luaSize;
+  });
+
+  for (const [format, file] of [["speedscope", "a.speedscope.json"], ["folded", "a.folded"], ["pprof", "a.pb.gz"]]) {
+    test(`speedscope's own importer takes ${format}`, async () => {
+      const bytes = await heap.export(format);
+      const group = await speedscopeImporter()(file, format === "pprof" ? gunzipSync(bytes) : bytes);
+      assert.ok(totals(group).some((/** @type {[string, number]} */ [, weight]) => weight === luaBytes), JSON.stringify(totals(group)));
+    });
+  }
+
+  test("folded stacks have one line each, a number at the end", async () => {
+    const lines = new TextDecoder().decode(await heap.export("folded", { minSize: 0 })).trimEnd().split("\n");
+    assert.ok(lines.every((line) => /^[^;]+(;[^;]+)* [1-9]\d*$/.test(line)));
+    assert.equal(sum(lines.map((line) => Number(line.slice(line.lastIndexOf(" "))))), luaBytes);
+    assert.ok(lines.some((line) => line.includes('d\\x3Be\\x0A\\x00\\xFFé')));
+  });
+
+  test("a profile of pprof keeps the rules of its checker", async () => {
+    const profile = Profile.decode(gunzipSync(await heap.export("pprof")));
+    const text = (/** @type {number | bigint} */ index) => profile.stringTable.strings[Number(index)];
+    assert.equal(text(0), "");
+    assert.deepEqual(profile.sampleType.map(({ type, unit }) => `${text(type)} ${text(unit)}`), ["inuse_objects count", "inuse_space bytes"]);
+    const functions = new Set(profile.function.map(({ id }) => Number(id))), locations = new Map(profile.location.map((location) => [Number(location.id), location]));
+    assert.equal(functions.size, profile.function.length);
+    assert.equal(locations.size, profile.location.length);
+    assert.ok(!functions.has(0) && !locations.has(0));
+    assert.ok(profile.location.every(({ line }) => line.every(({ functionId }) => functions.has(Number(functionId)))));
+    assert.ok(profile.sample.every(({ value, locationId }) => value.length === 2 && locationId.every((id) => locations.has(Number(id)))));
+    assert.equal(sum(profile.sample.map(({ value }) => Number(value[1]))), luaBytes);
+    const leaf = profile.function.find(({ id }) => id === locations.get(Number(profile.sample[0].locationId[0]))?.line[0].functionId);
+    assert.match(text(leaf?.name ?? 0), /^\([a-z ]+\)$/, "the leaf comes first");
+  });
+
+  const hasGo = spawnSync("go", ["version"]).status === 0;
+  test("go tool pprof -top prints our figures", { skip: hasGo ? false : "go is not on PATH (Debian: golang-go)" }, async () => {
+    const file = path.join(folder, "a.pb.gz");
+    fs.writeFileSync(file, await heap.export("pprof"));
+    const environment = { ...process.env, HOME: folder, GOCACHE: folder, GOFLAGS: "-mod=mod" };
+    const top = execFileSync("go", ["tool", "pprof", "-top", "-unit=B", "-nodecount=1000", file], { encoding: "utf8", env: environment, stdio: ["ignore", "pipe", "ignore"] });
+    assert.match(top, new RegExp(`of ${luaBytes}B total`));
+    const strings = sum([...stacks(readBranches(heap, {}).branches)].filter(({ frames }) => frames[frames.length - 1].name === "(string)").map(({ bytes }) => bytes));
+    assert.match(top, new RegExp(`^ *${strings}B .*\\(string\\)$`, "m"));
+  });
+
+  test("json is what its description says", async () => {
+    const tree = JSON.parse(new TextDecoder().decode(await heap.export("json", { depth: Infinity })));
+    assert.equal(tree.type, "membuddy-dominators");
+    assert.equal(tree.depth, null);
+    assert.deepEqual(tree.image, heap.image);
+    assert.equal(sum(tree.nodes.map((/** @type {any} */ node) => node.own + sum((node.more ?? []).map((/** @type {any} */ more) => more.bytes)))), tree.totalBytes);
+    assert.ok(tree.nodes.every((/** @type {any} */ node, /** @type {number} */ index) => (index === 0 ? node.parent === null : node.parent < index)));
+    const closure = tree.nodes.find((/** @type {any} */ node) => node.name === "Closure" || node.source);
+    assert.ok(closure.source.line >= 0 && typeof closure.source.file === "string");
+  });
+});
+
+describe("membuddy export", () => {
+  const bin = fileURLToPath(new URL("../cli/bin.js", import.meta.url));
+  const input = path.join(folder, "state.dat");
+  before(() => fs.writeFileSync(input, /** @type {Uint8Array} */ (memories.get(anImage))));
+  const run = (/** @type {string[]} */ ...line) => spawnSync(process.execPath, [bin, "export", ...line], { cwd: folder, encoding: "utf8" });
+
+  test("writes the file that the name of the output asks for, and says nothing", async () => {
+    const { status, stdout, stderr } = run(input, "-o", "a.heapsnapshot");
+    assert.deepEqual([status, stdout, stderr], [0, "", ""]);
+    assert.ok(Buffer.from(await (await open(anImage)).export("heapsnapshot")).equals(fs.readFileSync(path.join(folder, "a.heapsnapshot"))));
+  });
+
+  test("writes to the standard output, with limits", async () => {
+    const { status, stdout } = run(input, "-o", "-", "--format", "json", "--min-size", "4k", "--depth", "2");
+    assert.equal(status, 0);
+    assert.equal(stdout, new TextDecoder().decode(await (await open(anImage)).export("json", { minSize: 4096, depth: 2 })));
+  });
+
+  test("asks for a format that it cannot tell", () => {
+    const { status, stderr } = run(input, "-o", "a.txt");
+    assert.equal(status, 1);
+    assert.match(stderr, /a\.txt says no format; give --format/);
+    assert.equal(run(input, "-o", "a.txt", "--format", "svg").status, 2);
+  });
+
+  test("leaves nothing when it is interrupted", async () => {
+    const image = ourImages[1];
+    const subject = await spawnProcess(image.file);
+    await subject.eval("Big = {} for i = 1, 100000 do Big[i] = { 'item ' .. i } end");
+    const big = path.join(folder, "big.dat"), output = path.join(folder, "big.heapsnapshot");
+    fs.writeFileSync(big, /** @type {Uint8Array} */ (subject.memory));
+    const child = spawn(process.execPath, [bin, "export", big, "-o", output]);
+    const isWriting = () => fs.readdirSync(folder).some((name) => name.startsWith("big.heapsnapshot"));
+    while (!isWriting() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+    child.kill("SIGINT");
+    const status = await new Promise((resolve) => child.on("exit", (code) => resolve(code)));
+    assert.equal(status, 130);
+    assert.equal(isWriting(), false);
+  });
+});
