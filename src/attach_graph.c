@@ -369,7 +369,7 @@ static void hand_label(void *context, label place, int is_key, uint32_t to) {
   attach_write(record, sizeof head + bytes);
 }
 
-ATTACH_EXPORT void attach_each_label(uint32_t from) { each_step(from, hand_label, &from); }
+ATTACH_EXPORT void attach_each_label(uint32_t from) { attach_each_step(from, hand_label, &from); }
 
 ATTACH_EXPORT uint32_t attach_path_label(uint32_t node) {
   return attach_label(whole.g.parents[node], node);
