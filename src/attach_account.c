@@ -73,9 +73,8 @@ static int take_chunks(size_t words, size_t block) {
   return 1;
 }
 
-/* The state stands in static data, so below every block; `block` is one of Lua's. `address` is
- *where
- ** the host says it is; 0: anywhere. */
+/* The state stands in static data, so below every block; `block` lies in one of Lua's. `address` is
+** where the host says that it is; 0: anywhere. */
 static void find_chunks(double address, size_t block) {
   size_t bytes = state_words * word_bytes, first = 2 * maps_bytes;
   if (block < bytes || address > (double)(block - bytes)) return;
@@ -152,11 +151,6 @@ size_t platform_chunk_bytes(const void *payload) {
 
 /* ---- the account ---- */
 
-static void find_lowest(void *context, const void *block, size_t bytes) {
-  size_t *lowest = context;
-  if (bytes > 0 && (size_t)block < *lowest) *lowest = (size_t)block;
-}
-
 static int starts_before(double begin, double end) { return begin >= 0 && begin <= end; }
 
 /* The host's word for the regions, where they can be right. */
@@ -225,11 +219,9 @@ ATTACH_EXPORT int attach_account(uintptr_t state, double memory_bytes, double al
                                  double heap_begin, double heap_end, double stack_low,
                                  double stack_high, double static_begin, double static_end) {
   lua_State *L = (lua_State *)state;
-  size_t lowest = SIZE_MAX;
   memset(&subject, 0, sizeof subject);
   subject.memory.memory_bytes = (size_t)memory_bytes;
-  walk_each_block(L, find_lowest, &lowest);
-  find_chunks(allocator_state, lowest);
+  find_chunks(allocator_state, state);
   subject.regions_are_known =
       take_regions(heap_begin, heap_end, stack_low, stack_high, static_begin, static_end);
   if (!subject.regions_are_known) guess_regions();
