@@ -50,14 +50,16 @@ ATTACH_EXPORT double attach_problem_value(void) { return problem.value; }
 
 /* ---- books ---- */
 
-ATTACH_EXPORT int attach_read_books(uintptr_t state) {
+static walk_status read_books(lua_State *L, walk_books *into) {
   tree t;
   size_t room[TREE_MEMORY_BYTES(TREE_ROOTS, 0) / sizeof(size_t) + 1];
   tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
-  return walk_process(state_at(state), &t, &books) == WALK_OK ? ATTACH_SOUND : ATTACH_NO_MEMORY;
+  return walk_process(L, &t, into);
 }
 
-const walk_books *attach_the_books(void) { return &books; }
+ATTACH_EXPORT int attach_read_books(uintptr_t state) {
+  return read_books(state_at(state), &books) == WALK_OK ? ATTACH_SOUND : ATTACH_NO_MEMORY;
+}
 
 ATTACH_EXPORT double attach_book(int which) {
   switch (which) {
@@ -109,13 +111,21 @@ static walk_status walk_into(lua_State *L, GCObject *target) {
   return status;
 }
 
+/* The books may be those of a target by now. */
+static walk_status read_retained(lua_State *L) {
+  walk_books all;
+  walk_status status = read_books(L, &all);
+  if (status != WALK_OK) return status;
+  return retained_of_tree(L, &all, &report.t, &report.retained);
+}
+
 ATTACH_EXPORT int attach_profile(uintptr_t state, uintptr_t object, double depth, double children,
                                  double lines, int cycles, int retained) {
   lua_State *L = state_at(state);
   attach_end_profile();
   if (!make_tree(limit_of(depth), limit_of(lines), cycles)) return -1;
   walk_status status = walk_into(L, object ? object_at(object) : NULL);
-  if (status == WALK_OK && retained) status = retained_of_tree(L, &report.t, &report.retained);
+  if (status == WALK_OK && retained) status = read_retained(L);
   report.lines = borrow(report.t.used * sizeof *report.lines);
   if (status != WALK_OK || report.t.failed || report.lines == NULL) {
     attach_end_profile();

@@ -144,13 +144,15 @@ LAYOUT_INLINE void visit_object(edges *e, label_kind kind, uintptr_t place, int 
   if (object) visit_node(e, kind, place, is_key, node_of_object(e->g, object, e->from));
 }
 
-/* The value of an ephemeron is an edge of its key: see `each_late_edge`. */
+/* What depends on two ends is an edge of one of them: see `read_condition`. */
 static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t place, GCObject *key,
                                           GCObject *value) {
-  if (e.weakness == WEAK_KEYS && !layout_is_plain(key)) return;
-  if (!(e.weakness & WEAK_KEYS) || layout_is_plain(key)) visit_object(&e, kind, place, 1, key);
-  if (!(e.weakness & WEAK_VALUES) || layout_is_plain(value))
-    visit_object(&e, kind, place, 0, value);
+  int key_is_weak = (e.weakness & WEAK_KEYS) && !layout_is_plain(key);
+  int value_is_weak = (e.weakness & WEAK_VALUES) && !layout_is_plain(value);
+  int is_late = e.weakness == WEAK_KEYS || e.g->is_settled;
+  if (!key_is_weak && !(is_late && value_is_weak && layout_is_plain(key)))
+    visit_object(&e, kind, place, 1, key);
+  if (!value_is_weak && !(is_late && key_is_weak)) visit_object(&e, kind, place, 0, value);
 }
 
 LAYOUT_INLINE void visit_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -218,11 +220,12 @@ LAYOUT_INLINE void each_own_edge(graph *g, uint32_t node, graph_visitor visit, v
   layout_each_entry(table, visit_entry, &e);
 }
 
-/* ---- ephemerons ---- */
+/* ---- entries that live by two ends ---- */
 
-static int is_ephemeron(const graph *g, GCObject *object) {
-  return layout_is_table(object) && gco2t(object)->metatable &&
-         layout_weakness(G(g->L), gco2t(object)) == WEAK_KEYS;
+static int has_conditions(const graph *g, GCObject *object) {
+  if (!layout_is_table(object) || gco2t(object)->metatable == NULL) return 0;
+  int weakness = layout_weakness(G(g->L), gco2t(object));
+  return g->is_settled ? weakness != 0 : weakness == WEAK_KEYS;
 }
 
 static void note_ephemeron(graph *g, uint32_t node) {
@@ -244,27 +247,49 @@ typedef void (*late_visitor)(graph *g, uint32_t from, uint32_t to, uint32_t *con
 
 typedef struct {
   graph *g;
-  uint32_t table;
+  graph_condition entry;
+  int weakness; /* of the table */
+  graph_condition_visitor visit;
+  void *context;
+} conditions;
+
+static void read_condition(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                           GCObject *value) {
+  conditions *c = context;
+  int key_is_weak = (c->weakness & WEAK_KEYS) && !layout_is_plain(key);
+  int value_is_weak = (c->weakness & WEAK_VALUES) && !layout_is_plain(value);
+  (void)kind, (void)place;
+  if (key_is_weak == value_is_weak || key == NULL || value == NULL) return;
+  c->entry.holder = key_is_weak ? key : value;
+  c->entry.held = key_is_weak ? value : layout_is_plain(key) ? key : NULL;
+  c->visit(c->context, c->g, &c->entry);
+}
+
+void graph_each_condition(graph *g, graph_condition_visitor visit, void *context) {
+  for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
+    const Table *table = gco2t(graph_object(g, g->ephemerons[i]));
+    conditions c = {
+        g, {g->ephemerons[i], NULL, NULL}, layout_weakness(G(g->L), table), visit, context};
+    walk_each_entry(table, read_condition, &c);
+  }
+}
+
+typedef struct {
   late_visitor visit;
   uint32_t *context;
 } late_edges;
 
-static void visit_late(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                       GCObject *value) {
+static void visit_late(void *context, graph *g, const graph_condition *entry) {
   const late_edges *late = context;
-  (void)kind, (void)place;
-  if (layout_is_plain(key) || value == NULL) return;
-  uint32_t from = graph_find(late->g, key);
+  uint32_t from = entry->held ? graph_find(g, entry->holder) : GRAPH_NONE;
   if (from == GRAPH_NONE) return;
-  uint32_t to = node_of_object(late->g, value, late->table);
-  if (late->visit && !late->g->failed) late->visit(late->g, from, to, late->context);
+  uint32_t to = node_of_object(g, entry->held, entry->table);
+  if (late->visit && !g->failed) late->visit(g, from, to, late->context);
 }
 
 static void each_late_edge(graph *g, late_visitor visit, uint32_t *context) {
-  for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
-    late_edges late = {g, g->ephemerons[i], visit, context};
-    walk_each_entry(gco2t(graph_object(g, g->ephemerons[i])), visit_late, &late);
-  }
+  late_edges late = {visit, context};
+  graph_each_condition(g, visit_late, &late);
 }
 
 static void count_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *count) {
@@ -290,7 +315,7 @@ static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
     GCObject *object = visited == 0 ? NULL : graph_object(g, visited);
     g->first[visited] = g->edge_count;
     each_own_edge(g, visited, NULL, NULL);
-    if (object && is_ephemeron(g, object)) note_ephemeron(g, visited);
+    if (object && has_conditions(g, object)) note_ephemeron(g, visited);
   }
   return visited;
 }
@@ -340,9 +365,10 @@ static void add_late_edges(graph *g) {
   borrow_return(late);
 }
 
-walk_status graph_build(lua_State *L, uint32_t node_limit, graph *g) {
+walk_status graph_build(lua_State *L, uint32_t node_limit, int is_settled, graph *g) {
   memset(g, 0, sizeof *g);
   g->L = L;
+  g->is_settled = is_settled;
   g->node_limit = node_limit;
   g->places = borrow(node_limit * sizeof *g->places);
   g->saved = borrow(node_limit * SAVED_BYTES);

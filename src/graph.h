@@ -39,14 +39,16 @@ typedef struct {
   uint32_t *first;     /* where a node's successors begin; node_count + 1 entries */
   uint32_t *successors;
   uint32_t node_limit, edge_capacity;
-  uint32_t *ephemerons; /* nodes of tables whose keys are weak */
+  uint32_t *ephemerons; /* nodes of tables with entries that live by two ends */
   uint32_t ephemeron_count, ephemeron_capacity;
+  int is_settled;
   int failed;
 } graph;
 
 /* Builds the graph of at most `node_limit` nodes: the live objects and cells that `walk_process`
-** counted, and one. After WALK_NO_MEMORY nothing is changed and nothing is to be released. */
-walk_status graph_build(lua_State *L, uint32_t node_limit, graph *g);
+** counted, and one. `is_settled`: strings of dead entries of weak tables, which the next collection
+** leaves, count as gone. After WALK_NO_MEMORY nothing is changed and nothing is to be released. */
+walk_status graph_build(lua_State *L, uint32_t node_limit, int is_settled, graph *g);
 void graph_release(graph *g);
 
 /* The node of an object; GRAPH_NONE when it does not live. */
@@ -59,6 +61,17 @@ UpVal *graph_cell(const graph *g, uint32_t node);
 
 /* Own bytes of a node. */
 size_t graph_bytes(const graph *g, uint32_t node);
+
+/* An entry of a weak table, one end of which is weak. `held` lives while both table and `holder`
+*do;
+** the graph knows that of the holder alone. Where `held` is NULL the entry's key is an edge of the
+** table; that is right while `holder`, the value, lives. */
+typedef struct {
+  uint32_t table;
+  GCObject *holder, *held;
+} graph_condition;
+typedef void (*graph_condition_visitor)(void *context, graph *g, const graph_condition *entry);
+void graph_each_condition(graph *g, graph_condition_visitor visit, void *context);
 
 /* Every edge of a node, in the order of `successors`. A table entry gives one edge for its key and
 ** one for its value, with the same label. */

@@ -176,7 +176,8 @@ static int push_results(lua_State *L) {
 static void run_job(lua_State *L, job *j) {
   walk_status status = walk_job(L, j);
   int failed = 0;
-  if (status == WALK_OK && j->r.options.retained) status = retained_of_tree(L, &j->t, &j->retained);
+  if (status == WALK_OK && j->r.options.retained)
+    status = retained_of_tree(L, &j->r.books, &j->t, &j->retained);
   j->r.retained_bytes = j->retained;
   int no_memory = status != WALK_OK || j->t.failed;
   if (!no_memory) {

@@ -1,5 +1,5 @@
 # What the profiler is made of; every build starts from this list.
-MEMBUDDY_CORE := $(addprefix src/, account.c borrow.c dominators.c gray.c lua_functions.c \
+MEMBUDDY_CORE := $(addprefix src/, account.c borrow.c dominators.c graph.c gray.c lua_functions.c \
   lua_membuddy.c lua_options.c lua_print.c lua_results.c lua_support.c path.c retained.c tree.c walk.c walk_objects.c)
 MEMBUDDY_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_wasm.c
 MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_native.c

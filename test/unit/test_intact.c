@@ -152,7 +152,7 @@ static void do_retained_tree(const situation *s) {
   size_t *bytes;
   tree_init_growing(&t, 2);
   CHECK(walk_process(s->L, &t, &books) == WALK_OK, "no memory");
-  CHECK(retained_of_tree(s->L, &t, &bytes) == WALK_OK, "no memory");
+  CHECK(retained_of_tree(s->L, &books, &t, &bytes) == WALK_OK, "no memory");
   borrow_return(bytes);
   tree_release(&t);
 }

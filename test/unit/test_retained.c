@@ -394,7 +394,7 @@ static void compare_tree(graph *g) {
   char path[PATH_LABEL_BYTES];
   tree_init_growing(&t, TREE_UNLIMITED);
   CHECK(walk_process(g->h.L, &t, &books) == WALK_OK && !t.failed, "no memory");
-  if (CHECK(retained_of_tree(g->h.L, &t, &bytes) == WALK_OK, "no memory")) {
+  if (CHECK(retained_of_tree(g->h.L, &books, &t, &bytes) == WALK_OK, "no memory")) {
     for (uint32_t i = 0; i < t.used && !check_failed(); i++) {
       const tree_node *n = &t.nodes[i];
       if (!n->in_use || n->object == NULL || dice_roll(&g->d, 4)) continue;

@@ -70,7 +70,7 @@ async function measure({ heap, snapshot }) {
   const file = await memoryFile("memory.dat", image, heap);
   const out = path.join(scratch, "out.heapsnapshot");
   const idle = await repeat(() => run([command, "--version"]));
-  const report = await repeat(() => run([command, file, "--json", "--retained"]), snapshot ? rounds : 3);
+  const report = await repeat(() => run([command, file, "--json"]), snapshot ? rounds : 3);
   const { objects } = JSON.parse(report.output);
   const measured = { objects, report, idle, fileBytes: statSync(file).size };
   if (!snapshot) return measured;
