@@ -61,6 +61,8 @@ ATTACH_EXPORT int attach_read_books(uintptr_t state) {
   return read_books(state_at(state), &books) == WALK_OK ? ATTACH_SOUND : ATTACH_NO_MEMORY;
 }
 
+const walk_books *attach_the_books(void) { return &books; }
+
 ATTACH_EXPORT double attach_book(int which) {
   switch (which) {
   case 0: return (double)books.lua_bytes;

@@ -4,6 +4,17 @@
 
 #define CELL 1u
 
+/* Where size counts, one loop over tables serves all, through a pointer; elsewhere the graph has
+*its
+** own. */
+#ifdef __OPTIMIZE_SIZE__
+#define IN_LOOP    static
+#define each_entry walk_each_entry
+#else
+#define IN_LOOP    LAYOUT_INLINE
+#define each_entry layout_each_entry
+#endif
+
 /* ---- places ---- */
 
 #if defined(__wasm__) && UINTPTR_MAX > UINT32_MAX
@@ -52,7 +63,7 @@ static graph_place saved_of(const graph *g, uintptr_t word) { return g->saved[(u
 #endif
 
 static uint32_t number_of(const GCObject *object) { return (uint32_t)(uintptr_t)object->next; }
-LAYOUT_INLINE int has_number(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
+IN_LOOP int has_number(const GCObject *object) { return object->marked & LAYOUT_MARK_BIT; }
 
 uint32_t graph_find(const graph *g, const GCObject *object) {
   (void)g;
@@ -64,17 +75,17 @@ static GCObject *next_of(const graph *g, const GCObject *object) {
   return has_number(object) ? address_at(saved_of(g, (uintptr_t)object->next)) : object->next;
 }
 
-static uint32_t new_node(graph *g, graph_place place, uint32_t parent) {
+static uint32_t new_graph_node(graph *g, graph_place place, uint32_t parent) {
   uint32_t node = g->node_count++;
   g->places[node] = place;
   g->parents[node] = parent;
   return node;
 }
 
-LAYOUT_INLINE uint32_t node_of_object(graph *g, GCObject *object, uint32_t parent) {
+IN_LOOP uint32_t node_of_object(graph *g, GCObject *object, uint32_t parent) {
   if (has_number(object)) return number_of(object);
   if (g->node_count == g->node_limit) return g->failed = 1, 0;
-  uint32_t node = new_node(g, place_of(object, 0), parent);
+  uint32_t node = new_graph_node(g, place_of(object, 0), parent);
   object->marked |= LAYOUT_MARK_BIT;
   object->next = (GCObject *)word_for(g, node, place_of(object->next, 0));
   return node;
@@ -84,7 +95,7 @@ static uint32_t node_of_cell(graph *g, UpVal *cell, uint32_t parent) {
   if (LAYOUT_CELLS_ARE_OBJECTS) return node_of_object(g, (GCObject *)cell, parent);
   if (layout_cell_is_claimed(cell)) return (uint32_t)layout_cell_word(cell);
   if (g->node_count == g->node_limit) return g->failed = 1, 0;
-  uint32_t node = new_node(g, place_of(cell, CELL), parent);
+  uint32_t node = new_graph_node(g, place_of(cell, CELL), parent);
   layout_set_cell_word(cell, word_for(g, node, (graph_place)layout_cell_word(cell)));
   layout_claim_cell(cell);
   return node;
@@ -104,7 +115,7 @@ static void restore(graph *g, uint32_t node) {
 
 /* ---- edges ---- */
 
-static void make_room(graph *g, size_t capacity) {
+static void make_edge_room(graph *g, size_t capacity) {
   uint32_t *more = borrow_more(g->successors, capacity * sizeof *more);
   if (more == NULL || capacity >= UINT32_MAX) {
     g->failed = 1;
@@ -116,10 +127,10 @@ static void make_room(graph *g, size_t capacity) {
 }
 
 static LAYOUT_APART void grow_successors(graph *g) {
-  make_room(g, g->edge_capacity + (size_t)g->edge_capacity / 8 + 4096);
+  make_edge_room(g, g->edge_capacity + (size_t)g->edge_capacity / 8 + 4096);
 }
 
-static inline void append(graph *g, uint32_t to) {
+static inline void append_edge(graph *g, uint32_t to) {
   if (g->edge_count == g->edge_capacity) grow_successors(g);
   if (!g->failed) g->successors[g->edge_count++] = to;
 }
@@ -132,15 +143,15 @@ typedef struct {
   void *context;
 } edges;
 
-LAYOUT_INLINE void visit_node(edges *e, label_kind kind, uintptr_t place, int is_key, uint32_t to) {
+IN_LOOP void visit_node(edges *e, label_kind kind, uintptr_t place, int is_key, uint32_t to) {
   if (e->visit)
     e->visit(e->context, make_label(kind, place), is_key, to);
   else
-    append(e->g, to);
+    append_edge(e->g, to);
 }
 
-LAYOUT_INLINE void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key,
-                                GCObject *object) {
+IN_LOOP void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key,
+                          GCObject *object) {
   if (object) visit_node(e, kind, place, is_key, node_of_object(e->g, object, e->from));
 }
 
@@ -155,8 +166,8 @@ static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t pl
   if (!value_is_weak && !(is_late && key_is_weak)) visit_object(&e, kind, place, 0, value);
 }
 
-LAYOUT_INLINE void visit_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                               GCObject *value) {
+IN_LOOP void visit_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                         GCObject *value) {
   edges *e = context;
   if (e->weakness) {
     visit_weak_entry(*e, kind, place, key, value);
@@ -204,7 +215,7 @@ static LAYOUT_APART void each_other_edge(edges e) {
 }
 
 /* All but those of ephemerons. Most nodes are tables and strings: one loop for the former. */
-LAYOUT_INLINE void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *context) {
+IN_LOOP void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *context) {
   GCObject *object = node == 0 ? NULL : graph_object(g, node);
   edges e = {g, node, 0, visit, context};
   if (object && layout_is_string(object)) return;
@@ -217,7 +228,7 @@ LAYOUT_INLINE void each_own_edge(graph *g, uint32_t node, graph_visitor visit, v
     e.weakness = layout_weakness(G(g->L), table);
     visit_object(&e, LABEL_METATABLE, 0, 0, obj2gco(table->metatable));
   }
-  layout_each_entry(table, visit_entry, &e);
+  each_entry(table, visit_entry, &e);
 }
 
 /* ---- entries that live by two ends ---- */
@@ -322,7 +333,7 @@ static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
 
 static void find_all_nodes(graph *g) {
   const GCObject *globals = walk_globals(g->L);
-  new_node(g, 0, 0);
+  new_graph_node(g, 0, 0);
   if (globals) node_of_object(g, (GCObject *)globals, 0); /* its paths come first */
   uint32_t visited = 0;
   while (visited < g->node_count && !g->failed) {
@@ -351,7 +362,7 @@ static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
 static void add_late_edges(graph *g) {
   uint32_t late_count = 0;
   each_late_edge(g, count_late_edge, &late_count);
-  if (!g->failed) make_room(g, (size_t)g->edge_count + late_count + 1); /* and no more */
+  if (!g->failed) make_edge_room(g, (size_t)g->edge_count + late_count + 1); /* and no more */
   if (g->failed || late_count == 0) return;
   uint32_t *late = borrow(g->node_count * sizeof *late);
   if (late == NULL) {
