@@ -148,7 +148,8 @@ export class Heap {
   /** Everything that lives, as nodes and references, with what each retains. It ends with the next report. */
   graph() {
     this.progress("what holds what");
-    return (this.#graph ??= this.#ask((walker) => new Graph(walker, this.state)));
+    if (!this.#graph?.nodeCount) this.#graph = this.#ask((walker) => new Graph(walker, this.state)); // none, or ended
+    return this.#graph;
   }
 
   /**

@@ -1,0 +1,349 @@
+/**
+ * The graph of a process read from outside: its paths lead back, its retained sizes are those of the walk that takes the
+ * object away, chains and cuts are those of a naive search, and a diff adds up. On our images and on a published one.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { attach } from "../cli/attach.js";
+import { diff, summarize } from "../cli/diff.js";
+import { treeLines } from "../cli/dominator_tree.js";
+import { noNode } from "../cli/graph.js";
+import { freedByCut, why } from "../cli/why.js";
+import { ourImages, stockImage } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+/**
+ * @typedef {import("../cli/heap.js").Heap} Heap
+ * @typedef {import("../cli/graph.js").Graph} Graph
+ */
+
+/** Shared and circular tables, closures over one cell, a waiting coroutine, metatables, keys of every kind. */
+const program = `
+  local shared = {name = "shared", inner = {1, 2, {"deep"}}}
+  One, Two = {shared = shared}, {also = {shared = shared}}
+  One.back = One; Two.one = One
+  local count = {total = 0}
+  Add = function(n) count.total = count.total + n; return shared end
+  Get = function() return count, shared end
+  Waiting = coroutine.wrap(function(a) local kept = {a, "kept"}; coroutine.yield(kept); return kept end)
+  Waiting({"argument"})
+  Keys = {[1.5] = "float", [-3] = {"minus"}, [true] = {"yes"}, [{}] = {"by table"}, [{}] = "by another", ["a/b\\\\c"] = {"slash"},
+    ["1"] = {"text"}, [1] = {"number"}, ["true"] = {"text"}, [("long"):rep(40) .. "1"] = {1}, [("long"):rep(40) .. "2"] = {2}, ["\\1\\255"] = {"bytes"}}
+  List = {} for i = 1, 300 do List[i] = {id = "id" .. i, data = ("x"):rep(i), next = List[i - 1]} end
+  setmetatable(List, {__index = {default = "default"}, __name = "List"})
+  return 1`;
+
+/** Values that only their keys hold, and one that is held otherwise as well. */
+const weakProgram = `
+  Cache = setmetatable({}, {__mode = "k"})
+  Held = {} Cache[Held] = {value = {"of a weak key"}}
+  return 1`;
+
+const specimens = [...ourImages, stockImage]
+  .filter(({ name, bits }) => bits === 32 || name.startsWith("membuddy") || Number(process.versions.node.split(".")[0]) >= 20);
+
+/** @param {ArrayBuffer | Uint8Array | null} memory */
+const copyOf = (memory) => new Uint8Array(/** @type {ArrayBuffer} */ (memory instanceof Uint8Array ? memory.slice().buffer : memory?.slice(0)));
+
+/** A repeatable die. @param {number} seed */
+function dice(seed) {
+  return (/** @type {number} */ sides) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return Math.floor(seed / 65536) % sides;
+  };
+}
+
+/** @param {Graph} graph @param {number} count @param {(node: number) => boolean} [wanted] */
+function randomNodes(graph, count, wanted = () => true) {
+  const roll = dice(7), nodes = new Set();
+  for (let tries = 0; nodes.size < count && tries < 100 * count; tries++) {
+    const node = 1 + roll(graph.nodeCount - 1);
+    if (wanted(node)) nodes.add(node);
+  }
+  return [...nodes];
+}
+
+/* ---- the naive twin ---- */
+
+/** Bytes that are reached; one edge may be cut. @param {Graph} graph @param {{ from: number, to: number, edge: number } | null} cut */
+function reachedBytes({ first, successors, own, nodeCount }, cut) {
+  const seen = new Uint8Array(nodeCount), stack = [0];
+  seen[0] = 1;
+  let bytes = 0;
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    bytes += own[node];
+    for (let edge = first[node]; edge < first[node + 1]; edge++) {
+      if (edge === cut?.edge || seen[successors[edge]]) continue;
+      seen[successors[edge]] = 1;
+      stack.push(successors[edge]);
+    }
+  }
+  return bytes;
+}
+
+/** Steps and number of shortest chains to every node: forwards, from `_G` and the roots. @param {Graph} graph */
+function forwardChains(graph) {
+  const { first, successors, nodeCount } = graph;
+  const levels = new Array(nodeCount).fill(Infinity), counts = new Array(nodeCount).fill(0);
+  let level = [...new Set([graph.globals(), ...successors.subarray(first[0], first[1])])];
+  for (const node of level) levels[node] = 1, counts[node] = 1;
+  for (let depth = 2; level.length > 0; depth++) {
+    const next = new Set();
+    for (const node of level)
+      for (const to of new Set(successors.subarray(first[node], first[node + 1]))) {
+        if (levels[to] === Infinity) levels[to] = depth;
+        if (levels[to] !== depth) continue;
+        counts[to] += counts[node];
+        next.add(to);
+      }
+    level = [...next];
+  }
+  return { levels, counts };
+}
+
+for (const image of specimens)
+  describe(image.name, () => {
+    /** @type {Uint8Array} */ let memory;
+    /** @type {Heap} */ let heap;
+    /** @type {Graph} */ let graph;
+
+    before(async () => {
+      const subject = await spawnProcess(image.file);
+      await subject.eval(program);
+      memory = copyOf(subject.memory);
+      heap = await attach(memory);
+      graph = heap.graph();
+    });
+    after(() => heap.close());
+
+    test("own bytes add up to what lives, and so does what the root retains", () => {
+      const sum = graph.own.reduce((total, bytes) => total + bytes, 0);
+      assert.equal(graph.retained[0], sum);
+      const { kinds, live } = { kinds: heap.kinds(), live: heap.books().live };
+      assert.equal(sum + kinds.state.bytes + kinds.string_table.bytes, live);
+      graph = heap.graph();
+    });
+
+    test("every path leads back to its node", () => {
+      for (let node = 1; node < graph.nodeCount; node++) {
+        const found = graph.find(graph.path(node));
+        assert.equal(found, node, `${graph.path(node)} leads to ${found}, not to ${node}`);
+      }
+    });
+
+    test("paths may leave out _G and an upvalue's cell; what is not there is not found", () => {
+      assert.equal(graph.find("One/shared/name"), graph.find("_G/One/shared/name"));
+      assert.equal(graph.text(graph.find("One/shared/name")), '"shared"');
+      assert.notEqual(graph.find("Add/[upvalue count]/total (key)"), noNode);
+      for (const nothing of ["One/nothing", "nothing", "_G/One/shared/name/x", "Keys/[table]#9", ""]) assert.equal(graph.find(nothing), nothing === "" ? 0 : noNode, nothing);
+    });
+
+    test("texts show what a string is and where a function comes from, escaped", () => {
+      assert.deepEqual(["Keys/[table]", "Keys/[table]#2"].map((where) => graph.text(graph.find(where))).sort(), ['"by another"', "table"]);
+      assert.match(graph.text(graph.find("Add")), /^function \[proto .*\]$/);
+      assert.equal(graph.text(graph.find("Keys/\\x01\\xFF (key)")), '"\\x01\\xFF"');
+      assert.equal(graph.text(graph.find("List/300/data")), `"${"x".repeat(64)}…"`);
+    });
+
+    /** The walk takes a cell for a part of who holds it. @param {number} node */
+    const isNoCell = (node) => graph.kindName(node) !== "upvalue";
+
+    test("retained sizes are what goes when the object goes", () => {
+      const wanted = ["One", "Two", "List", "List/300", "Add", "Get", "Keys", "Waiting", "One/shared", "_G", "[registry]"].map((name) => graph.find(name));
+      const expected = [...wanted, ...randomNodes(graph, 40, isNoCell)].map((node) =>
+        ({ path: graph.path(node), bytes: graph.retained[node], object: heap.walker.call.attach_object_of(node) }));
+      graph.end();
+      for (const { path: where, bytes, object } of expected)
+        assert.equal(bytes, heap.walker.call.attach_retained(heap.state, object), where);
+      graph = heap.graph();
+    });
+
+    test("children in the tree of dominators are in order, and make up what their parent retains", () => {
+      const { retained, own, dominators } = graph;
+      for (const node of [0, ...randomNodes(graph, 200), graph.find("List"), graph.globals()]) {
+        const children = graph.children(node);
+        assert.equal(children.reduce((sum, child) => sum + retained[child], own[node]), retained[node]);
+        children.forEach((child, i) => {
+          assert.equal(dominators[child], node);
+          assert.ok(i === 0 || retained[children[i - 1]] > retained[child] || (retained[children[i - 1]] === retained[child] && children[i - 1] < child));
+        });
+      }
+    });
+
+    test("referrers are references the other way round", () => {
+      const edges = new Map();
+      for (let from = 0; from < graph.nodeCount; from++) for (const to of graph.references(from)) edges.set(to, [...(edges.get(to) ?? []), from]);
+      for (const node of randomNodes(graph, 200)) assert.deepEqual([...graph.referrers(node)], edges.get(node));
+    });
+
+    test("what a cut frees is what is not reached any more", () => {
+      const roll = dice(11), { first, successors } = graph, all = reachedBytes(graph, null);
+      assert.equal(all, graph.retained[0]);
+      let freeing = 0;
+      const sources = [...randomNodes(graph, 150, (node) => first[node] < first[node + 1]), ...["One", "Two", "List", "List/7", "Add"].map((name) => graph.find(name))];
+      for (const from of sources) {
+        const edge = first[from] + roll(first[from + 1] - first[from]), to = successors[edge];
+        const freed = freedByCut(graph, from, to);
+        assert.equal(freed, all - reachedBytes(graph, { from, to, edge }), `${graph.path(from)} -> ${graph.path(to)}`);
+        if (freed > 0) freeing++;
+      }
+      assert.ok(freeing > 10 && freeing < sources.length, `${freeing} of ${sources.length} cuts free something: both cases must be there`);
+    });
+
+    test("the shortest chains are as many and as long as a search from the roots finds", () => {
+      const { levels, counts } = forwardChains(graph);
+      for (const node of randomNodes(graph, 60)) {
+        const found = why(graph, graph.path(node), { chains: 5 });
+        if (found.node !== node) continue; // the value of an upvalue's cell is asked about in the cell's place
+        assert.equal(found.chainCount, counts[node], found.path);
+        assert.equal(found.chains.length, Math.min(5, counts[node]), found.path);
+        assert.equal(new Set(found.chains.map(({ steps }) => steps.map((step) => step.node).join())).size, found.chains.length);
+        for (const { steps } of found.chains) {
+          assert.equal(steps.length, levels[node]);
+          steps.forEach((step, i) => assert.ok(i === 0 || graph.references(steps[i - 1].node).includes(step.node)));
+        }
+      }
+    });
+
+    test("why tells all ways to what is shared, and which reference alone keeps what", () => {
+      const shared = why(graph, "One/shared");
+      assert.deepEqual(shared.chains.map((chain) => chain.path), ["_G/One/shared"]);
+      assert.equal(shared.chains[0].steps[2].frees, 0);
+      assert.ok(shared.others.some(({ path: where, label }) => `${where}/${label}` === "_G/Two/also/shared"));
+      const [chain] = why(graph, "List/300/data").chains;
+      assert.equal(chain.path, "_G/List/300/data");
+      assert.equal(chain.steps[3].frees, graph.own[graph.find("List/300/data")]);
+      assert.equal(why(graph, "List/299").chains[0].steps[2].frees, 0, "List/300 holds it as well");
+      assert.throws(() => why(graph, "Nothing/here"), /nothing at the path 'Nothing\/here'/);
+    });
+
+    test("the tree's lines keep to depth, top and smallest size, and leave nothing out of their sums", () => {
+      const lines = treeLines(graph, graph.find("List"), { depth: 1, top: 5, minSize: 100 });
+      assert.deepEqual(lines.map(({ depth }) => depth), [0, 1, 1, 1, 1, 1]);
+      const shown = lines.slice(1).reduce((sum, line) => sum + line.retained, 0);
+      assert.equal(shown + (lines[0].others?.retained ?? 0) + lines[0].own, lines[0].retained);
+      assert.equal(treeLines(graph, 0, { depth: 9, top: Infinity, minSize: 0, lines: 1e6 }).filter(({ others }) => !others || others.count === 0).length > 100, true);
+      assert.deepEqual(treeLines(graph, 0, { minSize: graph.retained[0] + 1 }).length, 1);
+    });
+
+    test("shapes add up to the graph; the same memory again is no change", async () => {
+      const summary = summarize(heap);
+      assert.equal(summary.shapes.total, summary.totals.live);
+      const again = await attach(memory);
+      const same = diff(summary, again);
+      assert.deepEqual([same.paths, same.change.live, same.change.objects], [[], 0, 0]);
+      again.close();
+      graph = heap.graph();
+    });
+
+    test("a graph that has ended says so, and leaves the heap as it was", () => {
+      const stale = heap.graph();
+      assert.equal(heap.books().unaccounted, 0);
+      assert.throws(() => stale.retained, /this graph has ended/);
+      graph = heap.graph();
+      assert.equal(graph.find("_G"), 1);
+    });
+  });
+
+describe("weak tables", () => {
+  test("the value of a weak key is held by its key, and named by its table", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval(weakProgram);
+    const heap = await attach(copyOf(subject.memory));
+    const graph = heap.graph();
+    const value = graph.find("Cache/[table]");
+    assert.equal(graph.kindName(value), "table");
+    assert.equal(graph.path(value), "_G/Cache/[table]");
+    assert.deepEqual([...graph.referrers(value)], [graph.find("Held")]);
+    assert.equal(graph.label(graph.find("Held"), value), "[value of weak key]");
+    assert.equal(graph.dominators[value], graph.find("Held"));
+    for (let node = 1; node < graph.nodeCount; node++) assert.equal(graph.find(graph.path(node)), node);
+    heap.close();
+  });
+});
+
+describe("what changed", () => {
+  /** @type {Uint8Array} */ let first;
+  /** @type {import("../cli/diff.js").Diff} */ let changes;
+  /** @type {import("../cli/diff.js").Diff} */ let moved;
+
+  before(async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    const summaryOf = async () => {
+      const heap = await attach(copyOf(subject.memory));
+      const summary = summarize(heap);
+      heap.close();
+      return summary;
+    };
+    await subject.eval(`Mail = {} for i = 1, 100 do Mail[i] = {Id = "id" .. i, Data = ("d"):rep(50) .. i} end
+      Gone = {a = {"gone"}} Names = {} for i = 1, 900 do Names["name" .. i] = {i} end collectgarbage() return 1`);
+    first = copyOf(subject.memory);
+    const one = await summaryOf();
+    await subject.eval(`local copies = {} for i, mail in ipairs(Mail) do copies[i] = {Id = mail.Id, Data = mail.Data} end Mail = nil collectgarbage()
+      Mail = {} for i, mail in ipairs(copies) do Mail[i] = {Id = mail.Id, Data = mail.Data} end collectgarbage() return 1`);
+    const two = await summaryOf();
+    await subject.eval(`Gone = nil for i = 1, 30 do table.remove(Mail, 1) end for i = 101, 250 do Mail[#Mail + 1] = {Id = "id" .. i, Data = ("d"):rep(50) .. i} end
+      Fresh = {list = {"x"}} for i = 901, 1100 do Names["name" .. i] = {i} end collectgarbage() return 1`);
+    changes = diff(two, await summaryOf());
+    moved = diff(one, two);
+  });
+
+  /** @param {string} where */
+  const at = (where) => changes.paths.find((change) => change.path === where);
+
+  test("objects that were made anew elsewhere are no change", () => {
+    assert.deepEqual(moved.paths.filter((change) => change.path.startsWith("_G/Mail")), []);
+  });
+  test("what grew, appeared and went is told by path, shifted entries as one line", () => {
+    assert.deepEqual([at("_G/Fresh")?.change, at("_G/Fresh/list")?.change, at("_G/Gone")?.change], ["appeared", "appeared", "went"]);
+    assert.deepEqual([at("_G/Mail/[n]")?.change, at("_G/Mail/[n]")?.objects, at("_G/Mail/[n]/Id")?.objects], ["grew", 120, 120]);
+    assert.ok((at("_G/Mail")?.total ?? 0) > (at("_G/Mail/[n]")?.total ?? 0));
+  });
+  test("a table of very many names counts as a list, on both sides", () => {
+    assert.deepEqual([at("_G/Names/[key]")?.change, at("_G/Names/[key]")?.objects], ["grew", 400]); // keys and values
+    assert.equal(changes.paths.some((change) => change.path.startsWith("_G/Names/name")), false);
+  });
+  test("changes of lines add up to the change of what lives, and to those of kinds", () => {
+    assert.equal(changes.paths.reduce((sum, change) => sum + change.own, 0), changes.change.live);
+    assert.equal(Object.values(changes.kinds).reduce((sum, kind) => sum + kind.bytes, 0), changes.change.live);
+  });
+
+  test("the commands tell the same", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
+    const file = path.join(folder, "state.dat"), bin = fileURLToPath(new URL("../cli/bin.js", import.meta.url));
+    /** @param {string[]} words */
+    const run = async (...words) => (await promisify(execFile)(process.execPath, [...process.execArgv.filter((word) => word.includes("memory64")), bin, ...words])).stdout;
+    try {
+      writeFileSync(file, first);
+      const tree = JSON.parse(await run("tree", file, "Mail", "--depth", "1", "--top", "3", "--json"));
+      assert.deepEqual(tree.lines.map((/** @type {{ path: string }} */ line) => line.path), ["_G/Mail", "_G/Mail/100", "_G/Mail/10", "_G/Mail/11"]);
+      assert.match(await run("tree", file, "Mail", "--depth", "1", "--top", "3"), /^ +retained.*\n.*_G\/Mail.*\n.* 100 .*\n(.*\n)+.*\d+ more\n$/);
+      assert.equal(JSON.parse(await run("why", file, "Mail/7/Id", "--json")).chains[0].path, "_G/Mail/7/Id");
+      assert.match(await run("why", file, "Gone/a"), /1 shortest chain of 3 steps.*\n\n.*_G\/Gone\/a\n.*a root.*\n.*cut here: frees/s);
+      assert.match(await run("diff", file, file), /nothing changed\n$/);
+      assert.equal(JSON.parse(await run("diff", file, file, "--json")).type, "membuddy-diff");
+      await assert.rejects(run("why", file, "No/such"), (/** @type {any} */ error) => error.code === 1 && /^membuddy: there is nothing at the path 'No\/such'/.test(error.stderr));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+test("a graph of 600,000 objects borrows 48 bytes an object at most", async () => {
+  const subject = await spawnProcess(ourImages[0].file);
+  await subject.eval('Data = {} for i = 1, 300000 do Data[i] = {i, "s" .. i} end return 1');
+  const heap = await attach(/** @type {Uint8Array} */ (subject.memory));
+  heap.walker.restart(); // forgets what the checks borrowed
+  const graph = heap.graph();
+  assert.ok(graph.nodeCount > 600000);
+  graph.children(graph.find("Data"));
+  const bytes = heap.walker.call.attach_peak_bytes() / graph.nodeCount;
+  assert.ok(bytes <= 48, `${bytes.toFixed(1)} bytes an object`);
+  heap.close();
+});
