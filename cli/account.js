@@ -6,7 +6,8 @@
  * invariants; what lies below it (static data, stack, reserved addresses) is one figure then. `known` says which.
  */
 import { MembuddyError, grouped } from "./errors.js";
-import { imageFits } from "./image.js";
+import { checkImage, wordOf } from "./image.js";
+import { isWide } from "./module.js";
 
 const pageBytes = 65536;
 
@@ -58,31 +59,15 @@ const figures = [
  * @typedef {{ walker: import("./module.js").Walker, state: number }} ReadableHeap
  */
 
-/** @param {Uint8Array} memory @param {number} address @param {32 | 64} bits */
-function wordAt(memory, address, bits) {
-  if (address + bits / 8 > memory.length) return 0;
-  const view = new DataView(memory.buffer, memory.byteOffset + address);
-  return bits === 64 ? Number(view.getBigUint64(0, true)) : view.getUint32(0, true);
-}
-
 /** Where the image says that things are: the arguments of `attach_account`. @param {Image | undefined} image @param {Uint8Array} memory */
 function addressesOf(image, memory) {
   const { mallocState = 0, heapBegin, breakPointer } = image ?? {};
   if (image === undefined || heapBegin === undefined || breakPointer === undefined) return [mallocState, 0, 0, 0, 0, 0, 0];
-  const heapEnd = wordAt(memory, breakPointer, image.bits);
+  const heapEnd = wordOf(image, "breakPointer", memory);
   const { stackLow, stackHigh, staticBegin, staticEnd } = image;
   if (stackLow === undefined || stackHigh === undefined || staticBegin === undefined || staticEnd === undefined)
     return [mallocState, 0, 0, 0, 0, 0, 0];
   return [mallocState, heapBegin, heapEnd, stackLow, stackHigh, staticBegin, staticEnd];
-}
-
-/** @param {Image} image @param {import("./module.js").Walker} walker @param {Uint8Array} memory */
-function checkImage(image, walker, memory) {
-  const name = image.name ?? "the module";
-  const bits = walker.variant.endsWith("64") ? 64 : 32;
-  if (image.bits !== bits) throw new MembuddyError(`${name} has a memory of ${image.bits} bits, the process one of ${bits}: give the module that the process runs`);
-  if (imageFits(image, memory) === false)
-    throw new MembuddyError(`the memory is of another module than ${name}: the module's constants do not stand in it; give the module that the process runs`);
 }
 
 /** @param {Record<string, number>} read @returns {Parts} */
@@ -121,7 +106,7 @@ function partsOf(read, memory) {
 export function readAccount({ walker, state }, image) {
   const memory = walker.subjectBytes;
   const bytes = new Uint8Array(walker.buffer(), 0, memory);
-  if (image !== undefined) checkImage(image, walker, bytes);
+  if (image !== undefined) checkImage(image, isWide(walker.variant) ? 64 : 32, bytes);
   if (walker.call.attach_account(state, memory, ...addressesOf(image, bytes)) !== 0)
     throw new MembuddyError(`not enough memory to read the account of ${grouped(memory)} bytes: the machine, or this engine's limit of WebAssembly memories, is too small`);
   const read = Object.fromEntries(figures.map((name, which) => [name, walker.call.attach_account_figure(which)]));

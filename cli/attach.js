@@ -4,7 +4,7 @@
  */
 import { MembuddyError, grouped } from "./errors.js";
 import { Heap } from "./heap.js";
-import { readImage } from "./image.js";
+import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
 import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
 import { isWide, makeWalker } from "./module.js";
@@ -108,9 +108,11 @@ function refusalOf(walker, state) {
 
 /**
  * Looks for a heap. Every candidate that is refused says why.
- * @param {Walker} walker @param {Refusal[]} refusals @returns {number} the address of its state, 0 where there is none
+ * @param {Walker} walker @param {Refusal[]} refusals @param {number} root  where the module says that the state is; 0: it does not
+ * @returns {number} the address of its state, 0 where there is none
  */
-function findHeap(walker, refusals) {
+function findHeap(walker, refusals, root) {
+  if (root !== 0 && walker.call.attach_find_state(root) === root && !refusalOf(walker, root)) return root;
   let state = walker.call.attach_find_state(0);
   for (let count = 0; state !== 0 && count < mostCandidates; count++) {
     const refusal = refusalOf(walker, state);
@@ -153,6 +155,15 @@ function noHeap(name, bytes, refusals, tried) {
     `what looks like ${versionOf(best.variant)} at ${hex(best.address)} is refused, since ${best.reason}${others}`);
 }
 
+/* ---- the module ---- */
+
+/** Those that fit the module first. @param {import("./image.js").Image | undefined} image */
+function likelyVariants(image) {
+  if (!image) return variants;
+  const likely = `lua${image.lua?.replace(".", "") ?? ""}-wasm${image.bits}`;
+  return [...variants].sort((a, b) => Number(b === likely) - Number(a === likely));
+}
+
 /* ---- the whole ---- */
 
 /**
@@ -171,11 +182,13 @@ export async function attach(input, { module, onProgress = () => {}, loadWalker 
   checkShape(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes));
   let isLoadedWide = true;
   onProgress({ phase: "looking for Lua" });
-  for (const variant of variants) {
+  for (const variant of likelyVariants(moduleImage)) {
     if (isWide(variant) !== isLoadedWide) loaded = copyMemory(source.name, loaded, (isLoadedWide = isWide(variant)));
     else clearBehind(loaded);
     const walker = await makeWalker(await walkerModule(variant, loadWalker), variant, loaded.memory, loaded.bytes);
-    const state = findHeap(walker, refusals);
+    const root = moduleImage ? wordOf(moduleImage, "statePointer", new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)) : 0;
+    const state = findHeap(walker, refusals, root);
+    if (state && moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, new Uint8Array(walker.buffer(), 0, loaded.bytes));
     if (state) return new Heap({ walker, state, name: source.name, moduleImage, onProgress });
   }
   throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, variants);

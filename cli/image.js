@@ -242,3 +242,26 @@ export function imageFits(image, memory) {
     return there.length === bytes.length && bytes.every((byte, i) => byte === there[i]);
   });
 }
+
+/**
+ * That a memory is of this image; an error says why not.
+ * @param {Image} image @param {32 | 64} bits  of the process @param {Uint8Array} memory
+ */
+export function checkImage(image, bits, memory) {
+  const name = image.name ?? "the module";
+  if (image.bits !== bits)
+    throw new MembuddyError(`${name} has a memory of ${image.bits} bits, the process one of ${bits}: give the module that the process runs`);
+  if (imageFits(image, memory) === false)
+    throw new MembuddyError(`the memory is of another module than ${name}: the module's constants do not stand in it; give the module that the process runs`);
+}
+
+/**
+ * A word of a memory; 0 where the memory ends before it, or the image does not tell the address.
+ * @param {Image} image @param {"statePointer" | "breakPointer"} name @param {Uint8Array} memory
+ */
+export function wordOf(image, name, memory) {
+  const address = image[name], bytes = image.bits / 8;
+  if (address === undefined || address + bytes > memory.length) return 0;
+  const view = new DataView(memory.buffer, memory.byteOffset + address, bytes);
+  return bytes === 8 ? Number(view.getBigUint64(0, true)) : view.getUint32(0, true);
+}

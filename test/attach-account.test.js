@@ -131,6 +131,12 @@ for (const image of [...publishedImages, ...ourImages])
       assert.equal(imageFits(it.told, it.memory), true);
     });
 
+    test("attach takes the state from there", async () => {
+      const heap = await attach(it.memory, { module: it.wasm });
+      assert.equal(heap.state, it.heap.state);
+      assert.deepEqual(heap.account(), readAccount(it.heap, it.told));
+    });
+
     test("with the module every part is known, and they sum to the memory", () => {
       const account = readAccount(it.heap, it.told);
       assertWhole(account);
@@ -159,6 +165,7 @@ for (const image of [...publishedImages, ...ourImages])
       assert.throws(() => readAccount(it.heap, other), /of another module/);
       const narrower = await readImage(bytesOf(ourImages.find(({ bits }) => bits !== it.bits) ?? ourImages[0]));
       assert.throws(() => readAccount(it.heap, narrower), /bits/);
+      await assert.rejects(attach(it.memory, { module: bytesOf(it.name === ourImages[0].name ? ourImages[1] : ourImages[0]) }), /another module|bits/);
     });
 
     test("chunks that lie make the chunks unknown; Lua's figures stand, and the sum", () => {
