@@ -53,22 +53,21 @@ double attach_problem_value(void);
 
 /* ---- books ---- */
 
-/* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes, 3
- *garbage count,
- ** 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each kind. */
+/* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes,
+** 3 garbage count, 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each
+** kind. */
 int attach_read_books(uintptr_t state);
 double attach_book(int which);
 
 /* ---- reports: the lines of `profile` ---- */
 
 /* Everything (object 0), or what one object holds. `limit` figures above UINT32_MAX mean none.
- *Returns the
- ** number of lines, or -1 without memory. */
+** Returns the number of lines, or -1 without memory. */
 int attach_profile(uintptr_t state, uintptr_t object, double depth, double children, double lines,
                    int cycles, int retained);
-/* Of line `i`, largest first: 0 parent line (-1 a root), 1 own, 2 below, 3 folded bytes, 4 folded
- *count, 5 total,
- ** 6 retained (-1: not asked for), 7 address of the object (0: none), 8 depth. */
+/* Of line `i`, largest first: 0 parent line (-1 a root), 1 own, 2 below, 3 folded bytes, 4
+** folded count, 5 total, 6 retained (-1: not asked for), 7 address of the object (0: none), 8
+** depth. */
 double attach_line(uint32_t line, int which);
 /* Its label, without a number among namesakes; the length in the text. */
 uint32_t attach_line_label(uint32_t line);
@@ -99,17 +98,15 @@ uint32_t attach_step_count(void);
 double attach_graph(uintptr_t state);
 /* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes
 ** (UINT32_MAX where it is more): uint32_t; 6 retained bytes: double; 7 kinds: uint8_t. Made when
-*they
-** are asked for, 0 without memory: 8 where a node's children in the tree of dominators begin, 9
-** children, 10 where the nodes that refer to it begin, 11 referrers: uint32_t. */
+** they are asked for, 0 without memory: 8 where a node's children in the tree of dominators
+** begin, 9 children, 10 where the nodes that refer to it begin, 11 referrers: uint32_t. */
 uintptr_t attach_graph_array(int which);
 /* Puts the children of a node in order, largest first; their number, or -1 without memory. */
 double attach_sort_children(uint32_t node);
 uint32_t attach_node_of(uintptr_t object);
 uintptr_t attach_object_of(uint32_t node);
-/* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string, as
- *they are;
- ** `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
+/* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string,
+** as they are; `[proto SOURCE:LINE]` of a prototype or a Lua function; else nothing. */
 #define ATTACH_LONGEST_STRING 1024u
 uint32_t attach_node_text(uint32_t node);
 /* The label under which `from` first refers to `to`; `#n` behind it where others before it read

@@ -33,10 +33,10 @@ static account figures;
 /*
 ** What dlmalloc writes down about itself (its struct malloc_state, with one word a box):
 **
-**   [smallmap, treemap: 4 bytes each][dvsize][topsize][least
-*address][dv][top][trim][releases][magic]
-**   [66 small bins][32 trees][footprint][largest][limit][flags][segment: base][size][next][flags]
-*...
+**   [smallmap, treemap: 4 bytes each]
+**   [dvsize][topsize][least address][dv][top][trim][releases][magic]
+**   [66 small bins][32 trees][footprint][largest][limit][flags]
+**   [segment: base][size][next][flags] ...
 */
 enum {
   topsize_word = 1,

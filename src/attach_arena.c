@@ -1,8 +1,7 @@
-/* Loans from the memory behind the subject's: a stack of blocks, since loans are mostly given back
- *in the order of a
- ** stack; what is given back in the middle is reused when everything above it is gone. The C
- *library is left out: no
- ** allocator of its own may live in a stranger's memory. */
+/* Loans from the memory behind the subject's: a stack of blocks, since loans are mostly given
+** back in the order of a stack; what is given back in the middle is reused when everything above
+** it is gone. The C library is left out: no allocator of its own may live in a stranger's
+** memory. */
 #include "attach_arena.h"
 
 #include <string.h>

@@ -1,6 +1,5 @@
 /* What the compiler and our own files ask a C library for: the module is alone in a stranger's
- *memory. Numbers are
- ** written by the host, which knows how. */
+** memory. Numbers are written by the host, which knows how. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,5 @@
-/* What an object is called, and which object a name means: a target is named by its path outside,
- *where inside a program
- ** gives the value itself. */
+/* What an object is called, and which object a name means: a target is named by its path
+** outside, where inside a program gives the value itself. */
 #include "attach.h"
 #include "path.h"
 #include "walk.h"

@@ -1,11 +1,10 @@
 /*
 ** Shapes: the objects of a graph, grouped by paths that stay the same when entries shift.
 **
-** An object's shape is its shortest path with every number in it as `[n]`: all messages of an inbox
-** have one, whatever is first today. A key belongs to the shape that it names, an upvalue's cell
-*and
-** its value are one, and what lies deeper than asked for belongs to the shape above. The bytes of
-** all shapes add up to those of the graph.
+** An object's shape is its shortest path with every number in it as `[n]`: all messages of an
+** inbox have one, whatever is first today. A key belongs to the shape that it names, an
+** upvalue's cell and its value are one, and what lies deeper than asked for belongs to the shape
+** above. The bytes of all shapes add up to those of the graph.
 */
 #include "attach_graph.h"
 #include "borrow.h"

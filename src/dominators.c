@@ -7,8 +7,7 @@
 /*
 ** All arrays but `number` are indexed by depth-first number: parents have smaller ones. Edges to
 ** larger numbers come from ancestors and need no path compression: only the smallest of them
-*counts,
-** and only the others are listed.
+** counts, and only the others are listed.
 */
 typedef struct {
   const dominators_graph *graph;
@@ -40,9 +39,8 @@ static void note_edge(search *s, uint32_t from, uint32_t to) {
     s->lowest[to] = from;
 }
 
-/* Follows the edges of `at` that are left, to the first that leads on to a new node: yields that,
- *or
- ** `at` at the end. `ancestor` holds where each node's search goes on. */
+/* Follows the edges of `at` that are left, to the first that leads on to a new node: yields
+** that, or `at` at the end. `ancestor` holds where each node's search goes on. */
 static inline uint32_t go_down(search *s, uint32_t at) {
   const uint32_t *first = s->graph->first, *successors = s->graph->successors;
   for (uint32_t e = s->ancestor[at], end = first[s->node[at] + 1]; e < end; e++) {

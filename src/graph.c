@@ -5,8 +5,7 @@
 #define CELL 1u
 
 /* Where size counts, one loop over tables serves all, through a pointer; elsewhere the graph has
-*its
-** own. */
+** its own. */
 #ifdef __OPTIMIZE_SIZE__
 #define IN_LOOP    static
 #define each_entry walk_each_entry
@@ -344,8 +343,7 @@ static void find_all_nodes(graph *g) {
 }
 
 /* Moves every node's edges up by the number of late ones before them; `late` holds the number of
- *each
- ** node, and gets the places for them. */
+** each node, and gets the places for them. */
 static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
   uint32_t end = g->edge_count, shift = late_count;
   g->first[g->node_count] = g->edge_count = end + late_count;

@@ -63,9 +63,8 @@ UpVal *graph_cell(const graph *g, uint32_t node);
 size_t graph_bytes(const graph *g, uint32_t node);
 
 /* An entry of a weak table, one end of which is weak. `held` lives while both table and `holder`
-*do;
-** the graph knows that of the holder alone. Where `held` is NULL the entry's key is an edge of the
-** table; that is right while `holder`, the value, lives. */
+** do; the graph knows that of the holder alone. Where `held` is NULL the entry's key is an edge
+** of the table; that is right while `holder`, the value, lives. */
 typedef struct {
   uint32_t table;
   GCObject *holder, *held;

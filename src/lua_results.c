@@ -61,8 +61,7 @@ static int is_taken(lua_State *L) {
 }
 
 /* Different keys can read alike (1 and "1"; any two tables; even the lines that MemBuddy adds):
- *from
- ** the second on they get a number. The last one given is kept by path. */
+** from the second on they get a number. The last one given is kept by path. */
 static void number_namesake(lua_State *L) {
   if (!is_taken(L)) return;
   lua_pushvalue(L, -1);

@@ -22,9 +22,9 @@
 #include "tree.h"
 #include "walk.h"
 
-/* Retained bytes by node of `t`, with the books of the whole process; a line that has no object of
-*its own retains its own bytes.
-** `*bytes` is a loan that the caller returns; NULL after a failure. Changes nothing. */
+/* Retained bytes by node of `t`, with the books of the whole process; a line that has no object
+** of its own retains its own bytes. `*bytes` is a loan that the caller returns; NULL after a
+** failure. Changes nothing. */
 walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *t, size_t **bytes);
 
 #endif

@@ -146,15 +146,12 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
 ** four. */
 void tree_suspect(tree *t, const void *object, size_t bytes);
 /* After everything was told: if entries that were folded are far larger than what has a node,
- *empties
- ** the tree, notes them as wanted, and returns 1: tell everything once more. Returns 1 once at
- *most.
- */
+** empties the tree, notes them as wanted, and returns 1: tell everything once more. Returns 1
+** once at most. */
 int tree_start_again(tree *t);
 
 /* From now on `object` is found at `node` while it has no node of its own. Returns whether there
- *was
- ** room for it. */
+** was room for it. */
 int tree_add_alias(tree *t, uint32_t node, const void *object);
 
 /* The node of an object, its own or else the one it is an alias at; TREE_NONE when it has none. */
@@ -171,8 +168,7 @@ void tree_sum(tree *t);
 typedef int (*tree_compare)(const tree *t, uint32_t a, uint32_t b);
 /* Folds until no node has more than `max_children` children and the report no more than
 ** `max_lines` lines; the largest stay, ties go to the smaller name. Returns the nodes that are
-*left,
-** largest total first, so parents before children: owned by the tree, `t->count` entries. */
+** left, largest total first, so parents before children: owned by the tree, `t->count` entries. */
 const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
                             tree_compare compare);
 

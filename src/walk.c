@@ -632,8 +632,8 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
 }
 
 /* The label of a child of a table: children stand in the queue in the order of their entries, so
- *one
- ** look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold it. */
+** one look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold
+** it. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
   size_t array_count = layout_array_count(table), slot = w->folded_slot;
   size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));

@@ -1,6 +1,5 @@
 /* Everything that Lua allocated, live or not: the second pass, and what it shares with others.
- *Loops
- ** call their visitors through pointers here: one copy of each. */
+** Loops call their visitors through pointers here: one copy of each. */
 #include "walk.h"
 
 /* ---- one object ---- */
