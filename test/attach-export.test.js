@@ -13,7 +13,8 @@ import { Profile } from "pprof-format";
 import { attach } from "../cli/index.js";
 import { readBranches, stacks } from "../cli/export/branches.js";
 import { formatNames, formatOfPath } from "../cli/export/index.js";
-import { devtoolsMissing, edgesOf, loadSnapshot, nodesOf, speedscopeImporter } from "./support/devtools.js";
+import { devtoolsMissing, edgesOf, loadInBrowser, loadSnapshot, nodesOf, speedscopeImporter } from "./support/devtools.js";
+import { noBrowser } from "./support/browser.js";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
 
@@ -165,6 +166,15 @@ for (const { name } of ourImages) {
     });
   });
 }
+
+test("the DevTools of a real browser show our figures", { skip: noBrowser }, async () => {
+  const heap = await open(anImage);
+  const { totalSize, retainedSizes, dominatorsTree } = await loadInBrowser(await heap.export("heapsnapshot"));
+  const { retained, dominators, nodeCount } = figuresOf(heap);
+  assert.deepEqual(retainedSizes.slice(1, nodeCount), [...retained.subarray(1)]);
+  assert.deepEqual(dominatorsTree.slice(0, nodeCount), [...dominators]); // with the same dominators, shallow sizes are the same too
+  assert.equal(totalSize, heap.books().luaSize);
+});
 
 test("an object has the same id in a later snapshot", async () => {
   const process = await spawnProcess(ourImages[0].file);

@@ -21,7 +21,7 @@ import { MembuddyError } from "../errors.js";
 
 export const formats = /** @type {const} @satisfies {Record<string, Format>} */ ({
   heapsnapshot: { about: "Chrome DevTools, VS Code, memlab", endings: [".heapsnapshot"], load: () => import("./heapsnapshot.js") },
-  pprof: { about: "go tool pprof, Pyroscope, Parca", endings: [".pb.gz", ".pprof"], load: () => import("./pprof.js") },
+  pprof: { about: "go tool pprof, and what reads its profiles", endings: [".pb.gz", ".pprof"], load: () => import("./pprof.js") },
   speedscope: { about: "speedscope.app", endings: [".speedscope.json"], load: () => import("./speedscope.js") },
   folded: { about: "flamegraph.pl and its relatives", endings: [".folded", ".collapsed"], load: () => import("./folded.js") },
   json: { about: "the dominator tree, for programs", endings: [".json"], load: () => import("./json.js") },

@@ -1,10 +1,11 @@
 /**
- * The consumers of our files, as their makers ship them: the loader of Chrome's DevTools (scripts/devtools.sh), the importer
- * of speedscope.
+ * The consumers of our files, as their makers ship them: the loader of Chrome's DevTools, out of their sources
+ * (scripts/devtools.sh) and inside of a browser, and the importer of speedscope.
  */
 import fs from "node:fs";
 import path from "node:path";
 import vm from "node:vm";
+import { startBrowser } from "./browser.js";
 
 const root = new URL("../../", import.meta.url);
 const loader = new URL("build/devtools/entrypoints/heap_snapshot_worker/", root);
@@ -48,6 +49,46 @@ export async function loadSnapshot(file) {
     port1.close();
     port2.close();
   }
+}
+
+/**
+ * What the DevTools of a real browser make of a file: the messages are those that its page sends to its workers.
+ * @param {Uint8Array} file @returns {Promise<{ totalSize: number, retainedSizes: number[], dominatorsTree: number[] }>}
+ */
+export async function loadInBrowser(file) {
+  const browser = await startBrowser();
+  try {
+    const page = await browser.newPage();
+    const script = "devtools://devtools/bundled/entrypoints/heap_snapshot_worker/heap_snapshot_worker-entrypoint.js";
+    await page.goto(script);
+    return await page.evaluate(loadInPage, { script, text: new TextDecoder().decode(file) });
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Runs in the page. @param {{ script: string, text: string }} parts */
+async function loadInPage({ script, text }) {
+  const startWorker = async () => {
+    const worker = new Worker(script, { type: "module" });
+    await new Promise((resolve) => { worker.onmessage = resolve; }); // ready
+    return (/** @type {object} */ command, /** @type {Transferable[]} */ ports = []) => new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => {
+        if (data.callId) data.error ? reject(new Error(data.error)) : resolve(data.result);
+      };
+      worker.postMessage({ callId: 1, ...command }, ports);
+    });
+  };
+  const first = await startWorker(), second = await startWorker();
+  const call = (/** @type {string} */ methodName, /** @type {unknown[]} */ ...methodArguments) => first({ disposition: "method", objectId: 1, methodName, methodArguments });
+  const get = (/** @type {string} */ methodName) => first({ disposition: "getter", objectId: 2, methodName });
+  const { port1, port2 } = new MessageChannel();
+  await first({ disposition: "createLoader", objectId: 1 });
+  await second({ disposition: "setupForSecondaryInit", objectId: 1 }, [port2]);
+  for (let at = 0; at < text.length; at += 65536) await call("write", text.slice(at, at + 65536));
+  await call("close");
+  await first({ disposition: "factory", objectId: 1, methodName: "buildSnapshot", methodArguments: [], newObjectId: 2 }, [port1]);
+  return { totalSize: await get("totalSize"), retainedSizes: [...await get("retainedSizes")], dominatorsTree: [...await get("dominatorsTree")] };
 }
 
 /** Every node as DevTools has it. @param {any} snapshot */
