@@ -51,6 +51,7 @@ local FRAME = IS_WIDE and (IS_54 and 64 or 72) or 36
 local STATE = IS_54 and (IS_WIDE and 1624 or 864) or (IS_WIDE and 1552 or 824)
 local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
 local SHORT = 40 -- the longest string that Lua keeps once
+local LONGEST_ADDRESS = 64 -- equal strings of more bytes are taken for one
 -- strings that the state keeps for ever
 local FIXED = "and break do else elseif end false for function goto if in local nil not or repeat return then true until "
   .. "while __index __newindex __gc __mode __len __eq __add __sub __mul __mod __pow __div __idiv __band __bor __bxor "
@@ -208,7 +209,7 @@ end
 
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
-local ROOMY, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 512, 300, 6000, 32
+local ROOMY, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 640, 300, 6000, 32
 local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table" }
 
 -- Makes a walk whose lines go `max_depth` steps down; `bounded`: lines that turn out small are folded on the way.
@@ -237,7 +238,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   for i = 1, #KINDS do counts[KINDS[i]], bytes_of[KINDS[i]] = 0, 0 end
   local string_count, string_sum, short_count, table_count, table_sum = 0, 0, 0, 0, 0
   local trusted, patience = {}, {} -- bytes of lists by their length, and how often to believe them
-  local protos, sources, source_count, shapes, parked = {}, {}, 0, {}, {}
+  local protos, chunks, chunk_sources, chunk_count, shapes, parked = {}, {}, {}, 0, {}, {}
 
   local function is_seen(object)
     for i = 1, piece_count do
@@ -267,11 +268,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of a string that was not met before, else 0.
   local function claim_string(text)
+    local length = #text
+    if length > SHORT and length <= LONGEST_ADDRESS then -- decoded with each message: one string a reference
+      string_count, string_sum = string_count + 1, string_sum + STRING + length
+      return STRING + length
+    end
     if piece_count > 1 and is_seen(text) or first[text] then return 0 end
     piece[text] = true
     seen_count, room = seen_count + 1, room - 1
     if room == 0 then grow() end
-    local length = #text
     string_count, string_sum = string_count + 1, string_sum + STRING + length
     if length <= SHORT then short_count = short_count + 1 end
     return STRING + length
@@ -284,9 +289,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, used do
       if own[i] then totals[i] = own[i] + rest[i] end
     end
-    for level = bounded and max_depth or 1, 1, -1 do
+    local some_are_reused = bounded and threshold > 0
+    for level = some_are_reused and max_depth or 1, 1, -1 do
       for i = used, 1, -1 do
-        if own[i] and (depth[i] == level or not bounded and parent[i] > 0) then
+        if own[i] and parent[i] > 0 and (depth[i] == level or not some_are_reused) then
           totals[parent[i]] = totals[parent[i]] + totals[i]
         end
       end
@@ -600,7 +606,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- prototypes: what `string.dump` writes, read once and not kept ----
 
-  local code, at, source_number = nil, 1, 0
+  local code, at, chunk = nil, 1, 0 -- the dump, the next byte, and which chunk it is of
 
   local function read_number()
     if not IS_54 then
@@ -650,7 +656,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     at = at + 3
     local code_count = read_number()
     local code_from, code_end = at, at + 4 * code_count
-    local identity = source_number ~ line_defined * 0x9E3779B97F4A7C15 ~ last_line * 0x51ED270B27220A95 ~ code_count * 0x2545F4914F6CDD1D
+    local identity = chunk ~ line_defined * 0x9E3779B97F4A7C15 ~ last_line * 0x51ED270B27220A95 ~ code_count * 0x2545F4914F6CDD1D
     local middle = code_from + code_count // 2 * 4
     identity = identity * 31 ~ unpack("<i8", code, code_from)
     if code_count > 2 then
@@ -748,17 +754,23 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return is_uniform and met > 8 and met % 16 ~= 0, shape
   end
 
-  -- `source`: the text that the function was made from, where another one of it was met.
-  local function read_protos(f, upvalue_count, source, lined)
+  -- The number of a function's chunk. A main function is made once a chunk, so equal ones are different chunks.
+  local function chunk_of(f)
+    local info = getinfo(f, "S")
+    local number = info.what ~= "main" and chunks[info.source]
+    if number then return number end
+    chunk_count = chunk_count + 1
+    chunks[info.source], chunk_sources[chunk_count] = chunk_count, info.source
+    return chunk_count
+  end
+
+  -- Returns the chunk too; it is given where another function of it was met.
+  local function read_protos(f, upvalue_count, known_chunk, lined)
     local routine, shape = is_routine(f, upvalue_count)
-    if routine then return 0, source end
+    if routine then return 0, known_chunk end
     local before = counts.proto
-    source = source or getinfo(f, "S").source
-    if not sources[source] then
-      source_count = source_count + 1
-      sources[source] = source_count
-    end
-    source_number = sources[source]
+    chunk = known_chunk or chunk_of(f)
+    local source = chunk_sources[chunk]
     local is_long = #source > LONGEST_SOURCE
     local bytes = is_long and claim_string(source) or 0
     code = dump(f, is_long) -- where the source is long the dump must not copy it
@@ -766,13 +778,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     bytes = bytes + read_proto(lined and owner, source)
     code = nil
     if counts.proto > before then shape[2] = (shape[2] or 0) + 1 end
-    return bytes, source
+    return bytes, chunk
   end
 
-  -- A cell has the source of its function as its value, so that functions that share it need not be asked.
-  local function claim_cell(id, source)
+  -- A cell has its function's chunk as its value, so that functions that share it need not be asked.
+  local function claim_cell(id, known_chunk)
     if is_seen(id) then return 0 end
-    piece[id] = source or true
+    piece[id] = known_chunk or true
     seen_count = seen_count + 1
     room = room - 1
     if room == 0 then grow() end
@@ -782,19 +794,22 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function visit_function(f, lined)
     local bytes, upvalue_count, is_c = function_bytes(f)
     if bytes == 0 then return 0 end
-    local source
+    local known_chunk
     if not is_c then
       for i = 1, upvalue_count do
         local known = is_seen(upvalueid(f, i))
-        if type(known) == "string" then source = known break end
+        if known and known ~= true then
+          known_chunk = known
+          break
+        end
       end
       local proto_content
-      proto_content, source = read_protos(f, upvalue_count, source, lined)
+      proto_content, known_chunk = read_protos(f, upvalue_count, known_chunk, lined)
       content = content + proto_content
     end
     for i = 1, upvalue_count do
       local name, value = getupvalue(f, i)
-      local cell = is_c and 0 or claim_cell(upvalueid(f, i), source)
+      local cell = is_c and 0 or claim_cell(upvalueid(f, i), known_chunk)
       if lined then
         if name == "" or find(name, "^%(") then name = i end
         refer(UPVALUE_NAME, name, cell, value)
@@ -950,7 +965,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         in_hand = element
         if not is_lined then
           owner, content = now, 0
-          local bytes = visit(element, false)
+          local bytes = visit(element)
           rest[now] = rest[now] + bytes + content
         else
           local i = line_of[element]
