@@ -1,0 +1,80 @@
+/**
+ * Damaged memories: whatever byte is wrong, `attach` gives one clear error, or a heap whose books balance and whose reports
+ * add up; it never hangs, and never breaks. (Damage that the books cannot see, such as in the text of a string, is no damage
+ * to them.) Each version of Node.js gets other bytes; the seed makes a failure repeatable.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { attach, MembuddyError } from "../cli/index.js";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+const damages = Number(process.env.FUZZ_COUNT ?? 300);
+const seed = Number(process.env.FUZZ_SEED ?? process.versions.node.split(".")[0]);
+const limitMs = 10_000;
+
+/** Mulberry32, a small generator of random numbers. @param {number} state */
+function randomFrom(state) {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Where something is: zeros are mostly nobody's. @param {Uint8Array} memory */
+function usedWords(memory) {
+  const words = new BigUint64Array(memory.buffer, memory.byteOffset, memory.length / 8);
+  return [...words.keys()].filter((at) => words[at] !== 0n).map((at) => at * 8);
+}
+
+/** @param {Uint8Array} memory @param {number[]} words @param {() => number} random */
+function damaged(memory, words, random) {
+  const copy = memory.slice();
+  const places = [];
+  for (let left = 1 + Math.floor(random() * random() * 20); left > 0; left--) {
+    const place = words[Math.floor(random() * words.length)] + Math.floor(random() * 8);
+    copy[place] = random() < 0.5 ? copy[place] ^ (1 << Math.floor(random() * 8)) : Math.floor(random() * 256);
+    places.push(place);
+  }
+  return { copy, places };
+}
+
+/** @param {Uint8Array} memory @returns {Promise<"refused" | "sound">} */
+async function judge(memory) {
+  try {
+    const heap = await attach(memory);
+    assert.equal(heap.books().unaccounted, 0);
+    const results = heap.profile({ retained: true });
+    assert.equal(Object.values(results.sizes).reduce((sum, bytes) => sum + bytes, 0), results.totalSize);
+    assert.equal(results.totalSize + results.garbage, results.luaSize);
+    heap.graph();
+    heap.close();
+    return "sound";
+  } catch (error) {
+    if (!(error instanceof MembuddyError)) throw error;
+    assert.match(error.message, /^the memory[ :]/);
+    assert.ok(!error.message.includes("\n") && error.message.length < 600, error.message);
+    return "refused";
+  }
+}
+
+for (const [index, image] of ourImages.entries())
+  describe(`${image.name}, ${damages} damaged memories, seed ${seed}`, () => {
+    test("each is refused in words, or its books balance", async () => {
+      const process = await spawnProcess(image.file);
+      await process.eval("Balances = {} for i = 1, 50 do Balances['a' .. i] = { i, coroutine.create(function() return i end) } end");
+      const memory = new Uint8Array(/** @type {Uint8Array} */ (process.memory));
+      const words = usedWords(memory), random = randomFrom(seed * 4 + index);
+      const count = { refused: 0, sound: 0 };
+      for (let i = 0; i < damages; i++) {
+        const { copy, places } = damaged(memory, words, random);
+        const begin = performance.now();
+        const verdict = await judge(copy).catch((error) => assert.fail(`damage ${i} at ${places.join(", ")}: ${error.stack}`));
+        assert.ok(performance.now() - begin < limitMs, `damage ${i} at ${places.join(", ")} took ${performance.now() - begin} ms`);
+        count[verdict] += 1;
+      }
+      assert.ok(count.refused > damages / 10 && count.sound > 0, JSON.stringify(count));
+    });
+  });

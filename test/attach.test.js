@@ -1,0 +1,184 @@
+/**
+ * Attaching: every published image, every kind of input, and what is said of what is no memory of a process.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { attach, MembuddyError } from "../cli/index.js";
+import { readOptions } from "../cli/options.js";
+import { formatSize } from "../cli/print.js";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+const inRoot = (/** @type {string} */ file) => fileURLToPath(new URL(`../${file}`, import.meta.url));
+const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Node.js 18 cannot compile the published images of 64 bits: their code is older than its own. */
+const isOldNode = Number(process.versions.node.split(".")[0]) < 20;
+
+/** @type {{ name: string, bits: 32 | 64 }[]} llama takes 1.2 GB, and is left to `ATTACH_LARGE=1` */
+const published = [
+  { name: "aos2_0_1", bits: 64 }, { name: "aos2_0_3", bits: 64 }, { name: "aos2_0_4_32", bits: 32 }, { name: "aos2_0_6", bits: 64 },
+  { name: "sqlite", bits: 64 }, { name: "process", bits: 64 }, ...(process.env.ATTACH_LARGE ? [{ name: "llama", bits: /** @type {64} */ (64) }] : []),
+];
+
+describe("published images", () => {
+  for (const { name, bits } of published)
+    test(`${name} is read, and its books balance`, { skip: isOldNode && bits === 64 && "Node.js 18 cannot compile it" }, async () => {
+      const process = await spawnProcess(inRoot(`build/specimens/${name}.wasm`));
+      await process.send({ Tags: [{ name: "Action", value: "Eval" }], Data: "Kept = {} for i = 1, 1000 do Kept[i] = { 'kept ' .. i } end" });
+      const heap = await attach(/** @type {any} */ ({ Memory: process.memory }), { module: inRoot(`build/specimens/${name}.wasm`) });
+      const { lua, bits: width, bytes } = heap.image;
+      assert.deepEqual({ lua, width, bytes }, { lua: "5.3", width: bits, bytes: process.memoryBytes });
+      const { luaSize, live, garbage, unaccounted } = heap.books();
+      assert.equal(unaccounted, 0);
+      assert.equal(live + garbage, luaSize);
+      const { parts, memory } = heap.account();
+      assert.equal(Object.values(parts).reduce((sum, part) => sum + part, 0), memory);
+      const results = heap.profile();
+      assert.equal(Object.values(results.sizes).reduce((sum, own) => sum + own, 0), results.totalSize);
+      if (name.startsWith("aos")) assert.ok(results.totalSizes["_G/Kept"] > 1000 * 80, JSON.stringify(results.totalSizes["_G/Kept"]));
+      heap.close();
+    });
+});
+
+/** @type {Uint8Array} of the first of our images, an array of its own */
+let memory;
+before(async () => {
+  const process = await spawnProcess(ourImages[0].file);
+  await process.eval(`Deep = { list = { "a", { "b" } } } Deep.list["1"] = { 1 } Deep.list[3] = Deep Deep["with/slash"] = { x = {} }`);
+  memory = new Uint8Array(/** @type {Uint8Array} */ (process.memory));
+});
+
+/** @param {import("../cli/input.js").Input} input @param {import("../cli/options.js").ReportOptions} [options] */
+async function reportOf(input, options) {
+  const heap = await attach(input);
+  const text = JSON.stringify(heap.profile(options));
+  heap.close();
+  return text;
+}
+/** @param {string} name @param {Uint8Array} bytes */
+function fileOf(name, bytes) {
+  const file = path.join(folder, name);
+  writeFileSync(file, bytes);
+  return file;
+}
+
+describe("what a memory can be read from", () => {
+  test("every input gives the same report, byte for byte", async () => {
+    const expected = await reportOf(memory);
+    const padded = new Uint8Array(memory.length + 24);
+    padded.set(memory, 13);
+    const live = new WebAssembly.Memory({ initial: memory.length / 65536 });
+    new Uint8Array(live.buffer).set(memory);
+    const inputs = {
+      "an ArrayBuffer": memory.buffer, "a Buffer": Buffer.from(memory), "a view that is not aligned": padded.subarray(13, 13 + memory.length),
+      "a DataView": new DataView(memory.buffer), "gzip": gzipSync(memory), "a Blob": new Blob([/** @type {any} */ (memory)]),
+      "gzip in a Blob": new Blob([gzipSync(memory)]), "a WebAssembly.Memory": live, "a result of the loader": { Memory: memory.buffer }, "an environment": { memory },
+      "a file": fileOf("raw.dat", memory), "a file by URL": pathToFileURL(fileOf("raw.dat", memory)), "a gzip file": fileOf("raw.gz", gzipSync(memory)),
+      "gzip of two members": Buffer.concat([gzipSync(memory.subarray(0, 131072)), gzipSync(memory.subarray(131072))]),
+    };
+    for (const [what, input] of Object.entries(inputs)) {
+      if (what === "gzip of two members") writeFileSync(path.join(folder, "two.gz"), /** @type {Buffer} */ (input));
+      const given = what === "gzip of two members" ? path.join(folder, "two.gz") : /** @type {any} */ (input);
+      assert.equal(await reportOf(given), expected, what);
+    }
+  });
+
+  test("the input is left as it was", async () => {
+    const copy = memory.slice();
+    await reportOf(copy, { retained: true });
+    assert.ok(Buffer.from(copy).equals(Buffer.from(memory)));
+  });
+});
+
+/** @param {import("../cli/input.js").Input} input @param {RegExp} message */
+async function assertRefused(input, message) {
+  const begin = performance.now();
+  await assert.rejects(attach(input), (/** @type {any} */ error) => {
+    assert.ok(error instanceof MembuddyError, error.stack);
+    assert.match(error.message, message);
+    assert.ok(!error.message.includes("\n"));
+    return true;
+  });
+  assert.ok(performance.now() - begin < 5000);
+}
+
+describe("what is no memory is refused in words", () => {
+  const page = 65536;
+  test("nothing", () => assertRefused(new Uint8Array(0), /is empty/));
+  test("zeros", () => assertRefused(new Uint8Array(10 * page), /looked for the main thread of Lua 5\.3.*every byte of it is zero/));
+  test("noise", () => assertRefused(Uint8Array.from({ length: 4 * page }, (_, i) => (i * i * 2654435761) >>> 13), /no (sound )?Lua/));
+  test("a length that is no whole number of pages", () => assertRefused(memory.subarray(0, memory.length - 100), /no whole number of pages/));
+  test("half of it", () => assertRefused(memory.slice(0, Math.floor(memory.length / 2 / page) * page), /no (sound )?Lua/));
+  test("its second half zeroed", () => assertRefused(memory.slice().fill(0, memory.length / 2), /no (sound )?Lua/));
+  test("a module", () => assertRefused(ourImages[0].file, /is a WebAssembly module.*--module/));
+  test("a text", () => assertRefused(inRoot("package.json"), /JSON/));
+  test("gzip that was cut short", () => assertRefused(gzipSync(memory).subarray(0, 20000), /gzip file that cannot be read to its end/));
+  test("a gzip file that was cut short", () => assertRefused(fileOf("short.gz", gzipSync(memory).subarray(0, 20000)), /gzip file that cannot be read to its end/));
+  test("a file that is not there", () => assertRefused(path.join(folder, "none.dat"), /none\.dat cannot be read: there is no such file/));
+  test("a folder", () => assertRefused(folder, /is a directory/));
+  test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
+  test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
+});
+
+describe("targets by path", () => {
+  /** @type {import("../cli/heap.js").Heap} */
+  let heap;
+  before(async () => { heap = await attach(memory); });
+
+  test("a global may be named with and without _G", () => assert.deepEqual(heap.profile({ target: "_G/Deep" }), heap.profile({ target: "Deep" })));
+  test("a target's report adds up", () => {
+    const { sizes, totalSize, target } = heap.profile({ target: "_G/Deep" });
+    assert.equal(target, "Deep");
+    assert.equal(Object.values(sizes).reduce((sum, own) => sum + own, 0), totalSize);
+  });
+  test("namesakes are told apart by their number", () => {
+    const { totalSizes } = heap.profile({ target: "Deep", depth: 2 });
+    const [one, other] = ["Deep/list/1", "Deep/list/1#2"].map((name) => totalSizes[name]);
+    assert.ok(one > 0 && other > 0 && one !== other, JSON.stringify(totalSizes));
+    assert.equal(heap.profile({ target: "_G/Deep/list/1" }).totalSize + heap.profile({ target: "_G/Deep/list/1#2" }).totalSize > 0, true);
+  });
+  test("a key with a slash is written as the report writes it", () => assert.ok(heap.profile({ target: "Deep/with\\/slash/x" }).totalSize > 0));
+  test("a path that leads nowhere is an error that names it", () => assert.throws(() => heap.profile({ target: "Deep/nothing" }), /nothing at the path 'Deep\/nothing'; accepted: a path/));
+  test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
+  test("a closed heap says so", async () => {
+    const closed = await attach(memory);
+    closed.close();
+    assert.throws(() => closed.books(), /closed/);
+  });
+});
+
+describe("options are read as Lua reads them", () => {
+  const refused = {
+    "unknown option 'dept'; accepted: target, depth, max_depth, min_size, top, children, lines, cycles, no_header, retained": { dept: 1 },
+    "option 'depth' is -1; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: -1 },
+    "option 'depth' is 1.5; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 1.5 },
+    "option 'top' is true; accepted: a whole number from 0, or false for all": { top: true },
+    "option 'min_size' is table; accepted: a number of bytes from 0": { min_size: [] },
+    "option 'cycles' is yes; accepted: true or false": { cycles: "yes" },
+  };
+  for (const [message, options] of Object.entries(refused))
+    test(message, () => assert.throws(() => readOptions(/** @type {any} */ (options)), { message: `membuddy: ${message}` }));
+
+  test("sizes are rounded as C rounds them", () => assert.deepEqual([0, 1023, 1024, 1152, 1162, 1048570, 1048576, 2 ** 40].map((bytes) => formatSize(bytes)),
+    ["0 bytes", "1023 bytes", "1.00 KB", "1.12 KB", "1.13 KB", "1023.99 KB", "1.00 MB", "1024.00 GB"]));
+});
+
+test("the file that attach was given is read piece by piece, and zeros take no memory", async () => {
+  const bytes = readFileSync(fileOf("raw.dat", memory)).length;
+  const grown = fileOf("grown.dat", Buffer.concat([memory, Buffer.alloc(512 * 2 ** 20)])); // as a process that had grown
+  const before = process.memoryUsage.rss();
+  const heap = await attach(grown);
+  assert.equal(heap.books().unaccounted, 0);
+  assert.ok(heap.image.bytes > bytes);
+  const taken = process.memoryUsage.rss() - before;
+  assert.ok(taken < 256 * 2 ** 20, `${taken} bytes`);
+  heap.close();
+  rmSync(grown);
+});
