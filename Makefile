@@ -55,10 +55,10 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
-.PHONY: all help demo test bench check images archives sample native-tests toolchain lua specimens clean distclean FORCE
+.PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
-all: images archives attach sample ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
+all: images archives attach sample types ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
 
 -include wasm/image.mk wasm/attach.mk test/native.mk
 
@@ -72,7 +72,7 @@ help: ## this list
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js
 
-test: images archives attach sample native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
+test: images archives attach sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
@@ -85,6 +85,13 @@ sample: dist/sample.dat.gz ## the memory that `membuddy sample` gives
 dist/sample.dat.gz: dist/membuddy-lua54-wasm64.wasm scripts/sample.js | $(NODE_MODULES_READY)
 	@echo "$@"
 	@$(NODE) $(NODE_FLAGS) --no-warnings scripts/sample.js $< $@
+
+types: dist/types/index.d.ts ## types of the npm package, told from its JSDoc
+
+dist/types/index.d.ts: $(wildcard cli/*.js cli/*/*.js) tsconfig.json tsconfig.types.json | $(NODE_MODULES_READY)
+	@echo "$@"
+	@rm -rf dist/types
+	@node node_modules/typescript/bin/tsc -p tsconfig.types.json
 
 toolchain: $(TOOLCHAIN_READY) ## Emscripten under build/toolchain (build/toolchain/env.sh for a shell)
 

@@ -174,7 +174,7 @@ function likelyVariants(image) {
  * @throws {MembuddyError} that says what was looked for and what was wrong
  */
 export async function attach(input, { module, onProgress = () => {}, loadWalker } = {}) {
-  const source = await openInput(input);
+  const source = await openInput(input, () => onProgress({ phase: "reading" }));
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
   /** @type {Refusal[]} */
   const refusals = [];

@@ -1,5 +1,15 @@
 /**
- * MemBuddy from outside: `import { attach } from "membuddy"`, for Node.js 18 and later and for pages.
+ * MemBuddy from outside: `import { attach, diff } from "membuddy"`, for Node.js 18 and later and for pages.
+ *
+ * @typedef {import("./account.js").Account} Account
+ * @typedef {import("./attach.js").AttachOptions} AttachOptions
+ * @typedef {import("./attach.js").Progress} Progress
+ * @typedef {import("./heap.js").Image} Image
+ * @typedef {import("./input.js").Input} Input
+ * @typedef {import("./options.js").ReportOptions} ReportOptions
+ * @typedef {import("./results.js").Books} Books
+ * @typedef {import("./results.js").Kinds} Kinds
+ * @typedef {import("./results.js").Results} Results
  */
 export { attach } from "./attach.js";
 export { diff, summarize } from "./diff.js";

@@ -166,7 +166,9 @@ async function pipeSource(name, handle) {
   return bytesSource(name, Buffer.concat(pieces));
 }
 
-async function standardInput() {
+/** @param {() => void} onWait */
+async function standardInput(onWait) {
+  onWait();
   const pieces = [];
   for await (const piece of process.stdin) pieces.push(piece);
   return bytesSource("the standard input", Buffer.concat(pieces));
@@ -191,11 +193,11 @@ function shown(value) {
 }
 
 /**
- * @param {Input} input `-` is the standard input
+ * @param {Input} input `-` is the standard input @param {() => void} [onWait]  before something slow
  * @returns {Promise<Source>}
  */
-export async function openInput(input) {
-  if (input === "-") return standardInput();
+export async function openInput(input, onWait = () => {}) {
+  if (input === "-") return standardInput(onWait);
   if (typeof input === "string") return fileSource(input);
   if (input instanceof URL) {
     if (input.protocol !== "file:") throw new MembuddyError(`${input.href} is not a file; fetch it, and give its bytes`);

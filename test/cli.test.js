@@ -1,0 +1,227 @@
+/**
+ * The command `membuddy`, as a user has it: from the packed npm package, in a folder of its own, without the checkout.
+ */
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { version } from "../cli/version.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folder = mkdtempSync(path.join(tmpdir(), "membuddy-cli-"));
+const installed = path.join(folder, "node_modules/membuddy");
+const bin = path.join(installed, "cli/bin.js");
+const inFolder = (/** @type {string} */ name) => path.join(folder, name);
+const manifest = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Unpacks what `npm publish` would send, and gives it its runtime dependencies, no others. */
+function install() {
+  const packed = JSON.parse(execFileSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+  mkdirSync(installed, { recursive: true });
+  execFileSync("tar", ["-xzf", inFolder(packed[0].filename), "-C", installed, "--strip-components=1"]);
+  const wanted = Object.keys(manifest.dependencies);
+  for (let name = wanted.shift(); name !== undefined; name = wanted.shift()) {
+    const to = inFolder(`node_modules/${name}`), from = path.join(root, "node_modules", name);
+    if (existsSync(to)) continue;
+    mkdirSync(path.dirname(to), { recursive: true });
+    symlinkSync(from, to);
+    wanted.push(...Object.keys(JSON.parse(readFileSync(path.join(from, "package.json"), "utf8")).dependencies ?? {}));
+  }
+}
+
+/** @param {string[]} commandLine @param {{ input?: Uint8Array }} [options] */
+function run(commandLine, { input } = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--preserve-symlinks", bin, ...commandLine], { cwd: folder, input, encoding: "utf8", maxBuffer: 2 ** 28 });
+  return { status, stdout, stderr };
+}
+
+/** @param {string[]} commandLine @param {{ input?: Uint8Array }} [options] what it says on the standard output, when all is well */
+function say(commandLine, options) {
+  const { status, stdout, stderr } = run(commandLine, options);
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+/** @param {Record<string, number>} sizes */
+const sumOf = (sizes) => Object.values(sizes).reduce((sum, bytes) => sum + bytes, 0);
+
+before(() => {
+  install();
+  say(["sample", "-o", "sample.dat"]);
+});
+
+test("without arguments it says what it is, and the three commands that it names work", () => {
+  const text = say([]);
+  assert.match(text, /^MemBuddy 1\.\d+\.\d+ tells/);
+  const commands = [...text.matchAll(/^ {2}membuddy (.*?)(?: {2,}.*)?$/gm)].map((match) => match[1].split(" "));
+  assert.equal(commands.length, 3);
+  for (const command of commands) assert.ok(say(command).length > 0 || command[0] === "sample", command.join(" "));
+});
+
+test("the version is that of the package and of the library", () => {
+  assert.equal(say(["--version"]), `${version}\n`);
+  assert.equal(manifest.version, version);
+  assert.ok(readFileSync(path.join(root, "src/membuddy.h"), "utf8").includes(`#define MEMBUDDY_VERSION "${version}"`));
+});
+
+test("every command has help with an example", () => {
+  const commands = [...say(["--help"]).matchAll(/^ {2}([a-z]+)\b.*(?:\[options\]|\[command\])/gm)].map((match) => match[1]);
+  assert.ok(commands.includes("sample"));
+  for (const command of commands.filter((name) => name !== "help")) assert.match(say([command, "--help"]), /Examples?:\s+(#.*\s+)?membuddy/, command);
+  assert.match(say(["--help"]), /Examples:[^]*Exit codes:/);
+});
+
+describe("membuddy FILE", () => {
+  test("the account, the kinds and the largest by path, and nothing beside", () => {
+    const { status, stdout, stderr } = run(["sample.dat", "--top", "5"]);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    assert.match(stdout, /Every byte of the memory[^]*Kinds of live objects[^]*Largest by path[^]*_G\/Inbox|_G\/package/);
+    assert.match(stdout, /unaccounted: 0 bytes/);
+    assert.ok(!stdout.includes("\x1b"));
+    assert.equal(stdout.split("Largest by path")[1].trimEnd().split("\n").length, 1 + 1 + 5 + 1);
+  });
+
+  test("as JSON: one object whose sums meet", () => {
+    const report = JSON.parse(say(["sample.dat", "--json"]));
+    const bytes = readFileSync(inFolder("sample.dat")).length;
+    assert.equal(sumOf(report.sizes), report.totalSize);
+    assert.equal(report.totalSize + report.garbage, report.luaSize);
+    assert.equal(report.unaccounted, 0);
+    assert.equal(sumOf(report.account.parts), bytes);
+    assert.deepEqual(report.image, { lua: "5.4", bits: 64, bytes });
+    assert.ok(report.retained["_G/Inbox"] > 0);
+  });
+
+  test("the same memory gives the same bytes: raw, gzip, from a pipe", () => {
+    const memory = readFileSync(inFolder("sample.dat"));
+    writeFileSync(inFolder("sample.gz"), gzipSync(memory));
+    const expected = say(["sample.dat", "--json"]);
+    assert.equal(say(["sample.gz", "--json"]), expected);
+    assert.equal(say(["-", "--json"], { input: memory }), expected);
+  });
+
+  test("the module says which image it is", () => {
+    const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm");
+    const { image, account } = JSON.parse(say(["sample.dat", "--json", "--module", module]));
+    assert.equal(image.hasMemBuddy, true);
+    assert.ok(account.parts.stack > 0 && account.maximum > 0 && account.headroom > 0);
+  });
+
+  test("options are those of Lua", () => {
+    const { sizes, target } = JSON.parse(say(["sample.dat", "--json", "--target", "_G/Inbox", "--depth", "1", "--children", "4"]));
+    assert.equal(target, "Inbox");
+    assert.equal(Object.keys(sizes).filter((name) => /^Inbox\/\d+$/.test(name)).length, 4);
+    const all = say(["sample.dat", "--top", "all", "--min-size", "4k"]);
+    assert.doesNotMatch(all.split("Largest by path")[1], /^ *\d+ bytes/m);
+    assert.match(all, /_G\/Balances/);
+  });
+});
+
+describe("what goes wrong is told in one line on the standard error", () => {
+  /** @type {[string[], number, RegExp][]} */
+  const failures = [
+    [["nothing.dat"], 1, /^membuddy: nothing\.dat cannot be read: there is no such file\n$/],
+    [[path.join(root, "package.json")], 1, /^membuddy: .*JSON.*\n$/],
+    [["sample.dat", "--target", "_G/Nothing"], 1, /^membuddy: there is nothing at the path '_G\/Nothing'.*\n$/],
+    [["sample", "-o", "no/such/folder/x.dat"], 1, /^membuddy: no\/such\/folder\/x\.dat cannot be written.*\n$/],
+    [["sample.dat", "--dept", "2"], 2, /unknown option '--dept'/],
+    [["sample.dat", "--depth", "-3"], 2, /a whole number from 0/],
+    [["sample.dat", "--min-size", "lots"], 2, /a number of bytes/],
+    [["sample"], 2, /required option/],
+  ];
+  for (const [commandLine, code, message] of failures)
+    test(commandLine.map((word) => path.basename(word)).join(" "), () => {
+      const { status, stdout, stderr } = run(commandLine);
+      assert.deepEqual({ status, stdout }, { status: code, stdout: "" });
+      assert.match(stderr, message);
+    });
+});
+
+test("a reader who stops reading is no error", async () => {
+  const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" --preserve-symlinks "$1" sample.dat --json --depth inf | head -c 10 >/dev/null`, process.execPath, bin], { cwd: folder });
+  let said = "";
+  child.stderr.on("data", (piece) => { said += piece; });
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  assert.deepEqual({ code, said }, { code: 0, said: "" });
+});
+
+describe("files are there whole or not at all", () => {
+  const writer = `
+    import { writeWhole } from ${JSON.stringify(path.join(root, "cli/files.js"))};
+    await writeWhole(process.argv[1], async (file) => {
+      file.write("half");
+      console.log("writing");
+      if (process.argv[2] === "fail") throw new Error("broken");
+      await new Promise((resolve) => setTimeout(resolve, 30000));
+    });`;
+  const names = () => readdirSync(folder).filter((name) => name.startsWith("out"));
+
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
+    test(`${signal} leaves nothing, and what was there before`, async () => {
+      writeFileSync(inFolder("out.dat"), "before");
+      const child = spawn(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.dat")], { stdio: ["ignore", "pipe", "inherit"] });
+      await new Promise((resolve) => child.stdout.once("data", resolve));
+      child.kill(signal);
+      const code = await new Promise((resolve) => child.on("close", resolve));
+      assert.equal(code, signal === "SIGINT" ? 130 : 143);
+      assert.deepEqual(names(), ["out.dat"]);
+      assert.equal(readFileSync(inFolder("out.dat"), "utf8"), "before");
+    });
+
+  test("an error leaves nothing", () => {
+    const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.new"), "fail"]);
+    assert.equal(status, 1);
+    assert.deepEqual(names(), ["out.dat"]);
+  });
+});
+
+describe("progress", () => {
+  const hasScript = spawnSync("script", ["--version"]).status === 0;
+  const slow = `(cat sample.dat | head -c 100000; sleep 1.6; tail -c +100001 sample.dat) | "${process.execPath}" --preserve-symlinks "${bin}" - --top 1`;
+
+  test("is told on a terminal after a second, and wiped", { skip: !hasScript && "there is no `script` to make a terminal" }, () => {
+    const { stdout } = spawnSync("script", ["-qec", slow, "/dev/null"], { cwd: folder, encoding: "utf8" });
+    assert.match(stdout, /reading \.\.\. 1 s/);
+    assert.match(stdout, /unaccounted/);
+  });
+
+  test("is not told elsewhere", () => {
+    const { stderr } = spawnSync("bash", ["-c", slow], { cwd: folder, encoding: "utf8" });
+    assert.equal(stderr, "");
+  });
+});
+
+describe("import { attach } from \"membuddy\"", () => {
+  test("works in a program that knows only the package", () => {
+    writeFileSync(inFolder("program.mjs"), `
+      import { readFileSync } from "node:fs";
+      import { attach, formatSize } from "membuddy";
+      const heap = await attach(readFileSync("sample.dat"));
+      console.log(formatSize(heap.profile().totalSize), heap.books().unaccounted, heap.print({ top: 1 }).split("\\n")[0]);`);
+    const text = execFileSync(process.execPath, ["--preserve-symlinks", "--no-warnings", "program.mjs"], { cwd: folder, encoding: "utf8" });
+    assert.match(text, /^[\d.]+ KB 0 MemBuddy 1/);
+  });
+
+  test("has types", () => {
+    writeFileSync(inFolder("program.mts"), `
+      import { attach, type Results, type ReportOptions } from "membuddy";
+      const options: ReportOptions = { depth: 2, children: false, target: "Inbox" };
+      const heap = await attach("sample.dat", { onProgress: ({ phase }) => phase.length });
+      const results: Results = heap.profile(options);
+      const bytes: number = results.sizes["_G"] + heap.kinds().table.count + heap.account().memory + heap.retained("_G/Inbox");
+      // @ts-expect-error an option that there is not
+      heap.profile({ dept: 2 });
+      // @ts-expect-error no input
+      await attach(7);
+      export { bytes };`);
+    symlinkSync(path.join(root, "node_modules/@types"), inFolder("node_modules/@types"));
+    const { status, stdout } = spawnSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "es2022",
+      "--module", "nodenext", "--moduleResolution", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "false", "--types", "node", "program.mts"], { cwd: folder, encoding: "utf8" });
+    assert.equal(status, 0, stdout);
+  });
+});
