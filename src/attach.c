@@ -19,6 +19,7 @@ static size_t subject_bytes;
 static char text[ATTACH_TEXT_BYTES];
 static check_problem problem;
 static walk_books books;
+static const lua_State *books_of; /* whose books those are; NULL: a target's, or nobody's */
 
 static lua_State *state_at(uintptr_t address) { return (lua_State *)address; }
 static GCObject *object_at(uintptr_t address) { return (GCObject *)address; }
@@ -30,6 +31,7 @@ static uint32_t limit_of(double number) {
 
 ATTACH_EXPORT void attach_start(uintptr_t bytes, uintptr_t arena) {
   subject_bytes = bytes;
+  books_of = NULL;
   arena_start(arena);
 }
 ATTACH_EXPORT uintptr_t attach_text(void) { return (uintptr_t)text; }
@@ -58,7 +60,14 @@ static walk_status read_books(lua_State *L, walk_books *into) {
 }
 
 ATTACH_EXPORT int attach_read_books(uintptr_t state) {
-  return read_books(state_at(state), &books) == WALK_OK ? ATTACH_SOUND : ATTACH_NO_MEMORY;
+  books_of = NULL;
+  if (read_books(state_at(state), &books) != WALK_OK) return ATTACH_NO_MEMORY;
+  books_of = state_at(state);
+  return ATTACH_SOUND;
+}
+
+int attach_know_books(uintptr_t state) {
+  return books_of == state_at(state) || attach_read_books(state) == ATTACH_SOUND;
 }
 
 const walk_books *attach_the_books(void) { return &books; }
@@ -106,6 +115,7 @@ static int make_tree(uint32_t depth, uint32_t lines, int cycles) {
 }
 
 static walk_status walk_into(lua_State *L, GCObject *target) {
+  books_of = NULL;
   if (target == NULL) return walk_process(L, &report.t, &books);
   kind_tally kinds[KIND_COUNT];
   walk_status status = walk_target(L, target, "", &report.t, kinds);

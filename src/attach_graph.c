@@ -87,7 +87,7 @@ static int make_figures(void) {
 ATTACH_EXPORT double attach_graph(uintptr_t state) {
   attach_end_profile();
   attach_end_graph();
-  if (attach_read_books(state) != ATTACH_SOUND) return -1;
+  if (!attach_know_books(state)) return -1;
   if (graph_build((lua_State *)state, count_nodes(), 0, &whole.g) != WALK_OK) return -1;
   whole.is_there = 1;
   if (make_figures()) return (double)whole.g.node_count;
