@@ -154,22 +154,35 @@ static void find_semidominators(search *s) {
   }
 }
 
-static void find_dominators(search *s) {
-  for (uint32_t w = 1; w < s->reached; w++) {
+/* From `begin` on; yields where it stopped. */
+PIECE uint32_t find_some_dominators(search *s, uint32_t begin) {
+  uint32_t end = s->reached - begin < STEPS_A_CALL ? s->reached : begin + STEPS_A_CALL, w = begin;
+  for (; w < end; w++) {
     uint32_t candidate = s->parent[w];
     while (candidate > s->semi[w]) candidate = s->parent[candidate];
     s->parent[w] = candidate;
   }
+  return w;
+}
+
+static void find_dominators(search *s) {
+  for (uint32_t w = 1; w < s->reached;) w = find_some_dominators(s, w);
 }
 
 /* ---- the whole ---- */
+
+PIECE uint32_t tell_some_dominators(const search *s, uint32_t begin, uint32_t *idom) {
+  uint32_t end = s->reached - begin < STEPS_A_CALL ? s->reached : begin + STEPS_A_CALL, w = begin;
+  for (; w < end; w++) idom[s->node[w]] = s->node[s->parent[w]];
+  return w;
+}
 
 static void tell(const search *s, size_t *bytes, uint32_t *idom) {
   for (uint32_t w = s->reached; bytes && w-- > 1;)
     bytes[s->node[s->parent[w]]] += bytes[s->node[w]];
   if (idom == NULL) return;
   memset(idom, 0xFF, s->graph->node_count * sizeof(uint32_t));
-  for (uint32_t w = 0; w < s->reached; w++) idom[s->node[w]] = s->node[s->parent[w]];
+  for (uint32_t w = 0; w < s->reached;) w = tell_some_dominators(s, w, idom);
 }
 
 static int search_graph(search *s) {
