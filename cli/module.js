@@ -6,6 +6,7 @@
 const pageBytes = 65536;
 const stackBytes = 4 * pageBytes;
 const tableLength = 64;
+const firstFunction = 1; // 0 is C's null pointer
 
 /** @typedef {"lua53-wasm64" | "lua53-wasm32" | "lua54-wasm64" | "lua54-wasm32"} Variant */
 
@@ -117,8 +118,8 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
     __stack_pointer: stackPointer,
     __memory_base: constant(base),
     __memory_base32: constant(base, false),
-    __table_base: constant(0),
-    __table_base32: constant(0, false),
+    __table_base: constant(firstFunction),
+    __table_base32: constant(firstFunction, false),
     __indirect_function_table: makeTable(wide),
     write_number(/** @type {number | bigint} */ at, /** @type {number} */ value) {
       const text = encoder.encode(formatNumber(value));
