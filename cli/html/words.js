@@ -1,0 +1,39 @@
+/**
+ * How the page writes figures and what a process put into its keys.
+ */
+
+const units = ["bytes", "KB", "MB", "GB"];
+
+/** As `membuddy.format_size` does: "0 bytes", "1.23 KB". @param {number} bytes */
+export function formatBytes(bytes) {
+  let value = Math.abs(bytes), unit = 0;
+  while (value >= 1024 && unit < units.length - 1) value /= 1024, unit++;
+  const sign = bytes < 0 ? "\u2212" : "";
+  return unit === 0 ? `${sign}${value} ${value === 1 ? "byte" : "bytes"}` : `${sign}${value.toFixed(2)} ${units[unit]}`;
+}
+
+/** @param {number} bytes with a sign in front, as a change has */
+export const formatChange = (bytes) => (bytes > 0 ? `+${formatBytes(bytes)}` : formatBytes(bytes));
+
+/** Thousands apart, the same in every locale. @param {number} count */
+export const formatCount = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+
+/** @param {number} part @param {number} whole */
+export function formatShare(part, whole) {
+  if (!(whole > 0) || part === 0) return "0 %";
+  const percent = (100 * part) / whole;
+  if (Math.abs(percent) < 0.01) return percent < 0 ? "> \u22120.01 %" : "< 0.01 %";
+  return `${percent.toFixed(Math.abs(percent) < 1 ? 2 : 1).replace("-", "\u2212")} %`;
+}
+
+/**
+ * Characters that would not be seen, or would turn round what follows them: shown as their number.
+ * Controls, invisible and bidirectional marks, line separators, tags, variation selectors, lone surrogates.
+ */
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f]/gu;
+
+/** @param {string} text @param {number} [longest] */
+export function visible(text, longest = 1000) {
+  const shown = text.replace(unseen, (character) => `\\u{${/** @type {number} */ (character.codePointAt(0)).toString(16)}}`);
+  return shown.length > longest ? `${shown.slice(0, longest).replace(/[\ud800-\udbff]$/, "")}…` : shown;
+}
