@@ -58,9 +58,9 @@ MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 .PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
-all: images archives attach sample types ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
+all: images archives attach html sample types ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
 
--include wasm/image.mk wasm/attach.mk test/native.mk
+-include wasm/image.mk wasm/attach.mk cli/html/html.mk test/native.mk
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,7 +72,7 @@ help: ## this list
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js
 
-test: images archives attach sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
+test: images archives attach html sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool

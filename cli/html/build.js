@@ -1,5 +1,5 @@
 /**
- * Builds dist/html: `report.html` (the page that an export fills in) and what `membuddy serve` serves.
+ * Builds dist/html: `report.html`, the page that an export fills in, and `site/`, what `membuddy serve` offers.
  * The same sources give the same bytes.
  */
 import { build } from "esbuild";
@@ -15,11 +15,11 @@ const targets = ["chrome109", "firefox115", "safari16"];
 
 /** @param {string} entry @param {import("esbuild").BuildOptions} [options] */
 async function bundle(entry, options = {}) {
-  const result = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: [path.join(here, entry)], bundle: true, minify: true, write: false, metafile: true, format: "iife", target: targets,
     charset: "ascii", legalComments: "none", absWorkingDir: root, logLevel: "warning", ...options,
   });
-  return { text: result.outputFiles[0].text, packages: packagesOf(Object.keys(result.metafile.inputs)) };
+  return { text: outputFiles?.[0].text ?? "", packages: packagesOf(Object.keys(metafile?.inputs ?? {})) };
 }
 
 /** @param {string[]} inputs */
@@ -61,4 +61,27 @@ async function buildReport() {
   write("report.html", page);
 }
 
+/** A folder that any server of files can offer: it needs nothing else. */
+async function buildSite() {
+  const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; worker-src 'self'; img-src data:; " +
+    "base-uri 'none'; form-action 'none'";
+  /** @type {import("esbuild").BuildOptions} */
+  const options = { format: "esm", external: ["node:*"], target: [...targets, "es2022"] };
+  const page = await bundle("drop.js", options), worker = await bundle("worker.js", options);
+  write("site/page.js", page.text);
+  write("site/worker.js", worker.text);
+  write("site/style.css", (await bundle("style.css")).text);
+  write("site/index.html", read("cli/html/drop.html").replace("@policy@", () => policy));
+  write("site/report.html", fs.readFileSync(path.join(out, "report.html")));
+  write("site/LICENSES.txt", `${notices([...new Set([...page.packages, ...worker.packages])])}\n`);
+  for (const name of walkers()) write(`site/${name}`, fs.readFileSync(path.join(root, "dist", name)));
+}
+
+function walkers() {
+  const found = fs.readdirSync(path.join(root, "dist")).filter((name) => /^attach-.*\.wasm$/.test(name)).sort();
+  if (found.length !== 4) throw new Error(`dist has ${found.length} of the 4 modules attach-*.wasm; build them with: make attach`);
+  return found;
+}
+
 await buildReport();
+await buildSite();

@@ -2,6 +2,8 @@
  * What a page shows of a memory, as plain data: the same memory gives the same data. Its size is bounded, whatever the
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
+import { Graph } from "../graph.js";
+import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
 
@@ -18,7 +20,6 @@ import { formatBytes, formatCount } from "./words.js";
  * @property {Line[]} lines  largest by path
  * @property {import("./tree-data.js").TreeData} tree  dominator tree
  * @property {import("./changes.js").Changes} [changes]  from an older memory
- * @property {string[]} notes
  *
  * @typedef {{ path: string, own: number, total: number, retained: number | null, row: number }} Line  `row` of the tree, or -1
  *
@@ -27,21 +28,26 @@ import { formatBytes, formatCount } from "./words.js";
 
 const longestPath = 1000;
 const depth = 3;
+const deepestFound = 4;
 
-/** @type {Record<string, string>} */
-const meanings = {
+/** In the order of the bar. */
+const parts = {
   live: "Lua objects that can be reached",
   garbage: "what a full collection would free now",
-  runtime: "Lua's state and its table of strings",
-  slack: "what the allocator rounds Lua's blocks up by, and its headers",
-  buffers: "texts that C libraries are building",
-  other: "blocks of the C library and of the host",
+  runtime: "Lua's state block and its table of strings",
+  unaccounted: "what Lua's own figure has above the sum of its objects",
+  slack: "what the allocator adds to Lua's blocks: headers, rounding",
+  buffers: "texts that Lua's libraries were building",
+  other: "all other blocks in use: the C library, messages of the host",
+  asyncify: "the stack of a call that waits for the host",
   free: "holes of the allocator, and memory that nothing asked for yet",
+  unknown: "what the heap holds beside Lua: its blocks are not laid out in a way that is known",
   static: "constants and variables of the image",
   stack: "the C stack",
-  asyncify: "stacks of suspended calls",
   gaps: "reserved addresses, and alignment between regions",
+  belowHeap: "static data, stack and gaps: the module's WASM (--module) tells them apart",
 };
+const partNames = { belowHeap: "below the heap" };
 
 /** Kinds as rows, largest first. @param {import("../results.js").Kinds} kinds */
 export const kindRows = (kinds) => Object.entries(kinds).filter(([, { count }]) => count > 0)
@@ -53,26 +59,57 @@ function lineRows({ sizes, totalSizes, retained }) {
   return Object.keys(sizes).map((path) => ({
     path: path.length > longestPath ? `${path.slice(0, longestPath)}…` : path, own: sizes[path],
     total: Object.hasOwn(totalSizes, path) ? totalSizes[path] : sizes[path],
-    retained: retained && Object.hasOwn(retained, path) ? retained[path] : null,
+    retained: retained && Object.hasOwn(retained, path) ? retained[path] : null, row: -1,
   })).sort((a, b) => b.total - a.total || (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
+/** @param {ReturnType<Heap["account"]>} account */
+function accountRows(account) {
+  const known = /** @type {Record<string, number | undefined>} */ (account.parts);
+  return Object.entries(parts).filter(([part]) => known[part] !== undefined)
+    .map(([part, meaning]) => ({ name: /** @type {any} */ (partNames)[part] ?? part, bytes: known[part] ?? 0, meaning }));
+}
+
+/** @param {ReturnType<Heap["account"]>} account */
+function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeChunks, asyncify }) {
+  const size = (/** @type {number | undefined} */ bytes) => bytes && formatBytes(bytes);
+  return [
+    { name: "pages", value: formatCount(pages), meaning: "of 64 KB, which a memory grows by" },
+    { name: "maximum", value: size(maximum), meaning: "how far the image lets its memory grow" },
+    { name: "headroom", value: size(headroom), meaning: "what may still be grown, and what is free" },
+    { name: "stack high-water mark", value: size(stackHighWater), meaning: "the most of the C stack that was ever in use" },
+    { name: "largest free block", value: size(largestFree), meaning: "the longest text or table that fits without growing" },
+    { name: "free blocks", value: freeChunks === undefined ? undefined : formatCount(freeChunks), meaning: "holes that the allocator keeps" },
+    { name: "while waiting", value: size(asyncify), meaning: "what the process takes while it waits for its host, and only then" },
+  ].flatMap(({ name, value, meaning }) => (value ? [{ name, value, meaning }] : []));
+}
+
+/** @param {Heap["image"]} image */
+const imageSentence = ({ lua, bits, name }) => `Lua ${lua}, ${bits} bits${name ? `, ${name}` : ""}`;
+
+/** The rows of the tree that paths lead to. @param {Graph} graph @param {Map<number, number>} rows @param {Line[]} lines */
+function findRows(graph, rows, lines) {
+  for (const line of lines) if (line.total > 0 && line.path.split("/").length <= deepestFound) line.row = rows.get(graph.find(line.path)) ?? -1;
+}
+
 /**
- * @param {Heap} heap  stays open; a graph of its own is made and ended
- * @param {{ title?: string, version: string, changes?: import("./changes.js").Changes }} options
+ * @param {Heap} heap  stays open
+ * @param {{ title?: string, changes?: import("./changes.js").Changes }} [options]
  * @returns {ReportData}
  */
-export function reportData(heap, { title = heap.name, version, changes }) {
-  const books = heap.books();
+export function reportData(heap, { title = heap.name, changes } = {}) {
+  const books = heap.books(), account = heap.account();
   const results = heap.profile({ depth, retained: true });
-  const account = accountRows(heap);
-  const graph = heap.graph();
+  const lines = lineRows(results);
+  heap.progress("what keeps what");
+  const graph = new Graph(heap.walker, heap.state);
   try {
+    const { tree, rows } = treeData(graph);
+    findRows(graph, rows, lines);
     return {
       version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
       books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
-      ...account, kinds: kindRows(results.kinds), lines: lineRows(results), tree: treeData(graph),
-      ...(changes ? { changes } : {}), notes: [],
+      account: accountRows(account), facts: factRows(account), kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
     };
   } finally {
     graph.end();

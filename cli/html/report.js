@@ -142,10 +142,9 @@ function kindsTable({ kinds }) {
 const changesSection = (data) => section("changes", "What changed", "", changes(/** @type {any} */ (data.changes)));
 
 /** @param {ReportData} data */
-function footer({ books, notes }) {
+function footer({ books }) {
   return element("footer", {},
     element("p", {}, `Lua's own figure is ${formatCount(books.lua)} bytes = live ${formatCount(books.live)} + garbage ${formatCount(books.garbage)}` +
       `; unaccounted: ${formatCount(books.unaccounted)}. Garbage is what a full collection would free now.`),
-    ...notes.map((note) => element("p", {}, note)),
-    element("p", {}, "This file is complete: it loads nothing and sends nothing."));
+    element("p", {}, "This page holds all that it shows: it loads nothing and sends nothing."));
 }

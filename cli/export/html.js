@@ -1,0 +1,24 @@
+/**
+ * A report as one self-contained page, which loads nothing: the page that `make html` built, with the data in it.
+ */
+import { readFile } from "node:fs/promises";
+import { MembuddyError, messageOf } from "../errors.js";
+import { embed } from "../html/embed.js";
+import { reportData } from "../html/report-data.js";
+
+const built = new URL("../../dist/html/report.html", import.meta.url);
+
+/**
+ * @param {import("../heap.js").Heap} heap
+ * @param {{ title?: string, changes?: import("../html/changes.js").Changes }} [options]  `title`: what the memory is called, else its file's name
+ * @returns {Promise<string>}
+ */
+export async function htmlReport(heap, { title = lastStep(heap.name), changes } = {}) {
+  const page = await readFile(built, "utf8").catch((error) => {
+    throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
+  });
+  return embed(page, reportData(heap, { title, changes }));
+}
+
+/** A file's name without its directories: the same from wherever it is asked. @param {string} name */
+export const lastStep = (name) => name.split(/[\\/]/).filter(Boolean).pop() ?? name;

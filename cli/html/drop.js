@@ -1,0 +1,154 @@
+/**
+ * The page of `membuddy serve`: takes a memory that is dropped on it, has a worker read it with the very modules of the
+ * command line, and shows the report. Nothing leaves the machine.
+ */
+import { element, foreign } from "./dom.js";
+import { embed } from "./embed.js";
+import { renderReport } from "./report.js";
+import { visible } from "./words.js";
+
+/** @typedef {import("./report-data.js").ReportData} ReportData */
+
+const wideBrowsers = "Chrome and Edge from 133, Firefox from 134";
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const drop = byId("drop"), place = byId("place");
+
+/** @type {{ memory: File | null, older: File | null, module: File | null, data: ReportData | null }} */
+const state = { memory: null, older: null, module: null, data: null };
+/** @type {Worker | null} */ let worker = null;
+
+const input = element("input", { type: "file", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+const olderInput = element("input", { type: "file", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+const status = element("div", { class: "status", role: "status" });
+const problem = element("div", { class: "problem", role: "alert", hidden: true });
+const welcome = element("div", { class: "welcome" },
+  element("h1", {}, "MemBuddy"),
+  element("p", { class: "lead" }, "Where every byte of an aos process went. Drop its memory here: ",
+    element("code", {}, "state-PID.dat"), ", a checkpoint, raw or gzip. It is read on this machine, by this page, and goes nowhere."),
+  button("Choose a memory…", () => input.click(), "main"),
+  element("p", { class: "lead small" }, "Two memories at once are compared, the older with the newer. The module's WASM beside them tells stack and allocator exactly."));
+const tools = element("div", { class: "tools", hidden: true },
+  button("Another memory…", () => input.click()), button("Compare with an older one…", () => olderInput.click()), button("Save this report", save));
+
+/** @param {string} text @param {() => void} act @param {string} [className] */
+function button(text, act, className) {
+  const made = element("button", { type: "button", class: className }, text);
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** Does this browser have memories of 64 bits? */
+export function hasWideMemories() {
+  try {
+    return Boolean(new WebAssembly.Memory(/** @type {any} */ ({ initial: 0n, maximum: 1n, address: "i64" })));
+  } catch {
+    return false;
+  }
+}
+
+// --- files
+
+/** @param {File} file */
+async function isModule(file) {
+  return [...new Uint8Array(await file.slice(0, 4).arrayBuffer())].join() === "0,97,115,109";
+}
+
+/** What was dropped: memories, the newest last, and a module. @param {Iterable<File>} files */
+async function take(files) {
+  const memories = [];
+  for (const file of files)
+    if (await isModule(file)) state.module = file;
+    else memories.push(file);
+  if (memories.length > 2) return fail(`${memories.length} memories were dropped; one is shown, or two are compared.`);
+  memories.sort((a, b) => a.lastModified - b.lastModified || (a.name < b.name ? -1 : 1));
+  if (memories.length) [state.memory, state.older] = [memories[memories.length - 1], memories.length === 2 ? memories[0] : null];
+  if (!state.memory) return fail(`${state.module?.name} is a module; drop the memory of a process beside it.`);
+  return start();
+}
+
+/** @param {File} file */
+function compareWith(file) {
+  state.older = file;
+  start();
+}
+
+// --- reading
+
+function start() {
+  const { memory, older, module } = state;
+  problem.hidden = true;
+  tools.hidden = true;
+  say(`Reading ${visible(memory?.name ?? "", 80)}`);
+  worker?.terminate();
+  worker = new Worker("worker.js", { type: "module" });
+  worker.onmessage = ({ data }) => {
+    if (data.progress) say(data.progress, data.share);
+    else if (data.error) fail(data.error);
+    else show(data.report);
+  };
+  worker.onerror = (event) => fail(`The reader ended: ${event.message || "this browser does not start it"}.`);
+  worker.postMessage({ memory, older, module });
+}
+
+/** @param {string} text @param {number} [share] */
+function say(text, share) {
+  const bar = element("progress", { max: 1, value: share, "aria-label": text });
+  status.replaceChildren(element("span", {}, foreign(text)), bar);
+  welcome.hidden = true;
+}
+
+/** @param {ReportData} report */
+function show(report) {
+  state.data = report;
+  worker?.terminate();
+  worker = null;
+  status.replaceChildren();
+  tools.hidden = false;
+  document.title = `${visible(report.title, 80)} · MemBuddy`;
+  renderReport(place, report);
+  scrollTo(0, 0);
+}
+
+/** @param {string} message */
+function fail(message) {
+  worker?.terminate();
+  worker = null;
+  status.replaceChildren();
+  welcome.hidden = state.data !== null;
+  tools.hidden = state.data === null;
+  state.older = null;
+  problem.hidden = false;
+  problem.replaceChildren(foreign(visible(message, 2000)));
+}
+
+/** The same file as `membuddy export --format html` makes. */
+async function save() {
+  if (!state.data) return;
+  const page = await (await fetch("report.html")).text();
+  const url = URL.createObjectURL(new Blob([embed(page, state.data)], { type: "text/html" }));
+  const link = element("a", { href: url, download: `${state.data.title.replace(/[^\w.-]+/g, "_")}.html` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// --- what happens on the page
+
+input.addEventListener("change", () => void take([...(input.files ?? [])]).then(() => (input.value = "")));
+olderInput.addEventListener("change", () => {
+  if (olderInput.files?.[0]) compareWith(olderInput.files[0]);
+  olderInput.value = "";
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget === null && document.body.classList.remove("dropping"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  if (event.dataTransfer?.files.length) void take([...event.dataTransfer.files]);
+});
+
+const narrow = element("p", { class: "problem", hidden: hasWideMemories() },
+  `This browser has no 64-bit WebAssembly memories (memory64): only processes of 32 bits can be read in it. ${wideBrowsers} can read both; so can the command \`membuddy FILE\`.`);
+drop.replaceChildren(welcome, narrow, tools, status, problem, input, olderInput);
