@@ -132,7 +132,7 @@ export function makePicture(tree) {
     style.height = `${height.toFixed(2)}px`;
     const hasLabel = width >= narrowestWithLabel && height >= 16;
     const isMatch = matches?.has(block);
-    node.className = ["block", `kind-${block.data.kind.replace(" ", "-")}`, isHead ? "head" : "leaf", `level-${(block.depth - top.depth) % 4}`, block === top ? "top" : "",
+    node.className = ["block", `kind-${block.data.kind.replace(" ", "-")}`, isHead ? "head" : "leaf", `level-${(block.depth - top.depth) % 4}`, width < narrowestWithLabel ? "narrow" : "",
       matches ? (isMatch ? "match" : hasMatchBelow(block) ? "" : "faint") : ""].join(" ");
     const [label, bytes] = /** @type {any} */ (node.children);
     const figure = formatBytes(block.value ?? 0);

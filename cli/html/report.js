@@ -18,7 +18,7 @@ export function renderReport(place, data) {
   place.replaceChildren(
     header(data), ...(data.changes ? [changesSection(data)] : []), accountSection(data),
     section("retained", "What keeps memory alive",
-      "Each block retains what would be freed if it went away; what stands under it is kept by it alone, and room left free under it is its own bytes.",
+      "Each block is as large as what would be freed if it went away. What stands under it is kept alive by it alone; the rest of its room is its own bytes.",
       searchBar(picture, largest), legend(data), picture.node, keysHelp()),
     section("largest", "Largest by path", "Shallow: own bytes. With everything below: what is first reached through the path. Retained: what would be freed if it went away.", largest.node),
     section("kinds", "Kinds of objects", `${formatCount(data.kinds.reduce((sum, { count }) => sum + count, 0))} live objects.`, kindsTable(data)),
@@ -145,6 +145,6 @@ const changesSection = (data) => section("changes", "What changed", "", changes(
 function footer({ books }) {
   return element("footer", {},
     element("p", {}, `Lua's own figure is ${formatCount(books.lua)} bytes = live ${formatCount(books.live)} + garbage ${formatCount(books.garbage)}` +
-      `; unaccounted: ${formatCount(books.unaccounted)}. Garbage is what a full collection would free now.`),
+      `; unaccounted: ${formatCount(books.unaccounted)}. Live are the objects of the picture, Lua's state block and its table of strings; garbage is what a full collection would free now.`),
     element("p", {}, "This page holds all that it shows: it loads nothing and sends nothing."));
 }

@@ -60,17 +60,20 @@ export function sortedTable({ caption, rows, columns, sortedBy, isLong = false }
   };
 }
 
+/** @template Row @param {Column<Row>} column */
+const classOf = ({ isFigure, className }) => [isFigure ? "figure" : "", className ?? ""].join(" ").trim() || undefined;
+
 /** @template Row @param {Column<Row>} column @param {() => void} sort */
 function heading(column, sort) {
   const button = element("button", { type: "button" }, column.title);
   button.addEventListener("click", sort);
-  return { head: element("th", { scope: "col", role: "columnheader", class: column.isFigure ? "figure" : column.className }, button) };
+  return { head: element("th", { scope: "col", role: "columnheader", class: classOf(column) }, button) };
 }
 
 /** @template Row @param {Column<Row>} column @param {Row} row @param {number} index */
 function cell(column, row, index) {
   const content = column.cell ? column.cell(row) : String(column.value(row));
-  const className = [column.isFigure ? "figure" : "", column.className ?? ""].join(" ").trim() || undefined;
+  const className = classOf(column);
   return index === 0 ? element("th", { scope: "row", role: "rowheader", class: className }, content) : element("td", { role: "cell", class: className }, content);
 }
 
