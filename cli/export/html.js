@@ -9,8 +9,18 @@ import { reportData } from "../html/report-data.js";
 const built = new URL("../../dist/html/report.html", import.meta.url);
 
 /**
- * @param {import("../heap.js").Heap} heap
- * @param {{ title?: string, changes?: import("../html/changes.js").Changes }} [options]  `title`: what the memory is called, else its file's name
+ * @typedef {import("../heap.js").Heap} Heap
+ * @typedef {{ title?: string, changes?: import("../html/changes.js").Changes }} HtmlOptions  `title`: what the memory is called, else its file's name
+ */
+
+/** @param {Heap} heap @param {{ write: (piece: string) => void }} file @param {HtmlOptions} [options] */
+export async function write(heap, file, options) {
+  file.write(await htmlReport(heap, options));
+}
+
+/**
+ * @param {Heap} heap
+ * @param {HtmlOptions} [options]
  * @returns {Promise<string>}
  */
 export async function htmlReport(heap, { title = lastStep(heap.name), changes } = {}) {

@@ -2,7 +2,7 @@
  * What a page shows of a memory, as plain data: the same memory gives the same data. Its size is bounded, whatever the
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
-import { Graph } from "../graph.js";
+import { Graph, splitPath } from "../graph.js";
 import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
@@ -18,17 +18,18 @@ import { formatBytes, formatCount } from "./words.js";
  * @property {{ name: string, value: string, meaning: string }[]} facts
  * @property {{ kind: string, count: number, bytes: number }[]} kinds
  * @property {Line[]} lines  largest by path
- * @property {import("./tree-data.js").TreeData} tree  dominator tree
+ * @property {TreeData} tree  dominator tree
  * @property {import("./changes.js").Changes} [changes]  from an older memory
  *
  * @typedef {{ path: string, own: number, total: number, retained: number | null, row: number }} Line  `row` of the tree, or -1
  *
  * @typedef {import("../heap.js").Heap} Heap
+ * @typedef {import("./tree-data.js").TreeData} TreeData
  */
 
 const longestPath = 1000;
 const depth = 3;
-const deepestFound = 4;
+const fewReferences = 5000;
 
 /** In the order of the bar. */
 const parts = {
@@ -87,9 +88,22 @@ function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeC
 /** @param {Heap["image"]} image */
 const imageSentence = ({ lua, bits, name }) => `Lua ${lua}, ${bits} bits${name ? `, ${name}` : ""}`;
 
-/** The rows of the tree that paths lead to. @param {Graph} graph @param {Map<number, number>} rows @param {Line[]} lines */
-function findRows(graph, rows, lines) {
-  for (const line of lines) if (line.total > 0 && line.path.split("/").length <= deepestFound) line.row = rows.get(graph.find(line.path)) ?? -1;
+/**
+ * The rows of the tree that paths lead to. A path is followed where that is quick; what large tables hold is known by
+ * the row of its table, or not at all.
+ * @param {Graph} graph @param {TreeData} tree @param {Map<number, number>} rows  by node @param {Line[]} lines
+ */
+function findRows(graph, tree, rows, lines) {
+  const nodes = new Map([...rows].map(([node, row]) => [row, node]));
+  const children = new Map(tree.labels.map((label, row) => [`${tree.parents[row]}/${label}`, row]));
+  const found = new Map([["", 0]]);
+  for (const line of [...lines].sort((a, b) => a.path.length - b.path.length)) {
+    const steps = splitPath(line.path), above = found.get(steps.slice(0, -1).join("/"));
+    if (above === undefined) continue;
+    const isQuick = graph.references(nodes.get(above) ?? 0).length < fewReferences;
+    line.row = children.get(`${above}/${steps[steps.length - 1]}`) ?? (isQuick ? rows.get(graph.find(line.path)) ?? -1 : -1);
+    if (line.row >= 0) found.set(line.path, line.row);
+  }
 }
 
 /**
@@ -105,7 +119,7 @@ export function reportData(heap, { title = heap.name, changes } = {}) {
   const graph = new Graph(heap.walker, heap.state);
   try {
     const { tree, rows } = treeData(graph);
-    findRows(graph, rows, lines);
+    findRows(graph, tree, rows, lines);
     return {
       version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
       books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },

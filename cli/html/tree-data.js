@@ -28,6 +28,9 @@
 
 const limits = { rows: 12000, children: 256, depth: 250, share: 1 / 20000 };
 const firstFew = 12;
+const manyReferences = 20000;
+/** To name an entry its table is searched: of a table of a million only a few are named. @param {number} references */
+const namesOf = (references) => Math.max(4, Math.floor(2e6 / references));
 const longestLabel = 240;
 const longestLabelSteps = 4;
 
@@ -45,16 +48,15 @@ export function treeData(graph, options = {}) {
  * @param {Graph} graph @param {Required<TreeLimits>} most
  */
 function chooseNodes(graph, most) {
-  const { retained } = graph;
-  const least = retained[0] * most.share;
+  const least = graph.retained[0] * most.share;
   const chosen = new Set([0]);
   /** @type {Waiting[]} */ const waiting = [];
   /** @param {number} parent @param {number} place @param {number} depth */
   const wait = (parent, place, depth) => {
-    const children = graph.children(parent);
-    if (place >= Math.min(children.length, most.children)) return;
-    const node = children[place];
-    if (place < firstFew || retained[node] >= least) push(waiting, { node, bytes: retained[node], parent, place, depth });
+    const children = graph.children(parent), references = graph.references(parent).length;
+    if (place >= Math.min(children.length, most.children, namesOf(references))) return;
+    const node = children[place], bytes = graph.retained[node];
+    if (bytes >= least || (place < firstFew && references < manyReferences)) push(waiting, { node, bytes, parent, place, depth });
   };
   wait(0, 0, 1);
   while (waiting.length && chosen.size < most.rows) {
@@ -66,19 +68,19 @@ function chooseNodes(graph, most) {
   return chosen;
 }
 
-/** A row before its columns. @typedef {{ parent: number, node: number, rest: Uint32Array | null }} Row */
+/** A row before its columns; `rest`: the children of `node` from that place on. @typedef {{ parent: number, node: number, rest: number, isRest?: boolean }} Row */
 
 /** Rows breadth first, `[N more]` last among its siblings. @param {Graph} graph @param {Set<number>} chosen */
 function orderRows(graph, chosen) {
   /** @type {Row[]} */
-  const rows = [{ parent: -1, node: 0, rest: null }];
+  const rows = [{ parent: -1, node: 0, rest: 0 }];
   for (let row = 0; row < rows.length; row++) {
-    const { node, rest } = rows[row];
-    if (rest) continue;
+    const { node, isRest } = rows[row];
+    if (isRest) continue;
     const children = graph.children(node);
     let shown = 0;
-    for (; shown < children.length && chosen.has(children[shown]); shown++) rows.push({ parent: row, node: children[shown], rest: null });
-    if (shown < children.length) rows.push({ parent: row, node, rest: children.subarray(shown) });
+    for (; shown < children.length && chosen.has(children[shown]); shown++) rows.push({ parent: row, node: children[shown], rest: 0 });
+    if (shown < children.length) rows.push({ parent: row, node, rest: shown, isRest: true });
   }
   return rows;
 }
@@ -88,8 +90,8 @@ function writeRows(graph, chosen) {
   /** @type {TreeData} */
   const tree = { parents: [], labels: [], rooted: [], kinds: [], own: [], counts: [], texts: [], kindNames: [] };
   const rows = new Map(), sizes = subtreeSizes(graph);
-  for (const { parent, node, rest } of orderRows(graph, chosen)) {
-    if (rest) addRest(tree, parent, rest, graph.retained, sizes);
+  for (const { parent, node, rest, isRest } of orderRows(graph, chosen)) {
+    if (isRest) addRest(tree, parent, graph.children(node).subarray(rest), graph.retained, sizes);
     else {
       const { label, isRooted } = stepLabel(graph, node);
       const row = addRow(tree, parent, label, graph.kindName(node), graph.own[node], 0, textOf(graph, node));
