@@ -2,7 +2,9 @@
  * What a page shows of a memory, as plain data: the same memory gives the same data. Its size is bounded, whatever the
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
+import { readAccount } from "../account.js";
 import { Graph, splitPath } from "../graph.js";
+import { readImage } from "../image.js";
 import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
@@ -64,14 +66,14 @@ function lineRows({ sizes, totalSizes, retained }) {
   })).sort((a, b) => b.total - a.total || (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** @param {ReturnType<Heap["account"]>} account */
+/** @param {import("../account.js").Account} account */
 function accountRows(account) {
   const known = /** @type {Record<string, number | undefined>} */ (account.parts);
   return Object.entries(parts).filter(([part]) => known[part] !== undefined)
     .map(([part, meaning]) => ({ name: /** @type {any} */ (partNames)[part] ?? part, bytes: known[part] ?? 0, meaning }));
 }
 
-/** @param {ReturnType<Heap["account"]>} account */
+/** @param {import("../account.js").Account} account */
 function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeChunks, asyncify }) {
   const size = (/** @type {number | undefined} */ bytes) => bytes && formatBytes(bytes);
   return [
@@ -85,8 +87,8 @@ function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeC
   ].flatMap(({ name, value, meaning }) => (value ? [{ name, value, meaning }] : []));
 }
 
-/** @param {Heap["image"]} image */
-const imageSentence = ({ lua, bits, name }) => `Lua ${lua}, ${bits} bits${name ? `, ${name}` : ""}`;
+/** @param {Heap["image"]} image @param {string} [name] */
+const imageSentence = ({ lua, bits }, name) => [name, `Lua ${lua}`, `${bits} bits`].filter(Boolean).join(", ");
 
 /**
  * The rows of the tree that paths lead to. A path is followed where that is quick; what large tables hold is known by
@@ -109,10 +111,11 @@ function findRows(graph, tree, rows, lines) {
 /**
  * @param {Heap} heap  stays open
  * @param {{ title?: string, changes?: import("./changes.js").Changes }} [options]
- * @returns {ReportData}
+ * @returns {Promise<ReportData>}
  */
-export function reportData(heap, { title = heap.name, changes } = {}) {
-  const books = heap.books(), account = heap.account();
+export async function reportData(heap, { title = heap.name, changes } = {}) {
+  const module = heap.moduleBytes && (await readImage(heap.moduleBytes));
+  const books = heap.books(), account = readAccount(heap, module);
   const results = heap.profile({ depth, retained: true });
   const lines = lineRows(results);
   heap.progress("what keeps what");
@@ -121,7 +124,7 @@ export function reportData(heap, { title = heap.name, changes } = {}) {
     const { tree, rows } = treeData(graph);
     findRows(graph, tree, rows, lines);
     return {
-      version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
+      version, title, image: imageSentence(heap.image, module?.name), memoryBytes: heap.image.bytes,
       books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
       account: accountRows(account), facts: factRows(account), kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
     };
