@@ -30,7 +30,7 @@ export function renderReport(place, data) {
 function header(data) {
   const { books } = data;
   const figures = [
-    ["Memory", formatBytes(data.memoryBytes)], ["Lua, live", formatBytes(books.live)], ["Lua, garbage", formatBytes(books.garbage)],
+    ["Memory", formatBytes(data.memoryBytes)], ["Lua takes of it", formatBytes(books.lua)], ["Garbage", formatBytes(books.garbage)],
     ["Unaccounted", formatBytes(books.unaccounted)],
   ];
   return element("header", {}, element("p", { class: "maker" }, `MemBuddy ${data.version}`), element("h1", {}, foreign(visible(data.title, 200))),
