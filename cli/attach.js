@@ -6,7 +6,7 @@ import { MembuddyError, grouped } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
-import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
+import { clearBehind, copyMemory, hasWideMemories, loadMemory, pageBytes } from "./memory.js";
 import { isWide, makeWalker } from "./module.js";
 
 /**
@@ -144,6 +144,9 @@ function checkShape(name, bytes) {
 
 /** @param {string} name @param {Uint8Array} bytes @param {Refusal[]} refusals @param {Variant[]} tried */
 function noHeap(name, bytes, refusals, tried) {
+  if (tried.length < variants.length)
+    return new MembuddyError(`${name}: no Lua of 32 bits in these ${grouped(bytes.length)} bytes, and this engine cannot read processes of 64 bits: it has no ` +
+      "64-bit memories (memory64). Chrome and Edge from 133 and Firefox from 134 have them, and Node.js 18 and later");
   const looked = `looked for the main thread of ${tried.map(versionOf).join("; ")}`;
   if (refusals.length === 0) {
     const why = isZero(bytes) ? "every byte of it is zero" : "nothing in it is one";
@@ -178,11 +181,13 @@ export async function attach(input, { module, onProgress = () => {}, loadWalker 
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
   /** @type {Refusal[]} */
   const refusals = [];
-  let loaded = await loadMemory(source, true, (done, total) => onProgress({ phase: "reading", done, total }));
+  const hasWide = await hasWideMemories();
+  const readable = likelyVariants(moduleImage).filter((variant) => hasWide || !isWide(variant));
+  let isLoadedWide = isWide(readable[0]);
+  let loaded = await loadMemory(source, isLoadedWide, (done, total) => onProgress({ phase: "reading", done, total }));
   checkShape(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes));
-  let isLoadedWide = true;
   onProgress({ phase: "looking for Lua" });
-  for (const variant of likelyVariants(moduleImage)) {
+  for (const variant of readable) {
     if (isWide(variant) !== isLoadedWide) loaded = copyMemory(source.name, loaded, (isLoadedWide = isWide(variant)));
     else clearBehind(loaded);
     const walker = await makeWalker(await walkerModule(variant, loadWalker), variant, loaded.memory, loaded.bytes);
@@ -191,5 +196,5 @@ export async function attach(input, { module, onProgress = () => {}, loadWalker 
     if (state && moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, new Uint8Array(walker.buffer(), 0, loaded.bytes));
     if (state) return new Heap({ walker, state, name: source.name, moduleImage, onProgress });
   }
-  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, variants);
+  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, readable);
 }

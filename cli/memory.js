@@ -21,6 +21,15 @@ async function allowWideMemories() {
   if (Number(process.versions.node.split(".")[0]) < 24) (await import("node:v8")).setFlagsFromString("--experimental-wasm-memory64");
 }
 
+/** A module that has nothing but a 64-bit memory. */
+const wideModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 4, 1]);
+
+/** Whether this engine can read 64-bit processes: some browsers lack memory64. */
+export async function hasWideMemories() {
+  await allowWideMemories();
+  return WebAssembly.validate(wideModule);
+}
+
 /** @param {string} name @param {number} bytes @param {boolean} wide @param {unknown} error */
 function tooLarge(name, bytes, wide, error) {
   const limit = wide ? "Node.js 18 and 20 hold 4 GiB, Node.js 22 holds 16 GiB" : "a 32-bit memory holds 4 GiB";

@@ -5,14 +5,15 @@
 
 const marks = { title: "@title@", data: "@data@" };
 
-/** JSON without a character that means something to HTML or ends a line of JavaScript. @param {unknown} data */
-export const safeJson = (data) =>
-  JSON.stringify(data).replace(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+/** A character as JSON writes it in ASCII. @param {string} character */
+const escaped = (character) => [...Array(character.length).keys()].map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
+
+/** JSON without a character that means something to HTML, ends a line or turns the direction of writing. @param {unknown} data */
+export const safeJson = (data) => JSON.stringify(data).replace(/[<>&\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 
 /** @param {string} text */
 export const safeText = (text) =>
-  text.replace(/[^\t\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]|[<>&"']/g, (character) =>
-    (/[<>&"']/.test(character) ? `&#${character.charCodeAt(0)};` : "\ufffd"));
+  text.replace(/[<>&"']/g, (character) => `&#${character.charCodeAt(0)};`).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd");
 
 /** @param {string} page @param {import("./report-data.js").ReportData} data */
 export function embed(page, data) {

@@ -1,0 +1,336 @@
+/**
+ * The page that `membuddy export --format html` writes, and the page of `membuddy serve`, in a real browser: a process
+ * that put all it could think of into its keys is what they show.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { listen, makeServer } from "../cli/commands/serve.js";
+import { diff, summarize } from "../cli/diff.js";
+import { htmlReport } from "../cli/export/html.js";
+import { Graph } from "../cli/graph.js";
+import { changesData } from "../cli/html/changes-data.js";
+import { treeData } from "../cli/html/tree-data.js";
+import { attach } from "../cli/index.js";
+import { noBrowser, startBrowser } from "./support/browser.js";
+import { spawnProcess } from "./support/process.js";
+
+const dist = new URL("../dist/", import.meta.url);
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const skip = noBrowser;
+
+const plain = `Balances = {}
+  for i = 1, 3000 do Balances["holder-" .. i] = tostring(i * 1000) end
+  Chain = nil
+  for i = 1, 2000 do Chain = { next = Chain } end
+  return 1`;
+const hostile = `Chain = nil
+  Hostile = {}
+  local function put(key, bytes) Hostile[key] = { string.rep("x", bytes) } end
+  put("</script><script>alert(1)</script>", 90000) put("<img src=x onerror=alert(1)>", 80000) put("<!-- ]]> &amp; \\"'\`", 70000)
+  put("\\0\\27[31mred\\r\\n", 60000) put("\\xff\\xfe", 50000) put(utf8.char(0x202e) .. "gpj.exe" .. utf8.char(0x2028, 0x200b), 40000)
+  put(string.rep("M", 1000000), 30000) put("__proto__", 20000) put("constructor", 19000) put("@data@", 18000) put("a/b\\\\c", 17000)
+  return 1`;
+
+/** @type {{ folder: string, older: string, newer: string, narrow: string, page: string, file: string }} */
+let made;
+
+/** @param {string} image @param {string[]} programs @returns {Promise<Uint8Array[]>} the memory after each */
+async function memoriesOf(image, programs) {
+  const subject = await spawnProcess(new URL(image, dist));
+  const memories = [];
+  for (const program of programs) {
+    await subject.eval(program);
+    memories.push(Uint8Array.from(/** @type {Uint8Array} */ (subject.memory)));
+  }
+  return memories;
+}
+
+before(async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "membuddy-html-"));
+  const save = (/** @type {string} */ name, /** @type {Uint8Array | string} */ content) => {
+    writeFileSync(path.join(folder, name), content);
+    return path.join(folder, name);
+  };
+  const [older, newer] = await memoriesOf("membuddy-lua54-wasm64.wasm", [plain, hostile]);
+  const [narrow] = await memoriesOf("membuddy-lua54-wasm32.wasm", [plain]);
+  made = { folder, older: save("older.dat", older), newer: save("newer.dat", newer), narrow: save("narrow.dat.gz", gzipSync(narrow)), page: "", file: "" };
+  made.page = await compared();
+  made.file = save("report.html", made.page);
+});
+after(() => rmSync(made.folder, { recursive: true, force: true }));
+
+async function compared() {
+  const old = await attach(made.older), heap = await attach(made.newer);
+  const changes = changesData(diff(summarize(old), summarize(heap)), { before: "older.dat", after: "newer.dat" });
+  return htmlReport(heap, { changes });
+}
+
+/** What stands in a page's data. @param {string} page */
+const dataOf = (page) => JSON.parse(/** @type {RegExpExecArray} */ (/<script type="application\/json" id="report">([^<]*)<\/script>/.exec(page))[1]);
+
+describe("the file", () => {
+  test("the same memory gives the same bytes", async () => {
+    assert.ok((await compared()) === made.page);
+  });
+
+  test("nothing that a process put into its keys gets out of the data", () => {
+    const scripts = made.page.match(/<\/?script/gi) ?? [];
+    assert.equal(scripts.length, 4, "two elements, each with a start and an end");
+    assert.ok(!/<img|[\u2028\u202e\u200b]/.test(made.page));
+    assert.ok(dataOf(made.page).tree.labels.some((/** @type {string} */ label) => label.includes("alert(1)")));
+  });
+
+  test("a title gets out of nothing either", async () => {
+    const page = await htmlReport(await attach(made.newer), { title: `</title><script>@data@"'&\u202e` });
+    assert.equal((page.match(/<\/?script/gi) ?? []).length, 4);
+    assert.equal((page.match(/<\/title/gi) ?? []).length, 1);
+    assert.equal(dataOf(page).title, `</title><script>@data@"'&\u202e`);
+  });
+
+  test("it names no address of the network", () => {
+    const addresses = made.page.replace(/\/\*![\s\S]*?\*\//, "").match(/https?:\/\/[^"'`]*/g) ?? [];
+    assert.deepEqual(addresses.filter((address) => !address.startsWith("http://www.w3.org/")), [], "but for names of XML");
+  });
+
+  test("every account's parts sum to the memory", () => {
+    const { account, memoryBytes } = dataOf(made.page);
+    assert.equal(account.reduce((/** @type {number} */ sum, /** @type {any} */ { bytes }) => sum + bytes, 0), memoryBytes);
+  });
+
+  test("however few blocks a tree has, it loses no byte and no object", async () => {
+    const heap = await attach(made.newer);
+    const graph = new Graph(heap.walker, heap.state);
+    try {
+      for (const rows of [1, 10, 200, 5000]) {
+        const { tree } = treeData(graph, { rows });
+        const shown = tree.counts.filter((count) => count === 0).length;
+        const sum = (/** @type {number[]} */ column) => column.reduce((total, value) => total + value, 0);
+        assert.ok(shown <= rows, `${shown} of ${rows}`);
+        assert.equal(sum(tree.own), graph.retained[0]);
+        assert.equal(shown + sum(tree.counts), graph.nodeCount);
+        tree.parents.forEach((parent, row) => assert.ok(parent < row, "parents come first"));
+      }
+    } finally {
+      graph.end();
+    }
+  });
+});
+
+describe("in a browser", { skip }, () => {
+  /** @type {import("playwright-core").Browser} */ let browser;
+  before(async () => {
+    if (!skip) browser = await startBrowser();
+  });
+  after(() => browser?.close());
+
+  /** @param {(page: import("playwright-core").Page, problems: string[]) => Promise<void>} use @param {import("playwright-core").BrowserContextOptions} [options] */
+  async function withReport(use, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, reducedMotion: "reduce", ...options });
+    const page = await context.newPage();
+    const problems = watch(page);
+    await page.goto(`file://${made.file}`);
+    await page.waitForSelector(".block");
+    await use(page, problems);
+    assert.deepEqual(problems, []);
+    await context.close();
+  }
+
+  /** Errors, dialogs, refused or wanted resources. @param {import("playwright-core").Page} page */
+  function watch(page) {
+    /** @type {string[]} */ const problems = [];
+    page.on("pageerror", (error) => problems.push(error.message));
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    page.on("dialog", (dialog) => void dialog.dismiss().then(() => problems.push(`dialog ${dialog.message()}`)));
+    page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || request.url().startsWith("http://127.0.0.1:") || problems.push(request.url()));
+    return problems;
+  }
+
+  /** @param {import("playwright-core").Page} page */
+  const trail = (page) => page.locator(".trail button").allInnerTexts();
+  /** @param {import("playwright-core").Page} page */
+  const focused = (page) => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.tagName);
+
+  test("hostile keys are text: no error, no dialog, no request, marks of direction shown as numbers", () => withReport(async (page) => {
+    const text = await page.locator("main").innerText();
+    assert.match(text, /<\/script><script>alert\(1\)|<\\\/script>/);
+    assert.match(text, /\\u\{202e\}gpj\.exe/);
+    assert.match(text, /\\x00\\x1B\[31mred/);
+    assert.doesNotMatch(text, /M{65}/);
+    assert.equal(await page.locator("main img, main script").count(), 0);
+  }));
+
+  test("by keyboard: / searches, arrows move, Enter zooms in, Escape out, Home shows all", () => withReport(async (page) => {
+    await page.keyboard.press("/");
+    assert.equal(await focused(page), "Search blocks and paths");
+    await page.keyboard.type("Balances");
+    assert.match(await page.locator("#search-result").innerText(), /match(es)?: .*(KB|MB).*%/);
+    await page.keyboard.press("Enter");
+    assert.ok((await page.locator(".block.match").count()) >= 1);
+    await page.locator(".block[aria-selected=true]").focus();
+    await page.keyboard.press("Home");
+    assert.deepEqual(await trail(page), ["process"]);
+    assert.match(String(await focused(page)), /^process, /);
+    await page.keyboard.press("ArrowDown");
+    assert.match(String(await focused(page)), /^\[registry\], table, retains .*%$/);
+    await page.keyboard.press("Enter");
+    assert.deepEqual(await trail(page), ["process", "[registry]"]);
+    await page.keyboard.press("ArrowDown");
+    const first = await focused(page);
+    await page.keyboard.press("ArrowRight");
+    assert.notEqual(await focused(page), first);
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await focused(page), first);
+    await page.keyboard.press("Escape");
+    assert.deepEqual(await trail(page), ["process"]);
+  }));
+
+  test("one Tab leads into the picture and one out of it", () => withReport(async (page) => {
+    await page.getByRole("button", { name: "Treemap" }).focus();
+    await page.keyboard.press("Tab");
+    assert.match(String(await focused(page)), /^process, /);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement?.closest(".blocks")), null);
+  }));
+
+  test("blocks are as wide as what they retain, and never wider than what keeps them", () => withReport(async (page) => {
+    const { tree } = dataOf(made.page);
+    const bytes = [...tree.own];
+    for (let row = bytes.length - 1; row > 0; row--) bytes[tree.parents[row]] += bytes[row];
+    const drawn = await page.locator(".block").evaluateAll((nodes) => nodes.map((node) => ({ row: Number(/** @type {HTMLElement} */ (node).dataset.row), width: node.getBoundingClientRect().width })));
+    const whole = /** @type {{ width: number }} */ (drawn.find(({ row }) => row === 0)).width;
+    assert.ok(drawn.length > 10);
+    for (const { row, width } of drawn) assert.ok(Math.abs(width - (whole * bytes[row]) / bytes[0]) < 0.6, `${tree.labels[row]}: ${width}`);
+  }));
+
+  test("a path of the table leads to its block, in the treemap too", () => withReport(async (page) => {
+    await page.getByRole("button", { name: "Treemap" }).click();
+    await page.getByRole("button", { name: "_G/Balances", exact: true }).click();
+    assert.equal((await trail(page)).at(-1), "Balances");
+    assert.match(await page.locator(".details .path").innerText(), /^_G\/Balances$/);
+  }));
+
+  test("the changes from an older memory are told by path and by kind", () => withReport(async (page) => {
+    const text = await page.locator("#changes").innerText();
+    assert.match(text, /_G\/Hostile[\s\S]*appeared/);
+    assert.match(text, /_G\/Chain[\s\S]*went/);
+  }));
+
+  for (const colorScheme of /** @type {const} */ (["light", "dark"]))
+    test(`axe finds nothing that keeps people out (${colorScheme})`, () => withReport(async (page) => {
+      await page.evaluate(axeSource);
+      const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run());
+      assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes[0].html}`), []);
+    }, { colorScheme }));
+
+  test("on a phone nothing is wider than the screen, and figures stand under their paths", () => withReport(async (page) => {
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
+    const cell = await page.locator("#largest tbody th").first().boundingBox();
+    assert.ok(cell && cell.width > 300);
+    await page.locator(".block", { hasText: "_G" }).first().tap();
+    assert.equal((await trail(page)).at(-1), "_G");
+  }, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }));
+
+  describe("membuddy serve", () => {
+    /** @type {import("node:http").Server} */ let server;
+    /** @type {string} */ let address;
+    before(async () => {
+      server = await makeServer();
+      address = await listen(server, 0);
+    });
+    after(() => {
+      server.close();
+      server.closeAllConnections?.();
+    });
+
+    /** @param {(page: import("playwright-core").Page) => Promise<void>} use @param {(page: import("playwright-core").Page) => Promise<void>} [prepare] */
+    async function withPage(use, prepare) {
+      const page = await browser.newPage();
+      const problems = watch(page);
+      await prepare?.(page);
+      await page.goto(address);
+      await use(page);
+      assert.deepEqual(problems, []);
+      await page.close();
+    }
+    /** @param {import("playwright-core").Page} page @param {string[]} files */
+    async function give(page, files) {
+      await page.locator("input[type=file]").first().setInputFiles(files);
+      await page.waitForSelector("#kinds, .problem[role=alert]:not([hidden])");
+    }
+
+    /** As an engine without memory64: no 64-bit module is one. @param {import("playwright-core").Page} page */
+    async function withoutWideMemories(page) {
+      const lack = `{ const { Memory, validate } = WebAssembly;
+        WebAssembly.Memory = function (options) { if (options.address || options.index) throw new TypeError("no memory64"); return new Memory(options); };
+        WebAssembly.validate = (bytes) => bytes.length !== 13 && validate(bytes); }`;
+      await page.addInitScript(lack);
+      await page.route("**/worker.js", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: `${lack}\n${await response.text()}` });
+      });
+    }
+
+    test("a dropped memory gives the very file that the command writes", () => withPage(async (page) => {
+      await give(page, [made.newer]);
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save this report" }).click()]);
+      assert.ok(readFileSync(await download.path(), "utf8") === (await htmlReport(await attach(made.newer))));
+    }));
+
+    test("gzip is unpacked, and a module beside it names the image and its stack", () => withPage(async (page) => {
+      await give(page, [made.narrow, fileURLToPath(new URL("membuddy-lua54-wasm32.wasm", dist))]);
+      assert.match(await page.locator("#account").innerText(), /stack high-water mark/);
+    }));
+
+    test("two memories are compared", () => withPage(async (page) => {
+      await give(page, [made.older, made.newer]);
+      assert.match(await page.locator("#changes").innerText(), /_G\/(Hostile|Chain)/);
+    }));
+
+    test("what is no memory is refused in a sentence, and the page goes on", () => withPage(async (page) => {
+      await give(page, [fileURLToPath(import.meta.url)]);
+      assert.match(await page.getByRole("alert").innerText(), /attach-html\.test\.js .*pages/);
+      await give(page, [made.narrow]);
+      await page.waitForSelector("#kinds");
+    }));
+
+    test("a browser without 64-bit memories says so, and reads those of 32 bits", () => withPage(async (page) => {
+      assert.match(await page.locator(".problem:visible").innerText(), /memory64.*32 bits/);
+      await give(page, [made.newer]);
+      assert.match(await page.getByRole("alert").innerText(), /cannot read processes of 64 bits.*memory64/);
+      await give(page, [made.narrow]);
+      await page.waitForSelector("#kinds");
+    }, withoutWideMemories));
+  });
+});
+
+describe("the server", () => {
+  /** @param {import("node:http").RequestOptions} options @returns {Promise<import("node:http").IncomingMessage>} */
+  const ask = (options) => new Promise((resolve, reject) => http.request(options, (response) => resolve(response.resume())).on("error", reject).end());
+
+  test("listens on loopback only, gives out what it has, to no other name, and takes nothing", async () => {
+    const server = await makeServer();
+    const port = Number(new URL(await listen(server, 0)).port);
+    try {
+      const host = "127.0.0.1";
+      assert.equal(/** @type {any} */ (server.address()).address, host);
+      assert.equal((await ask({ host, port })).statusCode, 200);
+      assert.equal((await ask({ host, port, path: "/attach-lua54-wasm64.wasm" })).headers["content-type"], "application/wasm");
+      assert.equal((await ask({ host, port, path: "/../../package.json" })).statusCode, 404);
+      assert.equal((await ask({ host, port, path: "/%2e%2e/package.json" })).statusCode, 404);
+      assert.equal((await ask({ host, port, method: "POST" })).statusCode, 405);
+      assert.equal((await ask({ host, port, headers: { host: "evil.example" } })).statusCode, 403);
+      const other = await makeServer();
+      await assert.rejects(listen(other, port), /port \d+ .*--port/);
+    } finally {
+      server.close();
+      server.closeAllConnections?.();
+    }
+  });
+});
