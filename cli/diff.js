@@ -151,6 +151,18 @@ function compareKinds(a, b) {
   return kinds;
 }
 
+const mostOfAll = 0.9;
+
+/** A line whose change is nearly all that of a line below it says nothing more. @param {PathChange[]} paths */
+export function tellingPaths(paths) {
+  /** @type {Map<string, number>} */ const largestBelow = new Map();
+  for (const { path, total } of paths) {
+    const above = /^(.*[^\\])\/(?:\\.|[^\\/])*$/s.exec(path)?.[1];
+    if (above !== undefined) largestBelow.set(above, Math.max(largestBelow.get(above) ?? 0, Math.abs(total)));
+  }
+  return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
+}
+
 /** @param {Heap | Summary} subject @returns {Summary} */
 const summaryOf = (subject) => ("type" in subject ? subject : summarize(subject));
 

@@ -1,5 +1,5 @@
 /** `membuddy diff`: what grew, appeared and went between two memories, by kind and by path. */
-import { diff, summarize } from "../diff.js";
+import { diff, summarize, tellingPaths } from "../diff.js";
 import { grouped } from "../errors.js";
 import { formatSize } from "../print.js";
 import { columns } from "../report.js";
@@ -7,7 +7,6 @@ import { columns } from "../report.js";
 /**
  * @typedef {import("../context.js").Context} Context
  * @typedef {import("../diff.js").Diff} Diff
- * @typedef {import("../diff.js").PathChange} PathChange
  */
 
 /** @param {number} bytes */
@@ -30,18 +29,6 @@ function kindRows(kinds) {
     .filter(([, { count, bytes }]) => count !== 0 || bytes !== 0)
     .sort(([, x], [, y]) => Math.abs(y.bytes) - Math.abs(x.bytes))
     .map(([name, { count, bytes }]) => [signedSize(bytes), signedCount(count), name.replace("_", " ")]);
-}
-
-const mostOfAll = 0.9;
-
-/** A line whose change is nearly all that of a line below it says nothing more. @param {PathChange[]} paths */
-function tellingPaths(paths) {
-  /** @type {Map<string, number>} */ const largestBelow = new Map();
-  for (const { path, total } of paths) {
-    const above = /^(.*[^\\])\/(?:\\.|[^\\/])*$/s.exec(path)?.[1];
-    if (above !== undefined) largestBelow.set(above, Math.max(largestBelow.get(above) ?? 0, Math.abs(total)));
-  }
-  return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
 }
 
 /** @param {Diff} found @param {{ top: number | false, minSize: number }} options @param {Context} context */

@@ -27,7 +27,7 @@ export async function htmlReport(heap, { title = lastStep(heap.name), changes } 
   const page = await readFile(built, "utf8").catch((error) => {
     throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
   });
-  return embed(page, await reportData(heap, { title, changes }));
+  return embed(page, reportData(heap, { title, changes }));
 }
 
 /** A file's name without its directories: the same from wherever it is asked. @param {string} name */

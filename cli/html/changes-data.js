@@ -2,6 +2,8 @@
  * A comparison (cli/diff.js) as the page shows it: the largest changes, whatever their number.
  */
 
+import { tellingPaths } from "../diff.js";
+
 /** @typedef {import("./changes.js").Changes} Changes */
 
 const mostPaths = 400;
@@ -13,7 +15,7 @@ const longestPath = 1000;
  * @returns {Changes}
  */
 export function changesData({ a, b, kinds, paths }, names) {
-  const rest = paths.slice(mostPaths);
+  const telling = tellingPaths(paths);
   return {
     ...names,
     totals: [
@@ -22,10 +24,10 @@ export function changesData({ a, b, kinds, paths }, names) {
     ],
     kinds: Object.entries(kinds).filter(([, kind]) => kind.a.count + kind.b.count > 0)
       .map(([kind, { a: from, b: to }]) => ({ kind, countBefore: from.count, count: to.count, bytesBefore: from.bytes, bytes: to.bytes })),
-    paths: paths.slice(0, mostPaths).map(({ path, change, a: from, b: to, total, objects }) => ({
+    paths: telling.slice(0, mostPaths).map(({ path, change, a: from, b: to, total, objects }) => ({
       path: path.length > longestPath ? `${path.slice(0, longestPath)}…` : path, state: change, change: total, objects,
       before: change === "appeared" ? null : from.total, after: change === "went" ? null : to.total,
     })),
-    otherPaths: rest.length,
+    otherPaths: Math.max(0, telling.length - mostPaths),
   };
 }

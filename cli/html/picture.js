@@ -121,7 +121,7 @@ export function makePicture(tree) {
   }
 
   function makeBlock() {
-    return element("div", { class: "block", role: "treeitem" }, foreign("", "label"), element("span", { class: "bytes" }));
+    return element("div", { class: "block", role: "treeitem" }, foreign("", "label"), " ", element("span", { class: "bytes" }));
   }
 
   function dress(/** @type {HTMLElement} */ node, /** @type {Place} */ { block, left, top: above, width, height, isHead }) {
@@ -156,8 +156,8 @@ export function makePicture(tree) {
   const hasMatchBelow = (/** @type {Block} */ block) => aboveMatches.has(block);
 
   const spoken = (/** @type {Block} */ block) =>
-    `${block.data.label}, ${isRest(block) ? `${formatCount(block.data.count)} objects` : block.data.kind}, ` +
-    `retains ${formatBytes(block.value ?? 0)}, ${formatShare(block.value ?? 0, whole)}`;
+    `${block.data.label} ${formatBytes(block.value ?? 0)}, ${formatShare(block.value ?? 0, whole)} of all, ` +
+    (isRest(block) ? `${formatCount(block.data.count)} objects` : block.data.kind);
 
   function drawTrail() {
     const steps = top.ancestors().reverse();

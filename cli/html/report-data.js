@@ -2,9 +2,7 @@
  * What a page shows of a memory, as plain data: the same memory gives the same data. Its size is bounded, whatever the
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
-import { readAccount } from "../account.js";
-import { Graph, splitPath } from "../graph.js";
-import { readImage } from "../image.js";
+import { splitPath } from "../graph.js";
 import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
@@ -87,13 +85,13 @@ function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeC
   ].flatMap(({ name, value, meaning }) => (value ? [{ name, value, meaning }] : []));
 }
 
-/** @param {Heap["image"]} image @param {string} [name] */
-const imageSentence = ({ lua, bits }, name) => [name, `Lua ${lua}`, `${bits} bits`].filter(Boolean).join(", ");
+/** @param {Heap["image"]} image */
+const imageSentence = ({ lua, bits, name }) => [name, `Lua ${lua}`, `${bits} bits`].filter(Boolean).join(", ");
 
 /**
  * The rows of the tree that paths lead to. A path is followed where that is quick; what large tables hold is known by
  * the row of its table, or not at all.
- * @param {Graph} graph @param {TreeData} tree @param {Map<number, number>} rows  by node @param {Line[]} lines
+ * @param {import("../graph.js").Graph} graph @param {TreeData} tree @param {Map<number, number>} rows  by node @param {Line[]} lines
  */
 function findRows(graph, tree, rows, lines) {
   const nodes = new Map([...rows].map(([node, row]) => [row, node]));
@@ -111,24 +109,19 @@ function findRows(graph, tree, rows, lines) {
 /**
  * @param {Heap} heap  stays open
  * @param {{ title?: string, changes?: import("./changes.js").Changes }} [options]
- * @returns {Promise<ReportData>}
+ * @returns {ReportData}
  */
-export async function reportData(heap, { title = heap.name, changes } = {}) {
-  const module = heap.moduleBytes && (await readImage(heap.moduleBytes));
-  const books = heap.books(), account = readAccount(heap, module);
+export function reportData(heap, { title = heap.name, changes } = {}) {
+  const books = heap.books(), account = heap.account();
   const results = heap.profile({ depth, retained: true });
   const lines = lineRows(results);
-  heap.progress("what keeps what");
-  const graph = new Graph(heap.walker, heap.state);
-  try {
-    const { tree, rows } = treeData(graph);
-    findRows(graph, tree, rows, lines);
-    return {
-      version, title, image: imageSentence(heap.image, module?.name), memoryBytes: heap.image.bytes,
-      books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
-      account: accountRows(account), facts: factRows(account), kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
-    };
-  } finally {
-    graph.end();
-  }
+  const graph = heap.graph();
+  const { tree, rows } = treeData(graph);
+  findRows(graph, tree, rows, lines);
+  graph.end();
+  return {
+    version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
+    books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
+    account: accountRows(account), facts: factRows(account), kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
+  };
 }
