@@ -1,12 +1,13 @@
 /** `membuddy export`: a memory in the format of another tool. */
 import { writeSync } from "node:fs";
 import { Option } from "commander";
+import { summarize } from "../diff.js";
 import { MembuddyError } from "../errors.js";
 import { exportHeap, formatNames, formatOfPath, formats } from "../export/index.js";
 
 /**
  * @typedef {import("../context.js").Context} Context
- * @typedef {{ format?: string, output: string, depth?: number | "inf", minSize?: number, module?: string }} ExportArguments
+ * @typedef {{ format?: string, output: string, depth?: number | "inf", minSize?: number, module?: string, with?: string }} ExportArguments
  */
 
 const examples = `
@@ -18,6 +19,7 @@ Examples:
   membuddy export state.dat -o state.pb.gz                    then: go tool pprof -http : state.pb.gz
   membuddy export state.dat --format folded -o - | flamegraph.pl --countname bytes > state.svg
   membuddy export state.dat -o state.json --min-size 0 --depth all
+  membuddy export state.dat --with yesterday.dat -o state.html    a page that also tells what changed
 `;
 
 /** @param {ExportArguments} options */
@@ -48,7 +50,9 @@ const standardOutput = { write: (/** @type {string | Uint8Array} */ piece) => wr
 /** @param {string} input @param {ExportArguments} options @param {Context} context */
 async function run(input, options, context) {
   const format = chosenFormat(options);
-  const limits = { minSize: options.minSize, depth: options.depth === "inf" ? Infinity : options.depth };
+  if (options.with !== undefined && format !== "html") throw new MembuddyError(`--with is of the format html; ${format} is of one memory`);
+  const older = options.with === undefined ? undefined : await context.withHeap(options.with, { module: options.module }, (heap) => summarize(heap));
+  const limits = { minSize: options.minSize, depth: options.depth === "inf" ? Infinity : options.depth, ...(older && { older }) };
   await context.withHeap(input, { module: options.module }, (heap) => {
     const write = (/** @type {import("../export/index.js").Sink} */ file) => exportHeap(heap, format, file, limits);
     return options.output === "-" ? write(standardOutput) : context.writeWhole(options.output, write);
@@ -64,6 +68,7 @@ export function register(program, context) {
     .addOption(new Option("--format <name>", "the format").choices(formatNames))
     .option("--min-size <bytes>", "what retains less is summed up: 1500, 4k, 1.5m (default: a ten thousandth of all; not of a heapsnapshot)", context.bytesOf)
     .option("--depth <steps>", "what is deeper in the dominator tree is summed up; all (default: 64; not of a heapsnapshot)", context.depth)
+    .option("--with <older>", "an earlier memory, which the page tells the changes from (html)")
     .addHelpText("after", examples)
     .action((file, options) => run(file, options, context));
   context.addModuleOption(command);

@@ -2,7 +2,9 @@
  * A report as one self-contained page, which loads nothing: the page that `make html` built, with the data in it.
  */
 import { readFile } from "node:fs/promises";
+import { diff, summarize } from "../diff.js";
 import { MembuddyError, messageOf } from "../errors.js";
+import { changesData } from "../html/changes-data.js";
 import { embed } from "../html/embed.js";
 import { reportData } from "../html/report-data.js";
 
@@ -10,7 +12,8 @@ const built = new URL("../../dist/html/report.html", import.meta.url);
 
 /**
  * @typedef {import("../heap.js").Heap} Heap
- * @typedef {{ title?: string, changes?: import("../html/changes.js").Changes }} HtmlOptions  `title`: what the memory is called, else its file's name
+ * @typedef {{ title?: string, older?: import("../diff.js").Summary, depth?: number, minSize?: number }} HtmlOptions
+ *   `title`: what the memory is called, else its file's name; `older`: an earlier memory, which the page tells the changes from
  */
 
 /** @param {Heap} heap @param {{ write: (piece: string) => void }} file @param {HtmlOptions} [options] */
@@ -18,16 +21,13 @@ export async function write(heap, file, options) {
   file.write(await htmlReport(heap, options));
 }
 
-/**
- * @param {Heap} heap
- * @param {HtmlOptions} [options]
- * @returns {Promise<string>}
- */
-export async function htmlReport(heap, { title = lastStep(heap.name), changes } = {}) {
+/** @param {Heap} heap @param {HtmlOptions} [options] @returns {Promise<string>} */
+export async function htmlReport(heap, { title = lastStep(heap.name), older, depth, minSize } = {}) {
   const page = await readFile(built, "utf8").catch((error) => {
     throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
   });
-  return embed(page, reportData(heap, { title, changes }));
+  const changes = older && changesData(diff(older, summarize(heap)), { before: lastStep(older.name), after: title });
+  return embed(page, reportData(heap, { title, changes, depth, minSize }));
 }
 
 /** A file's name without its directories: the same from wherever it is asked. @param {string} name */

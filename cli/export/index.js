@@ -14,6 +14,7 @@ import { MembuddyError } from "../errors.js";
  * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
  * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
  * @property {number} [depth]  steps of the dominator tree; what is deeper is summed up; default 64
+ * @property {import("../diff.js").Summary} [older]  of html: an earlier memory, which the page tells the changes from
  *
  * @typedef {(heap: Heap, file: Sink, options: ExportOptions) => Promise<void>} Writer
  * @typedef {{ about: string, endings: string[], load: () => Promise<{ write: Writer }> }} Format
@@ -25,6 +26,7 @@ export const formats = /** @type {const} @satisfies {Record<string, Format>} */ 
   speedscope: { about: "speedscope.app", endings: [".speedscope.json"], load: () => import("./speedscope.js") },
   folded: { about: "flamegraph.pl and its relatives", endings: [".folded", ".collapsed"], load: () => import("./folded.js") },
   json: { about: "the dominator tree, for programs", endings: [".json"], load: () => import("./json.js") },
+  html: { about: "any browser: one page, without network", endings: [".html", ".htm"], load: () => import("./html.js") },
 });
 
 /** @typedef {keyof typeof formats} FormatName */
@@ -52,6 +54,7 @@ export async function exportHeap(heap, format, file, options = {}) {
     throw new MembuddyError(`the format "${format}" is not known; there are ${formatNames.join(", ")}`);
   checkLimit(options.minSize, "minSize");
   checkLimit(options.depth, "depth");
+  if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
   const { write } = await formats[/** @type {FormatName} */ (format)].load();
   await write(heap, file, options);
 }

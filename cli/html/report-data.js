@@ -28,7 +28,7 @@ import { formatBytes, formatCount } from "./words.js";
  */
 
 const longestPath = 1000;
-const depth = 3;
+const steps = 3;
 const fewReferences = 5000;
 
 /** In the order of the bar. */
@@ -108,15 +108,16 @@ function findRows(graph, tree, rows, lines) {
 
 /**
  * @param {Heap} heap  stays open
- * @param {{ title?: string, changes?: import("./changes.js").Changes }} [options]
+ * @param {{ title?: string, changes?: import("./changes.js").Changes, depth?: number, minSize?: number }} [options]
+ *   `depth`, `minSize`: of the picture; what is deeper or retains less is summed up
  * @returns {ReportData}
  */
-export function reportData(heap, { title = heap.name, changes } = {}) {
+export function reportData(heap, { title = heap.name, changes, ...limits } = {}) {
   const books = heap.books(), account = heap.account();
-  const results = heap.profile({ depth, retained: true });
+  const results = heap.profile({ depth: steps, retained: true });
   const lines = lineRows(results);
   const graph = heap.graph();
-  const { tree, rows } = treeData(graph);
+  const { tree, rows } = treeData(graph, limits);
   findRows(graph, tree, rows, lines);
   graph.end();
   return {

@@ -21,12 +21,14 @@
  * @property {number} [rows]  at most so many objects
  * @property {number} [children]  of each object at most so many
  * @property {number} [depth]  at most so many levels
- * @property {number} [share]  smaller parts of the whole are shown only among the first few of their siblings
+ * @property {number} [minSize]  in bytes; what retains less is not shown. If absent, less than a twenty thousandth of
+ *   the whole is shown only among the first few of its siblings
  */
 
 /** @typedef {import("../graph.js").Graph} Graph */
 
-const limits = { rows: 12000, children: 256, depth: 250, share: 1 / 20000 };
+const limits = { rows: 12000, children: 256, depth: 250 };
+const smallestShare = 1 / 20000;
 const firstFew = 12;
 const manyReferences = 20000;
 /** To name an entry its table is searched: of a table of a million only a few are named. @param {number} references */
@@ -39,16 +41,17 @@ const longestLabelSteps = 4;
  * @returns {{ tree: TreeData, rows: Map<number, number> }} rows by node
  */
 export function treeData(graph, options = {}) {
-  const nodes = chooseNodes(graph, { ...limits, ...options });
+  const { rows = limits.rows, children = limits.children, depth = limits.depth, minSize } = options;
+  const nodes = chooseNodes(graph, { rows, children, depth: Math.min(depth, limits.depth), minSize });
   return writeRows(graph, nodes);
 }
 
 /**
  * Takes the largest node that is left, again and again. Of each node's children only the next is waiting.
- * @param {Graph} graph @param {Required<TreeLimits>} most
+ * @param {Graph} graph @param {{ rows: number, children: number, depth: number, minSize?: number }} most
  */
 function chooseNodes(graph, most) {
-  const least = graph.retained[0] * most.share;
+  const least = most.minSize ?? graph.retained[0] * smallestShare, few = most.minSize === undefined ? firstFew : 0;
   const chosen = new Set([0]);
   /** @type {Waiting[]} */ const waiting = [];
   /** @param {number} parent @param {number} place @param {number} depth */
@@ -56,7 +59,7 @@ function chooseNodes(graph, most) {
     const children = graph.children(parent), references = graph.references(parent).length;
     if (place >= Math.min(children.length, most.children, namesOf(references))) return;
     const node = children[place], bytes = graph.retained[node];
-    if (bytes >= least || (place < firstFew && references < manyReferences)) push(waiting, { node, bytes, parent, place, depth });
+    if (bytes >= least || (place < few && references < manyReferences)) push(waiting, { node, bytes, parent, place, depth });
   };
   wait(0, 0, 1);
   while (waiting.length && chosen.size < most.rows) {
