@@ -128,14 +128,13 @@ describe("in a browser", { skip }, () => {
 
   /** @param {(page: import("playwright-core").Page, problems: string[]) => Promise<void>} use @param {import("playwright-core").BrowserContextOptions} [options] */
   async function withReport(use, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, reducedMotion: "reduce", ...options });
-    const page = await context.newPage();
+    const page = await browser.newPage({ viewport: { width: 1200, height: 700 }, reducedMotion: "reduce", ...options });
     const problems = watch(page);
     await page.goto(`file://${made.file}`);
     await page.waitForSelector(".block");
     await use(page, problems);
     assert.deepEqual(problems, []);
-    await context.close();
+    await page.close();
   }
 
   /** Errors, dialogs, refused or wanted resources. @param {import("playwright-core").Page} page */

@@ -1,7 +1,6 @@
 /**
  * A report as one self-contained page, which loads nothing: the page that `make html` built, with the data in it.
  */
-import { readFile } from "node:fs/promises";
 import { diff, summarize } from "../diff.js";
 import { MembuddyError, messageOf } from "../errors.js";
 import { changesData } from "../html/changes-data.js";
@@ -21,9 +20,16 @@ export async function write(heap, file, options) {
   file.write(await htmlReport(heap, options));
 }
 
+async function readPage() {
+  if (built.protocol === "file:") return (await import("node:fs/promises")).readFile(built, "utf8");
+  const response = await fetch(built);
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+  return response.text();
+}
+
 /** @param {Heap} heap @param {HtmlOptions} [options] @returns {Promise<string>} */
 export async function htmlReport(heap, { title = lastStep(heap.name), older, depth, minSize } = {}) {
-  const page = await readFile(built, "utf8").catch((error) => {
+  const page = await readPage().catch((error) => {
     throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
   });
   const changes = older && changesData(diff(older, summarize(heap)), { before: lastStep(older.name), after: title });

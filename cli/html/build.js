@@ -68,6 +68,7 @@ async function buildSite() {
   /** @type {import("esbuild").BuildOptions} */
   const options = { format: "esm", external: ["node:*"], target: [...targets, "es2022"] };
   const page = await bundle("drop.js", options), worker = await bundle("worker.js", options);
+  if (/import[^;(]*from\s*"node:/.test(worker.text)) throw new Error("A module that the page needs imports a module of Node.js at its top; it must import it where it uses it.");
   write("site/page.js", page.text);
   write("site/worker.js", worker.text);
   write("site/style.css", (await bundle("style.css")).text);

@@ -21,4 +21,4 @@ export const foreign = (text, className = "foreign") => element("bdi", { class: 
 /** A section with its heading. @param {string} id @param {string} title @param {string} lead @param {...Node} children */
 export const section = (id, title, lead, ...children) =>
   element("section", { id, "aria-labelledby": `${id}-title` },
-    element("h2", { id: `${id}-title` }, title), element("p", { class: "lead" }, lead), ...children);
+    element("h2", { id: `${id}-title` }, title), ...(lead ? [element("p", { class: "lead" }, lead)] : []), ...children);
