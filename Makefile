@@ -60,7 +60,7 @@ MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
 all: images archives attach html sample types ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
 
--include wasm/image.mk wasm/attach.mk cli/html/html.mk test/native.mk
+-include wasm/image.mk wasm/attach.mk wasm/stock.mk cli/html/html.mk test/native.mk
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,7 +100,7 @@ lua: $(LUA_READY) ## Lua's sources under build/
 specimens: $(SPECIMENS_READY) ## published aos images under build/specimens
 
 clean: ## forgets what was built, keeps what was downloaded
-	rm -rf dist build/native build/image build/check build/test
+	rm -rf dist build/generated build/native build/image build/check build/test
 
 distclean: ## forgets downloads and toolchain too
 	rm -rf dist build node_modules
@@ -157,9 +157,9 @@ checked_wasm32 = $(checked_wasm)
 checked_wasm64 = $(checked_wasm)
 
 define check_rule # COMPILER LUA-VERSION-SHORT OTHER-SHORT
-build/check/$(1)-lua$(2)/%.o: %.c | $(TOOLCHAIN_READY) $(LUA_READY)
+build/check/$(1)-lua$(2)/%.o: %.c | $(TOOLCHAIN_READY) $(LUA_READY) $(MEMBUDDY_GENERATED)
 	@mkdir -p $$(@D)
-	@$$(compile_$(1)) $$(if $$(filter wasm/%,$$<),-std=gnu11,-std=c11) $(WARNINGS) $$(checked_flags_$(1)) -O2 -MMD -Isrc -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
+	@$$(compile_$(1)) $$(if $$(filter wasm/%,$$<),-std=gnu11,-std=c11) $(WARNINGS) $$(checked_flags_$(1)) -O2 -MMD -Isrc -Ibuild/generated -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
 check-warnings: $$(patsubst %.c,build/check/$(1)-lua$(2)/%.o,$$(filter-out $$(LUA_$(3)_ONLY),$$(checked_$(1))))
 endef
 $(foreach compiler,gcc clang wasm32 wasm64,$(eval $(call check_rule,$(compiler),54,53)) $(eval $(call check_rule,$(compiler),53,54)))

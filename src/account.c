@@ -92,6 +92,14 @@ static void read_limits(account *a) {
   a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
 }
 
+size_t account_free_bytes(void) {
+  struct platform_memory memory;
+  chunk_sums sums = {0, 0, 0, 0};
+  if (platform_memory(&memory) != PLATFORM_KNOWN) return SIZE_MAX;
+  if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return SIZE_MAX;
+  return sums.free_bytes + memory.memory_bytes - memory.heap_end;
+}
+
 walk_status account_read(lua_State *L, account *a) {
   tree t;
   size_t room[TREE_MEMORY_BYTES(ROOTS, 0) / sizeof(size_t) + 1];

@@ -41,4 +41,7 @@ typedef struct {
 
 walk_status account_read(lua_State *L, account *a);
 
+/* Bytes of linear memory that can be had without growing it; SIZE_MAX where unknown. */
+size_t account_free_bytes(void);
+
 #endif

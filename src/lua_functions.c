@@ -23,6 +23,7 @@
 #define STACK_TREE_CYCLES    32u
 #define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
 #define DEEPEST_BOUNDED_TREE 3u
+#define CHECKS_NEED_BYTES    196608u
 #define LONGEST_CHAIN        16 /* steps of a target's name; each takes a walk */
 
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
@@ -261,12 +262,25 @@ static void add_print(lua_State *L, int lines) {
   if (support_push_global(L, "print") != LUA_TFUNCTION)
     support_refuse(L, "the global 'print' is a %s value; a function is needed",
                    luaL_typename(L, -1));
-  lua_rawseti(L, lines, 0);
+  lua_rawseti(L, lines, PRINT_FUNCTION);
+}
+
+/* Reading the checks takes memory; a report shall not make the process grow. */
+static void add_checks(lua_State *L, int lines, int are_wanted) {
+  int fit = account_free_bytes() >= CHECKS_NEED_BYTES;
+  if (are_wanted && !fit) {
+    lua_pushliteral(L, "Checks: left out, so that the process need not grow; membuddy.checks() "
+                       "makes them");
+    lua_rawseti(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
+  }
+  lua_pushboolean(L, are_wanted && fit);
+  lua_rawseti(L, lines, PRINT_WANTS_CHECKS);
 }
 
 int function_print_lines(lua_State *L) {
   report_options options;
   options_default(&options);
+  int whole_process = 0;
   lua_settop(L, 2);
   if (!lua_isnil(L, 1)) check_table(L, 1, "results or options");
   if (!lua_isnil(L, 2)) check_table(L, 2, "options");
@@ -275,10 +289,12 @@ int function_print_lines(lua_State *L) {
     lua_pushvalue(L, 1);
   } else {
     if (lua_istable(L, 1)) options_read(L, 1, &options);
+    whole_process = !options.has_target;
     profile(L, &options, options.has_target ? lua_gettop(L) : 0);
   }
   print_push_lines(L, lua_gettop(L), &options);
   add_print(L, lua_gettop(L));
+  add_checks(L, lua_gettop(L), whole_process && options.checks);
   return 1;
 }
 
@@ -370,7 +386,15 @@ int function_account(lua_State *L) {
 
 /* ---- the library ---- */
 
-enum { BORDER = 1, BORDER_PRINT };
+enum { BORDER = 1, BORDER_PRINT, BORDER_CHECKS };
+
+/* A function with the library on top, and a request, as upvalues. */
+static void set_checks(lua_State *L, const char *name) {
+  lua_pushvalue(L, -1);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, lua_tocfunction(L, BORDER_CHECKS), 2);
+  lua_setfield(L, -2, name);
+}
 
 int function_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"profile", function_profile},
@@ -379,15 +403,18 @@ int function_open(lua_State *L) {
                                        {"account", function_account},
                                        {"kinds", function_kinds},
                                        {"retained", function_retained}};
-  lua_createtable(L, 0, 11);
+  lua_createtable(L, 0, 14); /* one place for the mark */
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     lua_pushcfunction(L, functions[i].func);
     lua_pushcclosure(L, lua_tocfunction(L, BORDER), 1);
     lua_setfield(L, -2, functions[i].name);
   }
-  lua_pushvalue(L, BORDER_PRINT);
-  lua_setfield(L, -2, "print");
-  lua_pushvalue(L, BORDER_PRINT);
+  set_checks(L, "checks");
+  set_checks(L, "mark");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, lua_tocfunction(L, BORDER_PRINT), 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "print");
   lua_setfield(L, -2, "print_results");
   lua_pushliteral(L, "native");
   lua_setfield(L, -2, "backend");

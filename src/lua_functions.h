@@ -22,9 +22,10 @@ int function_open(lua_State *L);
 
 /* profile([target,] [options]) -> results */
 int function_profile(lua_State *L);
-/* print([results or options] [, options]) -> an array of the lines that are to be printed; the
-** program's print is at index 0 */
+/* print([results or options] [, options]) -> an array of the lines that are to be printed; beside
+** them the program's print, and whether the checks shall follow */
 int function_print_lines(lua_State *L);
+enum { PRINT_FUNCTION = 0, PRINT_WANTS_CHECKS = -1 };
 /* format_size(bytes [, colours]) -> string */
 int function_format_size(lua_State *L);
 /* sizeof(value) -> own bytes; 0 for a value that has none */

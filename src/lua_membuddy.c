@@ -7,6 +7,7 @@
 
 #include "lauxlib.h"
 
+#include "checks_source.h" /* made of checks.lua by scripts/pack-lua.js */
 #include "lua_functions.h"
 
 /* Every function but `print`: its upvalue says which. */
@@ -15,16 +16,73 @@ static int border(lua_State *L) {
   return function_call_at_rest(L, function) == LUA_OK ? 1 : lua_error(L);
 }
 
+/* ---- the checks: a Lua program on top of these functions, read when it is wanted ---- */
+
+typedef struct {
+  size_t next;
+  char piece[PACKED_LONGEST_PIECE];
+} unpacking;
+
+/* A byte from 0x80 on stands for a pair of bytes. Returns the length of what it stands for. */
+static size_t unpack(char *to, unsigned char byte) {
+  if (byte < 0x80) {
+    *to = (char)byte;
+    return 1;
+  }
+  const unsigned char *pair = packed_pairs[byte - 0x80];
+  size_t length = unpack(to, pair[0]);
+  return length + unpack(to + length, pair[1]);
+}
+
+static const char *read_piece(lua_State *L, void *data, size_t *length) {
+  unpacking *u = data;
+  (void)L;
+  if (u->next == sizeof packed_text) return NULL;
+  *length = unpack(u->piece, packed_text[u->next++]);
+  return u->piece;
+}
+
+/* Runs the program with this library (the first upvalue), a request and the value at `argument`.
+** Leaves its result, or the error; returns the status. */
+static int run_checks(lua_State *L, const char *request, int argument) {
+  unpacking u = {0, {0}};
+  int status = lua_load(L, read_piece, &u, "=membuddy.checks", "t");
+  if (status != LUA_OK) return status;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushstring(L, request);
+  lua_pushvalue(L, argument);
+  return lua_pcall(L, 3, 1, 0);
+}
+
+/* The second upvalue is the request. Without the memory for it: an empty list, and the error. */
+static int border_checks(lua_State *L) {
+  lua_settop(L, 1);
+  if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
+  lua_newtable(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* ---- print ---- */
+
 /* The program's `print` is called in the open: it may do anything. */
-static int border_print(lua_State *L) {
-  if (function_call_at_rest(L, function_print_lines) != LUA_OK) return lua_error(L);
-  int lines = lua_gettop(L);
+static void print_lines(lua_State *L, int lines, int print) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, lines);
   for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, lines, 0);
+    lua_pushvalue(L, print);
     lua_rawgeti(L, lines, i);
     lua_call(L, 1, 0);
   }
+}
+
+static int border_print(lua_State *L) {
+  if (function_call_at_rest(L, function_print_lines) != LUA_OK) return lua_error(L);
+  int lines = lua_gettop(L);
+  lua_rawgeti(L, lines, PRINT_FUNCTION);
+  print_lines(L, lines, lines + 1);
+  lua_rawgeti(L, lines, PRINT_WANTS_CHECKS);
+  if (lua_toboolean(L, -1) && run_checks(L, "lines", lines) == LUA_OK)
+    print_lines(L, lua_gettop(L), lines + 1);
   return 0;
 }
 
@@ -32,5 +90,6 @@ LUAMOD_API int luaopen_membuddy(lua_State *L) {
   lua_settop(L, 0);
   lua_pushcfunction(L, border);
   lua_pushcfunction(L, border_print);
+  lua_pushcfunction(L, border_checks);
   return function_call_at_rest(L, function_open) == LUA_OK ? 1 : lua_error(L);
 }

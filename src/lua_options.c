@@ -24,6 +24,7 @@ static const struct {
     {"cycles", OPTION_FLAG, offsetof(report_options, cycles)},
     {"no_header", OPTION_FLAG, offsetof(report_options, no_header)},
     {"retained", OPTION_FLAG, offsetof(report_options, retained)},
+    {"checks", OPTION_FLAG, offsetof(report_options, checks)},
 };
 #define KNOWN_COUNT (sizeof known_options / sizeof *known_options)
 
@@ -88,6 +89,7 @@ void options_default(report_options *options) {
       .lines = OPTION_ALL - 1, /* not said */
       .min_size = 1,
       .cycles = 1,
+      .checks = 1,
   };
   *options = defaults;
 }

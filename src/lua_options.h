@@ -24,6 +24,7 @@ typedef struct {
   int cycles;
   int no_header;
   int retained;
+  int checks;
   int has_target; /* then the target is on top of the stack */
 } report_options;
 

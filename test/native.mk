@@ -30,9 +30,9 @@ $$(native_dir_$(1))/lua/%.o: test/native.mk | $$(LUA_READY)
 	@$$(CC) -std=gnu99 $$(CFLAGS_$$(config)) -UNDEBUG $$(if $$(filter 53/lgc,$(1)/$$*),,$$(native_lua_checks_$$(config))) -DLUA_COMPAT_5_3 -DLUA_COMPAT_5_2 \
 	  $$(if $$(filter lstate,$$*),$$(native_lua_seed)) -I$$(LUA_$(1)) -c $$(LUA_$(1))/$$*.c -o $$@
 
-$$(native_dir_$(1))/src/%.o: src/%.c test/native.mk | $$(LUA_READY)
+$$(native_dir_$(1))/src/%.o: src/%.c test/native.mk | $$(LUA_READY) $$(MEMBUDDY_GENERATED)
 	@mkdir -p $$(@D)
-	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -I$$(LUA_$(1)) -c $$< -o $$@
+	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -Ibuild/generated -I$$(LUA_$(1)) -c $$< -o $$@
 
 $$(native_dir_$(1))/unit/%.o: test/unit/%.c test/native.mk | $$(LUA_READY)
 	@mkdir -p $$(@D)

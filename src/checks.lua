@@ -1,0 +1,487 @@
+-- The leaks of aos by their names. Runs on the public functions of MemBuddy alone, so it serves the native library and
+-- the pure one alike: a chunk that is loaded when somebody asks and forgotten afterwards.
+--
+--   chunk(membuddy, "checks" [, options]) -> array of { name, found, count, bytes, text, advice [, details] }
+--   chunk(membuddy, "mark")               -> what `growth` is measured from; stands in membuddy.marked
+--   chunk(membuddy, "lines", options)     -> array of lines: what was found
+--
+-- Every table is read raw, nothing of the program is called, and nothing is raised: a check that fails says so in its
+-- `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60 bytes each.
+
+local membuddy, request, options = ...
+local get, type, next, pairs, ipairs = rawget, type, next, pairs, ipairs
+local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupvalue
+
+local quick_objects, default_objects = 500, 4000
+local most_entries = 200000 -- looked at in all
+local most_children = 64 -- of one table, beyond the first: records are alike
+local most_names = 200 -- kept while something is counted
+local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
+local large_table_bytes = 1024
+local source_bytes, most_sources = 256, 100
+local aos_inbox_cap = 10000
+
+---- words
+
+local function clip(value)
+  local text = type(value) == "string" and value or tostring(type(value) == "number" and value or type(value))
+  if #text > 43 then text = text:sub(1, 40) .. "..." end
+  return (text:gsub("[%c\127-\255]", "?"))
+end
+
+local function size(bytes) return membuddy.format_size(bytes) end
+
+local function tally(counts, name)
+  name = clip(name)
+  if counts[name] or (counts[1] or 0) < most_names then
+    if not counts[name] then counts[1] = (counts[1] or 0) + 1 end -- a name is a string: [1] is free
+    counts[name] = (counts[name] or 0) + 1
+  end
+end
+
+-- The three most frequent, most first, as { name, count }.
+local function top_of(counts)
+  local list = {}
+  for name, count in pairs(counts) do
+    if name ~= 1 then list[#list + 1] = { name = name, count = count } end
+  end
+  table.sort(list, function(a, b) return a.count > b.count or a.count == b.count and a.name < b.name end)
+  for i = 4, #list do list[i] = nil end
+  return list
+end
+
+local function top_text(list)
+  local texts = {}
+  for i, entry in ipairs(list) do texts[i] = entry.name .. " (" .. entry.count .. ")" end
+  return table.concat(texts, ", ")
+end
+
+---- measuring
+
+local function global(name)
+  local value = get(_G, name)
+  return value
+end
+
+-- Bytes of all that a table holds, each object once, without what has a name of its own.
+local function held(t)
+  local results = membuddy.profile(t, { depth = 0, cycles = false })
+  return results.totalSize, results.kinds.string
+end
+
+-- The same of a list of our own, which does not count.
+local function held_by_list(list)
+  if #list == 0 then return 0 end
+  local bytes, strings = held(list)
+  return bytes - sizeof(list), strings
+end
+
+local function array(owner, name)
+  local list = type(owner) == "table" and get(owner, name)
+  return type(list) == "table" and list or {}
+end
+
+local function power_of_two(count)
+  local power = 1
+  while power < count do power = power * 2 end
+  return count > 0 and power or 0
+end
+
+-- What a table of so many entries takes that is made anew.
+local function bytes_anew(integers, largest, others)
+  local empty = sizeof({})
+  local slot, node = sizeof({ 1 }) - empty, sizeof({ a = 1 }) - empty
+  if largest > 2 * integers then integers, others = 0, integers + others end
+  return empty + slot * power_of_two(integers) + node * power_of_two(others)
+end
+
+---- looking into the heap
+
+local function is_message(value)
+  return type(value) == "table" and type(get(value, "Id")) == "string" and type(get(value, "From")) == "string"
+    and type(get(value, "Tags")) == "table" and get(value, "Timestamp") ~= nil
+end
+
+-- The path to an object: `parents` says what it was found in.
+local function path_of(parents, object)
+  local path
+  for _ = 1, 8 do
+    local parent, name = parents[object], "[upvalue]"
+    if not parent or parent == true then break end
+    if type(parent) == "table" then
+      for key, value in next, parent do
+        if value == object then name = clip(key) break end
+      end
+    end
+    path = path and name .. "/" .. path or name
+    object = parent
+  end
+  return path or "_G"
+end
+
+-- Breadth first from _G: what takes part in several checks, in one pass.
+local function look(objects)
+  local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
+    source_calls = 0, entries = 0 }
+  local queue, parents, last = { _G }, { [_G] = true }, 1
+  seen.parents = parents
+
+  local function enqueue(value, parent)
+    if parents[value] or last >= objects then return false end
+    if type(value) == "function" and not upvalue_of(value, 1) then return false end
+    last = last + 1
+    queue[last], parents[value] = value, parent
+    return true
+  end
+
+  local function note_string(text)
+    local count = seen.strings[text]
+    if not count and seen.string_count == most_long_strings then return end
+    if not count then seen.string_count = seen.string_count + 1 end
+    seen.strings[text] = (count or 0) + 1
+    if #seen.references < most_references then seen.references[#seen.references + 1] = text end
+  end
+
+  -- Asking for a source copies it: so one function a table is asked.
+  local function note_source(f)
+    seen.source_calls = seen.source_calls + 1
+    local source = debug.getinfo(f, "S").source
+    if #source < source_bytes or source:find("^[@=]") or seen.sources[source] then return end
+    seen.sources[source] = "the name of the chunk of " .. path_of(parents, f)
+  end
+
+  local function look_into_table(t)
+    local integers, largest, others, children, asked = 0, 0, 0, 0, false
+    for key, value in next, t do
+      seen.entries = seen.entries + 1
+      if seen.entries > most_entries then return end
+      if math.type(key) == "integer" and key > 0 then
+        integers = integers + 1
+        if key > largest then largest = key end
+      else
+        others = others + 1
+      end
+      local kind = type(value)
+      if kind == "string" then
+        if #value >= long_string_bytes then note_string(value) end
+      elseif kind == "table" or kind == "function" then
+        if children < most_children or t == _G then
+          if enqueue(value, t) then children = children + 1 end
+          if kind == "function" and not asked and seen.source_calls < most_sources and parents[value] == t then
+            asked = true
+            note_source(value)
+          end
+        end
+      end
+    end
+    local bytes = sizeof(t)
+    if bytes < large_table_bytes then return end
+    local gain = bytes - bytes_anew(integers, largest, others)
+    if gain >= large_table_bytes and #seen.sparse < most_names then
+      seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain }
+    end
+  end
+
+  local function look_into_function(f)
+    for i = 1, 255 do
+      local name, value = upvalue_of(f, i)
+      if not name then break end
+      if type(value) == "table" or type(value) == "function" then
+        if is_message(value) and f ~= os.time and parents[f] ~= value and not seen.messages[value]
+          and #seen.holders < most_names then
+          seen.messages[value] = true
+          seen.holders[#seen.holders + 1] = f
+        end
+        enqueue(value, f)
+      end
+    end
+  end
+
+  local at = 1
+  while at <= last do
+    local object = queue[at]
+    if type(object) == "table" then
+      look_into_table(object)
+      local metatable = debug.getmetatable(object)
+      if type(metatable) == "table" then enqueue(metatable, object) end
+    else
+      look_into_function(object)
+    end
+    at = at + 1
+  end
+  return seen
+end
+
+---- the checks: each gives count, bytes, whether that is worth a line, text, advice, details
+
+local checks = {}
+
+-- aos keeps its cap in a local variable behind the default handler.
+local function inbox_cap()
+  local found
+  local function search(f, depth)
+    for i = 1, 20 do
+      local name, value = upvalue_of(f, i)
+      if not name or found then return end
+      if name == "maxInboxCount" and type(value) == "number" then found = value end
+      if type(value) == "function" and depth > 0 then search(value, depth - 1) end
+    end
+  end
+  for _, handler in next, array(global("Handlers"), "list") do
+    if type(handler) == "table" and get(handler, "name") == "_default" and type(get(handler, "handle")) == "function" then
+      search(get(handler, "handle"), 4)
+    end
+  end
+  return found or aos_inbox_cap
+end
+
+checks[1] = { "inbox", function()
+  local inbox, senders, actions = array(_G, "Inbox"), {}, {}
+  local count = #inbox
+  for i = 1, math.min(count, most_entries) do
+    local message = get(inbox, i)
+    if type(message) == "table" then
+      tally(senders, get(message, "From"))
+      tally(actions, get(message, "Action") or "no action")
+    end
+  end
+  local bytes = count > 0 and held(inbox) or 0
+  local cap = inbox_cap()
+  local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
+  return count, bytes, count >= 20 or bytes >= 32768,
+    format("messages that no handler took, %d below the cap of %d; actions %s; from %s", cap - count, cap,
+      top_text(details.actions), top_text(details.senders)),
+    "Add a handler for what recurs, and empty what was read: Inbox = {}", details
+end }
+
+local function pattern_text(pattern)
+  if type(pattern) == "string" then return "Action = " .. clip(pattern) end
+  if type(pattern) == "function" then
+    local info = debug.getinfo(pattern, "S")
+    return "a function at " .. clip(info.short_src) .. ":" .. info.linedefined
+  end
+  local parts = {}
+  for key, value in next, pattern do
+    if #parts < 4 then parts[#parts + 1] = clip(key) .. " = " .. clip(value) end
+  end
+  table.sort(parts)
+  return table.concat(parts, ", ")
+end
+
+checks[2] = { "once_handlers", function()
+  local patterns, list = {}, {}
+  for _, handler in next, array(global("Handlers"), "list") do
+    local name = type(handler) == "table" and get(handler, "name")
+    if type(name) == "string" and name:find("^_once_") then
+      list[#list + 1] = handler
+      local pattern = get(handler, "pattern")
+      if type(pattern) == "string" or type(pattern) == "table" or type(pattern) == "function" then
+        tally(patterns, pattern_text(pattern))
+      end
+    end
+  end
+  local waits = top_of(patterns)
+  return #list, held_by_list(list), #list > 0,
+    "handlers for one message, tried on every other that comes; they wait for " .. top_text(waits),
+    "An answer that never comes keeps them for ever: Handlers.remove(name), or wait with a time limit", { waits = waits }
+end }
+
+-- Where a coroutine waits: the nearest function that is not of the machinery of receive.
+local function waiting_place(thread)
+  local place
+  for level = 0, 30 do
+    local info = debug.getinfo(thread, level, "Sl")
+    if not info then break end
+    if info.what ~= "C" then
+      place = clip(info.short_src) .. ":" .. info.currentline
+      if not info.short_src:find(".handlers", 1, true) and not info.short_src:find("ao\"", 1, true) then return place end
+    end
+  end
+  return place or "not started"
+end
+
+checks[3] = { "coroutines", function()
+  local list, dead, places = {}, 0, {}
+  for _, thread in next, array(global("Handlers"), "coroutines") do
+    if type(thread) == "thread" then
+      local status = coroutine.status(thread)
+      if status == "suspended" then
+        list[#list + 1] = thread
+        if #list <= most_names then tally(places, waiting_place(thread)) end
+      elseif status == "dead" then
+        dead = dead + 1
+      end
+    end
+  end
+  places = top_of(places)
+  return #list, held_by_list(list), #list > 0,
+    "functions that wait, each with its stack and its message; at " .. top_text(places),
+    "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
+    { places = places, dead = dead }
+end }
+
+checks[4] = { "errors", function()
+  local errors = array(_G, "Errors")
+  local count = #errors
+  return count, count > 0 and held(errors) or 0, count > 0,
+    "failed Evals, kept without limit; the last: " .. clip(get(errors, count)),
+    "Read them, then Errors = {}", {}
+end }
+
+-- The loader that official images bring keeps the text of every module.
+local function loader_sources(sources)
+  local searchers = type(global("package")) == "table" and (get(package, "searchers") or get(package, "loaders"))
+  for _, searcher in next, type(searchers) == "table" and searchers or {} do
+    for i = 1, type(searcher) == "function" and 10 or 0 do
+      local name, modules = upvalue_of(searcher, i)
+      if not name then break end
+      for key, text in next, type(modules) == "table" and modules ~= package and modules or {} do
+        if type(text) == "string" and #text >= source_bytes then sources[text] = clip(key) .. " in package.searchers" end
+      end
+    end
+  end
+end
+
+checks[5] = { "sources", function(seen)
+  local count, bytes, largest, place = 0, 0, 0, ""
+  loader_sources(seen.sources)
+  for text, where in pairs(seen.sources) do
+    local own = sizeof(text)
+    count, bytes = count + 1, bytes + own
+    if own > largest or own == largest and where < place then largest, place = own, where end
+  end
+  return count, bytes, bytes >= 16384,
+    format("source texts, kept beside the code made of them; the largest, %s, is %s", size(largest), place),
+    "Give chunks short names, load(text, \"=name\"); a module that is loaded needs its text no more", {}
+end }
+
+-- A list of references tells objects from references: each string in it is measured once.
+local function distinct_strings(references)
+  if membuddy.backend == "native" then
+    local _, strings = held(references)
+    return strings.count, strings.bytes
+  end
+  local can_tell, objects, count, bytes = pcall(format, "%p", ""), {}, 0, 0
+  for i, text in ipairs(references) do
+    local identity = can_tell and format("%p", text) or i
+    if not objects[identity] then
+      objects[identity] = true
+      count, bytes = count + 1, bytes + sizeof(text)
+    end
+  end
+  return count, bytes, not can_tell
+end
+
+checks[6] = { "duplicate_strings", function(seen)
+  local contents, once, example, most = 0, 0, "", 1
+  local count, bytes, is_bound = distinct_strings(seen.references)
+  local listed = {}
+  for _, text in ipairs(seen.references) do
+    if not listed[text] then
+      listed[text] = true
+      contents, once = contents + 1, once + sizeof(text)
+      if seen.strings[text] > most then example, most = text, seen.strings[text] end
+    end
+  end
+  return count - contents, bytes - once, bytes - once >= 1024,
+    format("%slong strings with the same contents as another; the most frequent, %d times: %s",
+      is_bound and "at most so many " or "", most, clip(example)),
+    "Keep one and refer to it: long strings are not shared by themselves", { exact = not is_bound }
+end }
+
+checks[7] = { "sparse_tables", function(seen)
+  local bytes, largest, tables = 0, { bytes = 0 }, {}
+  for _, entry in ipairs(seen.sparse) do
+    bytes = bytes + entry.bytes
+    if entry.bytes > largest.bytes then largest = entry end
+  end
+  if largest.table then tables[1] = { name = path_of(seen.parents, largest.table), bytes = largest.bytes } end
+  return #seen.sparse, bytes, bytes >= 4096,
+    format("tables larger than their entries need, since removing never shrinks one; %s would give %s",
+      largest.table and tables[1].name or "", size(largest.bytes)),
+    "Copy what is left into a new table", { tables = tables }
+end }
+
+checks[8] = { "held_messages", function(seen)
+  local list, first = {}, seen.holders[1]
+  for message in pairs(seen.messages) do list[#list + 1] = message end
+  local holder = first and path_of(seen.parents, first) or ""
+  return #list, held_by_list(list), #list > 0,
+    "messages kept alive by a function that uses them: " .. holder,
+    "Copy what it needs into locals, so that it keeps those alone", { holder = holder }
+end }
+
+local function snapshot()
+  local results = membuddy.profile({ depth = 1, children = most_children, cycles = false })
+  return { totalSize = results.totalSize, objects = results.objects, sizes = results.totalSizes }
+end
+
+checks[9] = { "growth", function()
+  local marked = get(membuddy, "marked")
+  if type(marked) ~= "table" then
+    return 0, 0, false, "nothing to compare with", "Call membuddy.mark(), and look again some messages later", {}
+  end
+  local current, paths = snapshot(), {}
+  for path, bytes in pairs(current.sizes) do
+    local grown = bytes - (marked.sizes[path] or 0)
+    if grown > 0 and path:sub(1, 3) == "_G/" then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
+  end
+  table.sort(paths, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
+  for i = 4, #paths do paths[i] = nil end
+  local bytes = current.totalSize - marked.totalSize
+  local text = top_text(paths)
+  for _, path in ipairs(paths) do path.count = nil end
+  return current.objects - marked.objects, bytes, bytes >= 1024,
+    "objects more than at membuddy.mark(); grown: " .. text,
+    "Profile the largest with membuddy.print({ target = ... })", { paths = paths }
+end }
+
+---- what is asked for
+
+local function run(objects)
+  local list = {}
+  local ok, seen = pcall(look, objects)
+  for i, check in ipairs(checks) do
+    local entry = { name = check[1], found = false, count = 0, bytes = 0, text = "not checked", advice = "" }
+    local succeeded, count, bytes, found, text, advice, details = pcall(check[2], ok and seen)
+    if succeeded then
+      entry.count, entry.bytes, entry.found, entry.text, entry.advice = count, bytes, found, text, advice
+      for name, value in pairs(details) do entry[name] = value end
+    else
+      entry.error = clip(count)
+    end
+    list[i] = entry
+  end
+  return list
+end
+
+local requests = {}
+
+function requests.checks()
+  local objects = type(options) == "table" and get(options, "objects") or default_objects
+  return run(type(objects) == "number" and objects or default_objects)
+end
+
+function requests.mark()
+  membuddy.marked = nil
+  membuddy.marked = snapshot()
+  return membuddy.marked
+end
+
+function requests.lines()
+  local colours, lines = array(_G, "Colors"), {}
+  local function coloured(text, name)
+    local colour, reset = get(colours, name), get(colours, "reset")
+    return type(colour) == "string" and type(reset) == "string" and colour .. text .. reset or text
+  end
+  for _, check in ipairs(run(quick_objects)) do
+    if check.found then
+      if #lines == 0 then lines[1] = coloured("Checks:", "gray") end
+      lines[#lines + 1] = format("    %s: %d, %s: %s. %s.", coloured(check.name, "blue"), check.count,
+        membuddy.format_size(check.bytes, true), check.text, check.advice)
+    end
+  end
+  return lines
+end
+
+return requests[request]()
