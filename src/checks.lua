@@ -17,6 +17,7 @@ local most_entries = 200000 -- looked at in all
 local most_children = 64 -- of one table, beyond the first: records are alike
 local most_names = 200 -- kept while something is counted
 local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
+local most_functions = 1000
 local large_table_bytes = 1024
 local source_bytes, most_sources = 256, 100
 local aos_inbox_cap = 10000
@@ -58,9 +59,16 @@ end
 
 ---- measuring
 
-local function global(name)
-  local value = get(_G, name)
-  return value
+local function global(name) return get(_G, name) end
+
+local function is_once(handler)
+  local name = get(handler, "name")
+  return type(name) == "string" and name:find("^_once_") ~= nil
+end
+
+local function array(owner, name)
+  local list = type(owner) == "table" and get(owner, name)
+  return type(list) == "table" and list or {}
 end
 
 -- Bytes of all that a table holds, each object once, without what has a name of its own.
@@ -69,16 +77,33 @@ local function held(t)
   return results.totalSize, results.kinds.string
 end
 
--- The same of a list of our own, which does not count.
-local function held_by_list(list)
-  if #list == 0 then return 0 end
-  local bytes, strings = held(list)
-  return bytes - sizeof(list), strings
+-- The functions of loaded modules and lasting handlers: whoever holds one holds no more for it.
+local function add_functions(list, t)
+  for _, value in next, t do
+    if type(value) == "function" and #list < most_functions then list[#list + 1] = value end
+  end
 end
 
-local function array(owner, name)
-  local list = type(owner) == "table" and get(owner, name)
-  return type(list) == "table" and list or {}
+local code, code_bytes = { [0] = false }, nil
+local function prepare_code()
+  for _, module in next, array(global("package"), "loaded") do
+    if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
+    if type(module) == "function" then code[#code + 1] = module end
+  end
+  for _, handler in next, array(global("Handlers"), "list") do
+    if type(handler) == "table" and not is_once(handler) then add_functions(code, handler) end
+  end
+  code_bytes = held(code)
+end
+
+-- What the values of a list add to the code that is loaded anyway.
+local function held_by_list(list)
+  if #list == 0 then return 0 end
+  if not code_bytes then prepare_code() end
+  code[0] = list
+  local bytes = held(code) - code_bytes - sizeof(list)
+  code[0] = false
+  return math.max(bytes, 0)
 end
 
 local function power_of_two(count)
@@ -110,7 +135,7 @@ local function path_of(parents, object)
     if not parent or parent == true then break end
     if type(parent) == "table" then
       for key, value in next, parent do
-        if value == object then name = clip(key) break end
+        if rawequal(value, object) then name = clip(key) break end
       end
     end
     path = path and name .. "/" .. path or name
@@ -165,9 +190,9 @@ local function look(objects)
       if kind == "string" then
         if #value >= long_string_bytes then note_string(value) end
       elseif kind == "table" or kind == "function" then
-        if children < most_children or t == _G then
+        if children < most_children or rawequal(t, _G) then
           if enqueue(value, t) then children = children + 1 end
-          if kind == "function" and not asked and seen.source_calls < most_sources and parents[value] == t then
+          if kind == "function" and not asked and seen.source_calls < most_sources and rawequal(parents[value], t) then
             asked = true
             note_source(value)
           end
@@ -187,7 +212,7 @@ local function look(objects)
       local name, value = upvalue_of(f, i)
       if not name then break end
       if type(value) == "table" or type(value) == "function" then
-        if is_message(value) and f ~= os.time and parents[f] ~= value and not seen.messages[value]
+        if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not seen.messages[value]
           and #seen.holders < most_names then
           seen.messages[value] = true
           seen.holders[#seen.holders + 1] = f
@@ -237,7 +262,7 @@ end
 
 checks[1] = { "inbox", function()
   local inbox, senders, actions = array(_G, "Inbox"), {}, {}
-  local count = #inbox
+  local count = rawlen(inbox)
   for i = 1, math.min(count, most_entries) do
     local message = get(inbox, i)
     if type(message) == "table" then
@@ -271,8 +296,7 @@ end
 checks[2] = { "once_handlers", function()
   local patterns, list = {}, {}
   for _, handler in next, array(global("Handlers"), "list") do
-    local name = type(handler) == "table" and get(handler, "name")
-    if type(name) == "string" and name:find("^_once_") then
+    if type(handler) == "table" and is_once(handler) then
       list[#list + 1] = handler
       local pattern = get(handler, "pattern")
       if type(pattern) == "string" or type(pattern) == "table" or type(pattern) == "function" then
@@ -322,7 +346,7 @@ end }
 
 checks[4] = { "errors", function()
   local errors = array(_G, "Errors")
-  local count = #errors
+  local count = rawlen(errors)
   return count, count > 0 and held(errors) or 0, count > 0,
     "failed Evals, kept without limit; the last: " .. clip(get(errors, count)),
     "Read them, then Errors = {}", {}
@@ -335,7 +359,7 @@ local function loader_sources(sources)
     for i = 1, type(searcher) == "function" and 10 or 0 do
       local name, modules = upvalue_of(searcher, i)
       if not name then break end
-      for key, text in next, type(modules) == "table" and modules ~= package and modules or {} do
+      for key, text in next, type(modules) == "table" and not rawequal(modules, package) and modules or {} do
         if type(text) == "string" and #text >= source_bytes then sources[text] = clip(key) .. " in package.searchers" end
       end
     end
@@ -358,7 +382,7 @@ end }
 -- A list of references tells objects from references: each string in it is measured once.
 local function distinct_strings(references)
   if membuddy.backend == "native" then
-    local _, strings = held(references)
+    local _, strings = held(references) -- of an empty list 0
     return strings.count, strings.bytes
   end
   local can_tell, objects, count, bytes = pcall(format, "%p", ""), {}, 0, 0

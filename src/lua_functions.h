@@ -17,7 +17,7 @@
 int function_call_at_rest(lua_State *L, lua_CFunction function);
 
 /* The library, a table; its arguments are the border's function, whose upvalue says what it calls,
-** and the border's print. */
+** the border's print and its checks. */
 int function_open(lua_State *L);
 
 /* profile([target,] [options]) -> results */

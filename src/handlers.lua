@@ -1,0 +1,262 @@
+-- Reports by message: Membuddy-Report, Membuddy-Account, Membuddy-Checks. A chunk on MemBuddy's public functions:
+--
+--   chunk(membuddy, options)   adds the three handlers, or replaces them; options false removes them
+--
+-- Options: `open`, who may ask besides the owner (true: everybody; or a table, address = true); `patch`, true if every
+-- report that is given is also published through patch@1.0.
+--
+-- A message is never failed by its answer: whatever goes wrong is told in the reply. Who may not ask is told so, and
+-- nothing else. A reply has at most 200 lines and 64 KB, whatever the heap.
+
+local membuddy, options = ...
+local get, type, next = rawget, type, next
+local format, concat = string.format, table.concat
+
+local most_lines, most_depth, reply_bytes = 200, 8, 65536
+local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }
+
+---- JSON, with keys in order: the same report is the same text
+
+local function quoted(text)
+  return '"' .. text:gsub('[%c"\\\127-\255]', function(byte) return format("\\u%04x", byte:byte()) end) .. '"'
+end
+
+local encode
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in next, t do
+    if type(key) == "string" then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  return keys
+end
+
+local encoders = {
+  string = quoted,
+  boolean = tostring,
+  number = function(number)
+    if number ~= number or number == math.huge or number == -math.huge then return "null" end
+    return math.type(number) == "integer" and format("%d", number) or format("%.14g", number)
+  end,
+  table = function(t)
+    local parts, keys = {}, sorted_keys(t)
+    if #keys == 0 then
+      for i = 1, #t do parts[i] = encode(t[i]) end
+      return "[" .. concat(parts, ",") .. "]"
+    end
+    for i, key in ipairs(keys) do parts[i] = quoted(key) .. ":" .. encode(t[key]) end
+    return "{" .. concat(parts, ",") .. "}"
+  end,
+}
+
+function encode(value)
+  local encoder = encoders[type(value)]
+  return encoder and encoder(value) or "null"
+end
+
+---- what is asked for
+
+local function field(message, name)
+  local tags = get(message, "Tags")
+  local value = type(tags) == "table" and get(tags, name) or get(message, name)
+  return value ~= "" and value or nil
+end
+
+local function refuse(...) error({ refusal = format(...) }, 0) end
+
+local function shown(value) return (tostring(value):sub(1, 40):gsub("[%c\127-\255]", "?")) end
+
+-- A whole number from a tag, at most `most`.
+local function count_field(message, name, default, most)
+  local text = field(message, name)
+  if text == nil then return default end
+  if text == "inf" or text == "infinity" then return most end
+  local number = math.tointeger(tonumber(text) or -1)
+  if not number or number < 0 then
+    refuse("tag %s is %s; accepted: a whole number from 0, or inf", name, shown(text))
+  end
+  return math.min(number, most)
+end
+
+-- The value behind a path such as Balances or _G/Handlers/list: read raw, nothing is evaluated.
+local function target_field(message)
+  local tags = get(message, "Tags") -- the message's own Target is this process
+  local path = type(tags) == "table" and get(tags, "Target")
+  if type(path) ~= "string" or path == "" then return nil end
+  local value = _G
+  for step in path:gsub("^_G/?", ""):gsub("\\/", "\0"):gmatch("[^/]+") do
+    step = step:gsub("%z", "/"):gsub("\\\\", "\\")
+    if type(value) ~= "table" then refuse("Target %s leads through a %s; accepted: a path of table keys", shown(path), type(value)) end
+    local below = get(value, step)
+    if below == nil then below = get(value, math.tointeger(tonumber(step) or 0.5) or step) end
+    if below == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
+    value = below
+  end
+  return value, path
+end
+
+---- reports
+
+local function largest_lines(results, top)
+  local lines = {}
+  for path, bytes in next, results.totalSizes do
+    lines[#lines + 1] = { path = path, bytes = bytes, own = results.sizes[path] }
+  end
+  table.sort(lines, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.path < b.path end)
+  local room, others = reply_bytes - 8192, 0
+  for i, line in ipairs(lines) do
+    room = room - 2 * #line.path - 64
+    if i > top or room < 0 then
+      lines[i], others = nil, others + 1
+    end
+  end
+  return lines, others
+end
+
+local function report(message)
+  local depth = count_field(message, "Depth", 3, most_depth)
+  local top = count_field(message, "Top", 20, most_lines)
+  local target, path = target_field(message)
+  local results = membuddy.profile({ target = target, depth = depth, cycles = false, lines = 320 })
+  local lines, others = largest_lines(results, top)
+  local answer = { type = "membuddy-report", backend = membuddy.backend, version = membuddy.version, lines = lines,
+    otherLines = others, path = path }
+  for _, name in ipairs({ "totalSize", "objects", "kinds", "luaSize", "garbage", "unaccounted", "exact", "shared" }) do
+    answer[name] = results[name]
+  end
+  return answer
+end
+
+local function account()
+  local answer = { type = "membuddy-account", backend = membuddy.backend, version = membuddy.version }
+  for name, value in next, membuddy.account() do answer[name] = value end
+  return answer
+end
+
+local function checks()
+  return { type = "membuddy-checks", backend = membuddy.backend, version = membuddy.version, checks = membuddy.checks() }
+end
+
+---- OpenMetrics
+
+local function escaped(text)
+  return (text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }):gsub("[%c\127-\255]", "?"))
+end
+
+-- One family of gauges: rows are { label value or false, number }.
+local function add_family(text, name, unit, help, label, rows)
+  if #rows == 0 then return end
+  local full = "membuddy_" .. name .. (unit and "_" .. unit or "")
+  text[#text + 1] = format("# TYPE %s gauge", full)
+  if unit then text[#text + 1] = format("# UNIT %s %s", full, unit) end
+  text[#text + 1] = format("# HELP %s %s", full, help)
+  for _, row in ipairs(rows) do
+    local labels = format('process="%s"', escaped(tostring(ao and ao.id or "")))
+    if row[1] then labels = format('%s,%s="%s"', labels, label, escaped(row[1])) end
+    text[#text + 1] = format("%s{%s} %s", full, labels, encode(row[2]))
+  end
+end
+
+local function rows_of(t, key)
+  local rows = {}
+  for _, name in ipairs(sorted_keys(t)) do
+    local value = t[name]
+    if key and type(value) == "table" then value = value[key] end
+    if type(value) == "number" then rows[#rows + 1] = { name, value } end
+  end
+  return rows
+end
+
+local metrics = {}
+
+metrics["membuddy-report"] = function(text, answer)
+  add_family(text, "lua", "bytes", "What Lua has allocated.", nil, { { false, answer.luaSize } })
+  add_family(text, "garbage", "bytes", "What a collection would free.", nil, { { false, answer.garbage } })
+  add_family(text, "unaccounted", "bytes", "What Lua counts and no object explains.", nil, { { false, answer.unaccounted } })
+  add_family(text, "reported", "bytes", "What this report covers.", nil, { { false, answer.totalSize } })
+  add_family(text, "kind", "bytes", "Live objects by kind.", "kind", rows_of(answer.kinds, "bytes"))
+  add_family(text, "kind_objects", nil, "Live objects by kind.", "kind", rows_of(answer.kinds, "count"))
+  local rows = {}
+  for i, line in ipairs(answer.lines) do rows[i] = { line.path, line.bytes } end
+  add_family(text, "path", "bytes", "What a path holds, all below it included.", "path", rows)
+end
+
+metrics["membuddy-account"] = function(text, answer)
+  add_family(text, "part", "bytes", "The parts of linear memory.", "part", rows_of(answer.parts or {}))
+  for _, name in ipairs({ "memory", "maximum", "headroom", "largestFree", "stackHighWater", "unaccounted" }) do
+    local snake = name:gsub("%u", function(letter) return "_" .. letter:lower() end)
+    add_family(text, snake, "bytes", "From the account.", nil, answer[name] and { { false, answer[name] } } or {})
+  end
+end
+
+metrics["membuddy-checks"] = function(text, answer)
+  local bytes, counts = {}, {}
+  for i, check in ipairs(answer.checks) do
+    bytes[i], counts[i] = { check.name, check.bytes }, { check.name, check.count }
+  end
+  add_family(text, "check", "bytes", "What a check found.", "check", bytes)
+  add_family(text, "check_count", nil, "How many a check found.", "check", counts)
+end
+
+local function open_metrics(answer)
+  local text = {}
+  metrics[answer.type](text, answer)
+  text[#text + 1] = "# EOF\n"
+  return concat(text, "\n")
+end
+
+---- messages
+
+local formats = {
+  json = { encode, "application/json" },
+  prometheus = { open_metrics, "application/openmetrics-text; version=1.0.0; charset=utf-8" },
+}
+
+local function may_ask(message)
+  local from, open = get(message, "From"), options.open
+  return from ~= nil and (from == get(_G, "Owner") or open == true or type(open) == "table" and get(open, from) == true)
+end
+
+local function reply(message, fields)
+  local answer = get(message, "reply")
+  if type(answer) == "function" then return answer(fields) end
+  fields.Target = get(message, "From")
+  return Send(fields)
+end
+
+local function publish(answer)
+  Send({ Target = ao.id, device = "patch@1.0", cache = { membuddy = answer } })
+end
+
+local function answer_message(message, action, compute)
+  if not may_ask(message) then
+    refuse("%s is for the owner of this process; the owner may open it: membuddy.serve({ open = true })", action)
+  end
+  local kind = field(message, "Format") or "json"
+  local writer = formats[kind]
+  if not writer then refuse("tag Format is %s; accepted: json, prometheus", shown(kind)) end
+  local answer = compute(message)
+  reply(message, { Action = action .. "-Response", ["Content-Type"] = writer[2], Data = writer[1](answer) })
+  if options.patch then publish(answer) end
+end
+
+local function handler(action, compute)
+  return function(message)
+    local ok, problem = pcall(answer_message, message, action, compute)
+    if ok then return end
+    local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem)
+    pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
+  end
+end
+
+local computed = { report, account, checks }
+membuddy.serving = options
+for i, action in ipairs(actions) do
+  if options then
+    Handlers.add(action, Handlers.utils.hasMatchingTag("Action", action), handler(action, computed[i]))
+  else
+    Handlers.remove(action)
+  end
+end
+return options and "MemBuddy answers " .. concat(actions, ", ") or "MemBuddy answers no messages any more"

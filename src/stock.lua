@@ -1,0 +1,59 @@
+-- Joins what a process loads whose image is not ours: the pure module (unless the image has the native library), the
+-- checks, and the handlers that answer by message. A chunk, loaded under a short name so that no text of it stays:
+--
+--   chunk(module text, { checks text, its pairs }, { handlers text, its pairs }) -> membuddy
+--
+-- The last two are kept as packed by scripts/pack-lua.js and read when somebody asks.
+
+local module_text, checks, handlers = ...
+
+-- A byte from 128 on stands for a pair of bytes.
+local function unpacked(packed)
+  local pieces = {}
+  for i = 1, #packed[2], 2 do
+    pieces[string.char(128 + i // 2)] = packed[2]:sub(i, i + 1):gsub("[\128-\255]", pieces)
+  end
+  return (packed[1]:gsub("[\128-\255]", pieces))
+end
+
+-- Without the debug information, which is as large as the code.
+local function load_bare(text, name)
+  return load(string.dump(assert(load(text, name, "t")), true), name, "b")
+end
+
+local before = package.loaded.membuddy
+local membuddy = load_bare(module_text, "=membuddy")()
+package.loaded.membuddy = membuddy
+
+if membuddy.backend ~= "native" then
+  local function run(request, options)
+    local ok, result = pcall(function()
+      return load_bare(unpacked(checks), "=membuddy.checks")(membuddy, request, options)
+    end)
+    if ok then return result end
+    return {}, result
+  end
+  function membuddy.checks(options) return run("checks", options) end
+  function membuddy.mark() return run("mark") end
+  function membuddy.findings() return run("lines") end
+end
+
+function membuddy.serve(options)
+  if options == nil then options = {} end
+  if options ~= false and type(options) ~= "table" then
+    error("membuddy: the options of serve are a " .. type(options) .. "; accepted: a table, or false to answer no more", 2)
+  end
+  for name in next, options or {} do
+    if name ~= "open" and name ~= "patch" then
+      error("membuddy: unknown option '" .. tostring(name) .. "' of serve; accepted: open, patch", 2)
+    end
+  end
+  return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options)
+end
+
+-- An earlier one that answers messages hands that on.
+if type(before) == "table" and before ~= membuddy then
+  membuddy.marked = before.marked
+  if before.serving then membuddy.serve(before.serving) end
+end
+return membuddy

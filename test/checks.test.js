@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ourImages } from "./support/images.js";
+import { assertGrowth, assertLeaks, assertQuiet, checksOf, leak, unhandledCount } from "./support/leaks.js";
+import { spawnProcess } from "./support/process.js";
+
+for (const image of ourImages) {
+  test(`${image.name}: a process that nobody used has no findings`, async () => {
+    assertQuiet(await checksOf(await spawnProcess(image.file)));
+  });
+
+  test(`${image.name}: leaks of real messages are found by name, and growth from a mark on`, async () => {
+    const process = await spawnProcess(image.file);
+    await leak(process);
+    assertLeaks(await checksOf(process), { exact: true, canTell: true });
+    await assertGrowth(process);
+  });
+}
+
+const [image] = ourImages;
+
+test("print() ends with the checks that found something", async () => {
+  const process = await spawnProcess(image.file);
+  await leak(process);
+  await process.eval(`local room = ("r"):rep(1000000) return #room`);
+  const lines = (await process.eval(`for name in pairs(Colors) do Colors[name] = "" end require("membuddy").print({ top = 3 })`)).split("\n");
+  const begin = lines.indexOf("Checks:");
+  assert.ok(begin > 0, lines.join("\n"));
+  assert.match(lines[begin + 1], new RegExp(`^    inbox: ${unhandledCount + 1}, \\d+\\.\\d\\d KB: messages that no handler took`));
+  assert.deepEqual(lines.slice(begin + 1).map((line) => /^ {4}(\w+): /.exec(line)?.[1]),
+    ["inbox", "once_handlers", "coroutines", "errors", "duplicate_strings", "sparse_tables", "held_messages"]);
+  assert.ok(!(await process.eval(`require("membuddy").print({ checks = false })`)).includes("Checks:"), "they can be left out");
+  assert.ok(!(await process.eval(`require("membuddy").print({ target = Inbox })`)).includes("Checks:"), "they are about the process");
+});
+
+test("print() leaves the checks out where they would make the process grow, and says so", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`local account = require("membuddy").account()
+    assert(account.parts.free < 196608, account.parts.free)
+    require("membuddy").print()`);
+  assert.match(text.split("\n").at(-1) ?? "", /^Checks: left out/);
+});
+
+test("the checks call nothing of the program, and a damaged one says so instead of raising", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`
+    local trap = setmetatable({}, { __index = function() error("index") end, __len = function() error("length") end,
+      __pairs = function() error("pairs") end, __eq = function() error("equal") end, __tostring = function() error("text") end })
+    local saved = { Inbox, Errors, Handlers.list, Handlers.coroutines }
+    Inbox, Errors, Handlers.list, Handlers.coroutines = trap, trap, { trap, false, { name = trap }, { name = "_once_1", pattern = trap } }, { trap }
+    trap[1], trap[trap] = trap, trap
+    local checks = require("membuddy").checks()
+    Inbox, Errors, Handlers.list, Handlers.coroutines = table.unpack(saved)
+    local names = {}
+    for i, check in ipairs(checks) do names[i] = check.name .. (check.error and ": " .. check.error or "") end
+    return table.concat(names, "\\n")`);
+  assert.equal(text.split("\n").length, 9);
+  assert.doesNotMatch(text, /: (index|length|pairs|equal|text)/);
+});
+
+test("the checks are bounded: of a heap with a million objects they look at a part, in the time of a few collections", async () => {
+  const process = await spawnProcess(image.file, { carryMemory: false });
+  await process.eval(`Big = {} for i = 1, 500000 do Big[i] = { i } end`);
+  const [checksMs, collectionMs] = JSON.parse(await process.eval(`
+    local function ms(f) local begin = os.clock() f() return (os.clock() - begin) * 1000 end
+    local collection = ms(collectgarbage)
+    return "[" .. ms(function() require("membuddy").checks() end) .. "," .. collection .. "]"`));
+  assert.ok(checksMs < 20 * collectionMs + 200, `${checksMs} ms, a collection ${collectionMs} ms`);
+});

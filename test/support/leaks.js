@@ -1,0 +1,103 @@
+/** The leaks of aos, made with real messages, and what the checks must say about them, whatever the backend. */
+import assert from "node:assert/strict";
+import { owner } from "./process.js";
+
+const stranger = "STRANGER-ADDRESS-43-CHARACTERS-LONG-0123456";
+
+export const unhandledCount = 40, waitingCount = 5, failedCount = 4, removedCount = 4990, duplicateCount = 50;
+
+/** @typedef {import("./process.js").Process} Process */
+/** @typedef {{ name: string, found: boolean, count: number, bytes: number, text: string, advice: string, error?: string } & Record<string, any>} Check */
+
+/** @param {Process} process @param {string} action @param {object} [fields] */
+export const fromStranger = (process, action, fields = {}) =>
+  process.send({ From: stranger, Owner: stranger, Tags: [{ name: "Action", value: action }], ...fields });
+
+/** @param {Process} process what is no Eval of ours: its failure is part of the scene */
+async function evalThatFails(process) {
+  const result = await process.evalResult("error('no such luck')");
+  assert.ok(result.Error, "the Eval fails");
+}
+
+/** @param {Process} process */
+export async function leak(process) {
+  for (let i = 0; i < unhandledCount; i++) await fromStranger(process, i % 4 === 0 ? "Rare" : "Often", { Data: "x".repeat(300) });
+  for (let i = 0; i < waitingCount; i++) await process.evalResult(`local answer = Handlers.receive({ Action = "Never" }) print(answer.Id)`);
+  for (let i = 0; i < failedCount; i++) await evalThatFails(process);
+  await process.eval(`Sparse = {} for i = 1, 5000 do Sparse["key " .. i] = i end for i = 1, ${removedCount} do Sparse["key " .. i] = nil end`);
+  await process.eval(`Duplicates = {} for i = 1, ${duplicateCount} do Duplicates[i] = ("z"):rep(500) end`);
+  await process.eval(`Handlers.add("keep", Handlers.utils.hasMatchingTag("Action", "Keep"), function(msg) Kept = function() return msg.Data end end)`);
+  await fromStranger(process, "Keep", { Data: "kept" });
+}
+
+/** @param {Process} process @returns {Promise<Map<string, Check>>} */
+export async function checksOf(process) {
+  const list = JSON.parse(await process.eval(`return require("json").encode(require("membuddy").checks())`));
+  return new Map(list.map((/** @type {Check} */ check) => [check.name, check]));
+}
+
+/** @param {Map<string, Check>} checks @param {string} name */
+function found(checks, name) {
+  const check = checks.get(name);
+  assert.ok(check, `there is a check ${name}`);
+  assert.equal(check.error, undefined, `${name} succeeds`);
+  assert.ok(check.found && check.bytes > 0, `${name} found something: ${JSON.stringify(check)}`);
+  assert.match(check.text, /\w/);
+  assert.match(check.advice, /\w/);
+  return check;
+}
+
+/** The claims on `leak`. @param {Map<string, Check>} checks @param {{ exact: boolean, canTell: boolean }} backend */
+export function assertLeaks(checks, { exact, canTell }) {
+  const inbox = found(checks, "inbox");
+  assert.equal(inbox.count, unhandledCount + 1, "with the spawn message");
+  assert.equal(inbox.cap, 10000);
+  assert.equal(inbox.room, 10000 - inbox.count);
+  assert.deepEqual(inbox.senders[0], { name: stranger, count: unhandledCount });
+  assert.deepEqual(inbox.actions[0], { name: "Often", count: unhandledCount * 3 / 4 });
+  assert.ok(inbox.bytes > unhandledCount * 1000 && inbox.bytes < unhandledCount * 4000, `${inbox.bytes} bytes of Inbox`);
+  const once = found(checks, "once_handlers");
+  assert.equal(once.count, waitingCount);
+  assert.deepEqual(once.waits, [{ name: "Action = Never", count: waitingCount }]);
+  const waiting = found(checks, "coroutines");
+  assert.equal(waiting.count, waitingCount);
+  assert.match(waiting.places[0].name, /aos"?\]?:1$/);
+  assert.ok(waiting.bytes > waitingCount * 2500 && waiting.bytes < waitingCount * 10000, `${waiting.bytes} bytes of coroutines`);
+  const errors = found(checks, "errors");
+  assert.equal(errors.count, failedCount);
+  assert.match(errors.text, /no such luck|aos/);
+  const duplicates = found(checks, "duplicate_strings");
+  assert.ok(duplicates.bytes >= (duplicateCount - 1) * 500, `${duplicates.bytes} bytes of duplicates`);
+  if (canTell) assert.equal(duplicates.count, duplicateCount - 1 + unhandledCount - 1, "of the strings and of the messages' data");
+  else assert.ok(duplicates.count >= duplicateCount - 1 + unhandledCount - 1);
+  if (exact) {
+    const sparse = found(checks, "sparse_tables");
+    assert.equal(sparse.tables[0].name, "Sparse");
+    assert.ok(sparse.tables[0].bytes > 8000 * 24 && sparse.tables[0].bytes < 8192 * 40);
+  }
+  const held = found(checks, "held_messages");
+  assert.equal(held.count, 1);
+  assert.equal(held.holder, "Kept");
+}
+
+/** Claims of a process that nobody used yet. @param {Map<string, Check>} checks */
+export function assertQuiet(checks) {
+  for (const [name, check] of checks) {
+    assert.equal(check.error, undefined, `${name} succeeds`);
+    if (name !== "sources") assert.equal(check.found, false, `${name} found ${check.text}`);
+  }
+  assert.deepEqual([...checks.keys()], ["inbox", "once_handlers", "coroutines", "errors", "sources", "duplicate_strings", "sparse_tables",
+    "held_messages", "growth"]);
+}
+
+/** From a mark on, what grew is told. @param {Process} process */
+export async function assertGrowth(process) {
+  await process.eval(`require("membuddy").mark() return "marked"`);
+  await process.eval(`Grown = {} for i = 1, 1000 do Grown[i] = { i } end`);
+  const growth = found(await checksOf(process), "growth");
+  assert.ok(growth.count >= 1000, `${growth.count} objects more`);
+  assert.equal(growth.paths[0].name, "_G/Grown");
+  assert.ok(growth.bytes > 64 * 1000 && growth.bytes < 200 * 1000, `${growth.bytes} bytes more`);
+}
+
+export { owner, stranger };
