@@ -1343,11 +1343,11 @@ end
 -- ---- options ----
 
 local OPTIONS = { "target", "depth", "max_depth", "min_size", "top", "children", "lines", "cycles", "no_header",
-  "retained", "budget" }
+  "retained", "budget", "checks" }
 local DEPTH, LIMIT, BYTES, FLAG = 'a whole number from 0, math.huge, "inf" or "infinity"',
   "a whole number from 0, or false for all", "a number of bytes from 0", "true or false"
 local ACCEPTED = { depth = DEPTH, max_depth = DEPTH, min_size = BYTES, top = LIMIT, children = LIMIT, lines = LIMIT,
-  cycles = FLAG, no_header = FLAG, retained = FLAG, budget = BYTES, target = "" }
+  cycles = FLAG, no_header = FLAG, retained = FLAG, budget = BYTES, checks = FLAG, target = "" }
 
 local function shown(value)
   local kind = type(value)
@@ -1630,21 +1630,27 @@ local function profile_call(entry, ...)
   return profile(options, entry, true)
 end
 
+-- The checks, where they are loaded too: what stands behind the report of a whole process.
+local checks_for_print = {}
+local function no_findings() return {} end
+
 local function print_call(entry, given, more)
   if given ~= nil and type(given) ~= "table" then
     refuse("the results or options are %s; accepted: a table", value_name(given))
   end
   if more ~= nil and type(more) ~= "table" then refuse("the options are %s; accepted: a table", value_name(more)) end
   local lines
+  local findings = no_findings
   if given and is_results(given) then
     lines = lines_of(given, read_options(more or {}))
   else
     local options = read_options(given or {})
+    if options.target == nil and options.checks ~= false then findings = checks_for_print.findings or no_findings end
     lines = lines_of(profile(options, entry, options.target ~= nil), options)
   end
   local write = global("print")
   if type(write) ~= "function" then refuse("the global 'print' is a %s value; a function is needed", type(write)) end
-  return { write, lines }
+  return { write, lines, findings }
 end
 
 local membuddy = { backend = "lua", version = VERSION, exact = false }
@@ -1659,6 +1665,7 @@ do
     if ok then
       local write = result[1]
       for _, line in next, result[2] do write(line) end
+      for _, line in next, result[3]() do write(line) end
       return
     end
     if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
@@ -1667,6 +1674,9 @@ do
   lines_for_print[1] = entry
   membuddy.print, membuddy.print_results = entry, entry
 end
+
+-- Tells what gives the lines that print adds.
+function membuddy.set_findings(findings) checks_for_print.findings = findings end
 
 membuddy.profile = public(profile_call)
 

@@ -35,7 +35,7 @@ if membuddy.backend ~= "native" then
   end
   function membuddy.checks(options) return run("checks", options) end
   function membuddy.mark() return run("mark") end
-  function membuddy.findings() return run("lines") end
+  membuddy.set_findings(function() return run("lines") end)
 end
 
 function membuddy.serve(options)
