@@ -106,8 +106,7 @@ static void add_dead_cells_once(void) {
 }
 
 /* 5.3: a closure that died in the middle of a mark phase left its mark on an open upvalue of a
- *thread
- ** that died as well: the next collection keeps the value once more. */
+** thread that died as well: the next collection keeps the value once more. */
 #if LAYOUT_LUA_VERSION == 503
 static int keeps_touched(const global_State *g) {
   for (lua_State *thread = g->twups; thread; thread = thread->twups)
@@ -182,8 +181,7 @@ static void compare(const heap *h) {
 }
 
 /* Finalizers run behind the sweep: those of the tests begin with `native.finalizing`, which ends
- *the
- ** listening, since from then on it is the program that changes the heap. */
+** the listening, since from then on it is the program that changes the heap. */
 static void collect(lua_State *L) {
   recorder *blocks = &heap_of(L)->blocks;
   recorder_listen(blocks);
