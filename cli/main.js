@@ -18,7 +18,7 @@ Three commands to try it:
 
   membuddy sample -o sample.dat    makes the memory of a small process
   membuddy sample.dat              what fills it
-  membuddy sample.dat --target Inbox --depth 1
+  membuddy tree sample.dat         what holds what
 
 A memory is a state-PID.dat of a compute unit, a checkpoint (gzip), a result's Memory written to a file.
 membuddy --help has the rest.
