@@ -29,11 +29,12 @@ function inOrder(lines, context) {
   const close = (/** @type {number} */ depth) => {
     while (open.length > 0 && open[open.length - 1].depth >= depth) texts.push(/** @type {{ text: string }} */ (open.pop()).text);
   };
-  for (const line of lines) {
+  for (const [index, line] of lines.entries()) {
     close(line.depth);
     const [text, others] = lineTexts(line, context);
     texts.push(text);
-    if (others) open.push({ depth: line.depth, text: others });
+    const isOpen = index === 0 || (lines[index + 1]?.depth ?? 0) > line.depth; // else it is as deep as asked for
+    if (others && isOpen) open.push({ depth: line.depth, text: others });
   }
   close(0);
   return texts;
