@@ -196,7 +196,7 @@ metrics["membuddy-checks"] = function(text, answer)
     bytes[i], counts[i] = { check.name, check.bytes }, { check.name, check.count }
   end
   add_family(text, "check", "bytes", "What a check found.", "check", bytes)
-  add_family(text, "check_count", nil, "How many a check found.", "check", counts)
+  add_family(text, "check_findings", nil, "How many a check found.", "check", counts)
 end
 
 local function open_metrics(answer)

@@ -1,6 +1,7 @@
 /** What processes load whose image has no membuddy: as .load-blueprint, by message, through apm. In published images. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { clientAs, ownClient, registry, registryId } from "./support/apm.js";
@@ -139,6 +140,31 @@ test("a reply is bounded whatever the heap", async () => {
   for (const format of ["json", "prometheus"]) {
     const { data } = await ask(process, { Action: "Membuddy-Report", Depth: "inf", Top: "inf", Target: "Wide", Format: format });
     assert.ok(data.length > 1000 && data.length < 100000, `${format}: ${data.length} bytes`);
+  }
+});
+
+const parser = inRoot("build/openmetrics");
+const python = [inRoot("build/toolchain/bin/python3"), "/usr/bin/python3"].find(existsSync);
+// Its package would load servers and ssl first: only the parser is wanted.
+const parse = `import sys, json, types
+package = types.ModuleType("prometheus_client")
+package.__path__ = [sys.argv[1] + "/prometheus_client"]
+sys.modules["prometheus_client"] = package
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
+print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in f.samples]] for f in families(sys.stdin.read())]))`;
+const canParse = python && existsSync(parser) ? {} : { skip: "Prometheus's parser could not be had (scripts/openmetrics.sh)" };
+
+test("Format prometheus: Prometheus's own parser accepts the text, and reads the figures", canParse, async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`Odd = { ['quote" back\\\\slash \\n line \\255 %s'] = { 1, 2, 3 }, ["ž"] = { {} } }`);
+  for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
+    const { data, tags } = await ask(process, { Action: action, Format: "prometheus", Target: "Odd" });
+    assert.match(tags["Content-Type"], /^application\/openmetrics-text/);
+    const families = JSON.parse(execFileSync(String(python), ["-c", parse, parser], { input: data, encoding: "utf8" }));
+    assert.ok(families.length >= 2 && families.every((/** @type {any[]} */ [name, type]) => name.startsWith("membuddy_") && type === "gauge"));
+    const samples = families.flatMap((/** @type {any[]} */ family) => family[3]);
+    assert.ok(samples.every((/** @type {any[]} */ [, labels, value]) => labels.process && Number.isFinite(value)));
+    if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => String(labels.path).includes('quote" back')));
   }
 });
 

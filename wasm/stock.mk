@@ -20,6 +20,10 @@ $(stock_products) &: $(stock_sources) scripts/stock.js scripts/pack-lua.js packa
 	@node scripts/stock.js dist
 
 all: stock
-test: stock
+test: stock openmetrics
+
+.PHONY: openmetrics
+openmetrics:
+	@scripts/openmetrics.sh
 
 endif
