@@ -9,7 +9,7 @@ import { attach, MembuddyError } from "../cli/index.js";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
 
-const damages = Number(process.env.FUZZ_COUNT ?? 300);
+const damages = Number(process.env.FUZZ_COUNT ?? 500);
 const seed = Number(process.env.FUZZ_SEED ?? process.versions.node.split(".")[0]);
 const limitMs = 10_000;
 
@@ -41,15 +41,15 @@ function damaged(memory, words, random) {
   return { copy, places };
 }
 
-/** @param {Uint8Array} memory @returns {Promise<"refused" | "sound">} */
-async function judge(memory) {
+/** @param {Uint8Array} memory @param {boolean} thoroughly  every walk that there is @returns {Promise<"refused" | "sound">} */
+async function judge(memory, thoroughly) {
   try {
     const heap = await attach(memory);
     assert.equal(heap.books().unaccounted, 0);
-    const results = heap.profile({ retained: true });
+    const results = heap.profile({ retained: thoroughly });
     assert.equal(Object.values(results.sizes).reduce((sum, bytes) => sum + bytes, 0), results.totalSize);
     assert.equal(results.totalSize + results.garbage, results.luaSize);
-    heap.graph();
+    if (thoroughly) heap.graph();
     heap.close();
     return "sound";
   } catch (error) {
@@ -71,7 +71,7 @@ for (const [index, image] of ourImages.entries())
       for (let i = 0; i < damages; i++) {
         const { copy, places } = damaged(memory, words, random);
         const begin = performance.now();
-        const verdict = await judge(copy).catch((error) => assert.fail(`damage ${i} at ${places.join(", ")}: ${error.stack}`));
+        const verdict = await judge(copy, i % 4 === 0).catch((error) => assert.fail(`damage ${i} at ${places.join(", ")}: ${error.stack}`));
         assert.ok(performance.now() - begin < limitMs, `damage ${i} at ${places.join(", ")} took ${performance.now() - begin} ms`);
         count[verdict] += 1;
       }
