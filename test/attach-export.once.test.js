@@ -209,6 +209,22 @@ describe("any format", () => {
     await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth is -1/);
   });
 
+  test("what would disturb an export is an error, and the heap is as before", async () => {
+    const process = await spawnProcess(ourImages[1].file);
+    await process.eval("Big = {} for i = 1, 50000 do Big[i] = { 'item ' .. i } end");
+    const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+    const before = JSON.stringify(heap.profile());
+    const [first, second] = [heap.export("heapsnapshot"), heap.export("heapsnapshot")];
+    await assert.rejects(second, /exported already/);
+    assert.ok((await first).length > 1e6);
+    const slowly = () => { // so that the export pauses, and the question comes meanwhile
+      setTimeout(() => heap.books(), 0);
+      for (const end = Date.now() + 60; Date.now() < end; );
+    };
+    await assert.rejects(heap.export("heapsnapshot", {}, { write: slowly }), /while its snapshot was written/);
+    assert.equal(JSON.stringify(heap.profile()), before);
+  });
+
   test("names of files tell the format", () => {
     assert.deepEqual(["a.heapsnapshot", "A.PB.GZ", "b.speedscope.json", "c.folded", "d.json", "e.txt"].map(formatOfPath),
       ["heapsnapshot", "pprof", "speedscope", "folded", "json", undefined]);

@@ -56,6 +56,7 @@ export async function exportHeap(heap, format, file, options = {}) {
   checkLimit(options.depth, "depth");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
   const { write } = await formats[/** @type {FormatName} */ (format)].load();
+  if (heap.walker.onWrite) throw new MembuddyError("this heap is being exported already; wait for that first");
   await write(heap, file, options);
 }
 
