@@ -371,12 +371,19 @@ describe("membuddy export", () => {
     await subject.eval("Big = {} for i = 1, 100000 do Big[i] = { 'item ' .. i } end");
     const big = path.join(folder, "big.dat"), output = path.join(folder, "big.heapsnapshot");
     fs.writeFileSync(big, /** @type {Uint8Array} */ (subject.memory));
-    const child = spawn(process.execPath, [bin, "export", big, "-o", output]);
-    const isWriting = () => fs.readdirSync(folder).some((name) => name.startsWith("big.heapsnapshot"));
-    while (!isWriting() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
-    child.kill("SIGINT");
-    const status = await new Promise((resolve) => child.on("exit", (code) => resolve(code)));
+    const isWriting = () => fs.readdirSync(folder).some((name) => name.startsWith("big.heapsnapshot."));
+    const interrupt = async () => {
+      const child = spawn(process.execPath, [bin, "export", big, "-o", output]);
+      while (!isWriting() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+      child.kill("SIGINT");
+      return new Promise((resolve) => (child.exitCode === null ? child.on("exit", resolve) : resolve(child.exitCode)));
+    };
+    let status = await interrupt();
+    for (let attempt = 1; status === 0 && attempt < 5; attempt++) { // it was done before we saw it
+      fs.rmSync(output);
+      status = await interrupt();
+    }
     assert.equal(status, 130);
-    assert.equal(isWriting(), false);
+    assert.ok(!isWriting() && !fs.existsSync(output));
   });
 });
