@@ -12,6 +12,7 @@
 import { emptyEval } from "./eval.js";
 import { memory } from "./memory.js";
 import { peer } from "./peer.js";
+import { pure } from "./pure.js";
 import { rest } from "./rest.js";
 import { retained } from "./retained.js";
 import { size } from "./size.js";
@@ -19,4 +20,4 @@ import { outside } from "./outside.js";
 import { images, speed } from "./speed.js";
 
 /** @type {Figure[]} */
-export const figures = [speed, peer, memory, emptyEval, size, rest, retained, images, outside];
+export const figures = [speed, peer, pure, memory, emptyEval, size, rest, retained, images, outside];

@@ -1,0 +1,80 @@
+/** The module in pure Lua inside of a process, and how its figures compare with the exact ones from outside. */
+import { readFile } from "node:fs/promises";
+import { attach } from "../../cli/index.js";
+
+const pieceBytes = 16384; // large messages end some published images
+
+/** Without comments and indentation. */
+export async function pureSource() {
+  const source = await readFile(new URL("../../src/membuddy.lua", import.meta.url), "utf8");
+  return source.replace(/^\s+/gm, "").replace(/^--.*\n/gm, "");
+}
+
+/** @param {{ eval: (code: string) => Promise<string> }} process */
+export async function loadPure(process) {
+  const source = await pureSource();
+  for (let at = 0; at < source.length; at += pieceBytes)
+    await process.eval(`PureText = (PureText or "") .. [====[\n${source.slice(at, at + pieceBytes)}]====] return 1`);
+  await process.eval('local text = PureText PureText = nil package.loaded.membuddy = assert(load(text, "=membuddy"))() return 1');
+}
+
+/**
+ * @typedef {object} Share
+ * @property {number} explained percent of what Lua counts @property {number} objects
+ * @property {number} peakBytes that the call allocated in Lua, an object @property {number} leftBytes after collection
+ */
+
+/** A report on a heap without garbage. @param {{ eval: (code: string) => Promise<string> }} process @returns {Promise<Share>} */
+export async function shareOf(process) {
+  const text = await process.eval(`
+    local membuddy, count = package.loaded.membuddy, collectgarbage
+    local before, after, left, results
+    local function settle() for _ = 1, 8 do collectgarbage() end end -- each frees half of the frames that wait
+    for _ = 1, 2 do -- the first call makes the strings and the stack that the second needs
+      settle()
+      before = count("count") * 1024
+      count("stop")
+      results = membuddy.profile()
+      after = count("count") * 1024
+      count("restart")
+      results = { explained = results.explained, objects = results.objects }
+      settle()
+      left = count("count") * 1024
+    end
+    return table.concat({ "share", results.explained, results.objects, (after - before) / results.objects, left - before }, " ")`);
+  const [explained, objects, peakBytes, leftBytes] = text.split(" ").slice(1).map(Number);
+  return { explained, objects, peakBytes, leftBytes };
+}
+
+/** What the message that asks has under way: it is over when the memory is read from outside. */
+const ofTheMoment = /^(?:\[|_G\/(?:Inbox|Handlers|Errors|Outbox|os\/time)(?:\/|$)|_G\/ao(?:\/outbox.*)?$)/;
+
+/**
+ * Errors of the largest paths, as shares, smallest first; and what is found of all that lives.
+ * @param {Awaited<ReturnType<typeof import("./process.js").spawnProcess>>} process @param {number} [count]
+ */
+export async function errorsOfPaths(process, count = 100) {
+  const text = await process.eval(`
+    collectgarbage() collectgarbage()
+    local results, lines = package.loaded.membuddy.profile(), {}
+    for path, bytes in pairs(results.totalSizes) do lines[#lines + 1] = bytes .. " " .. path end
+    return results.totalSize .. "\\n" .. table.concat(lines, "\\n")`);
+  const [total, ...lines] = text.split("\n");
+  const computed = new Map(lines.map((line) => {
+    const space = line.indexOf(" ");
+    return [line.slice(space + 1), Number(line.slice(0, space))];
+  }));
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+  try {
+    const exact = heap.profile();
+    const largest = Object.entries(exact.totalSizes).filter(([path]) => !ofTheMoment.test(path))
+      .sort(([, a], [, b]) => b - a).slice(0, count);
+    const errors = largest.flatMap(([path, bytes]) => {
+      const found = computed.get(path);
+      return found === undefined ? [] : [{ path, error: Math.abs(found - bytes) / bytes }];
+    }).sort((a, b) => a.error - b.error);
+    return { errors, live: Number(total) / exact.totalSize };
+  } finally {
+    heap.close();
+  }
+}
