@@ -606,7 +606,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- prototypes: what `string.dump` writes, read once and not kept ----
 
-  local code, at, chunk = nil, 1, 0 -- the dump, the next byte, and which chunk it is of
+  local code, at, chunk, is_cut = nil, 1, 0, false -- the dump, the next byte, which chunk it is of
 
   local function read_number()
     if not IS_54 then
@@ -712,7 +712,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
     end
     for _ = 1, read_number() do names = names + read_string(is_new) end
-    if lines == 0 then -- stripped on the way
+    if is_cut then -- without its debug information
       lines, local_count, absolute_lines = code_count, parameters + code_count // 16, code_count // 128
     end
     if not is_new then return 0 end
@@ -771,9 +771,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local before = counts.proto
     chunk = known_chunk or chunk_of(f)
     local source = chunk_sources[chunk]
-    local is_long = #source > LONGEST_SOURCE
-    local bytes = is_long and claim_string(source) or 0
-    code = dump(f, is_long) -- where the source is long the dump must not copy it
+    is_cut = #source > LONGEST_SOURCE -- a dump would repeat the source
+    local bytes = is_cut and claim_string(source) or 0
+    code = dump(f, is_cut)
     at = IS_54 and 33 or 35 -- behind the header
     bytes = bytes + read_proto(lined and owner, source)
     code = nil
@@ -1347,7 +1347,7 @@ local OPTIONS = { "target", "depth", "max_depth", "min_size", "top", "children",
 local DEPTH, LIMIT, BYTES, FLAG = 'a whole number from 0, math.huge, "inf" or "infinity"',
   "a whole number from 0, or false for all", "a number of bytes from 0", "true or false"
 local ACCEPTED = { depth = DEPTH, max_depth = DEPTH, min_size = BYTES, top = LIMIT, children = LIMIT, lines = LIMIT,
-  cycles = FLAG, no_header = FLAG, retained = FLAG, budget = BYTES, checks = FLAG, target = "" }
+  cycles = FLAG, no_header = FLAG, retained = FLAG, checks = FLAG, budget = BYTES, target = "" }
 
 local function shown(value)
   local kind = type(value)
@@ -1630,53 +1630,49 @@ local function profile_call(entry, ...)
   return profile(options, entry, true)
 end
 
--- The checks, where they are loaded too: what stands behind the report of a whole process.
-local checks_for_print = {}
-local function no_findings() return {} end
-
 local function print_call(entry, given, more)
   if given ~= nil and type(given) ~= "table" then
     refuse("the results or options are %s; accepted: a table", value_name(given))
   end
   if more ~= nil and type(more) ~= "table" then refuse("the options are %s; accepted: a table", value_name(more)) end
-  local lines
-  local findings = no_findings
+  local lines, options
   if given and is_results(given) then
     lines = lines_of(given, read_options(more or {}))
   else
-    local options = read_options(given or {})
-    if options.target == nil and options.checks ~= false then findings = checks_for_print.findings or no_findings end
+    options = read_options(given or {})
     lines = lines_of(profile(options, entry, options.target ~= nil), options)
   end
   local write = global("print")
   if type(write) ~= "function" then refuse("the global 'print' is a %s value; a function is needed", type(write)) end
-  return { write, lines, findings }
+  return { write = write, lines = lines, options = options }
 end
 
 local membuddy = { backend = "lua", version = VERSION, exact = false }
 
-local lines_for_print = {}
-do
-  local function entry(...)
-    local was_running = collectgarbage("isrunning")
-    collectgarbage("stop")
-    local ok, result = pcall(print_call, lines_for_print[1], ...)
-    if was_running then collectgarbage("restart") end
-    if ok then
-      local write = result[1]
-      for _, line in next, result[2] do write(line) end
-      for _, line in next, result[3]() do write(line) end
-      return
-    end
-    if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
-    error(result, 0)
-  end
-  lines_for_print[1] = entry
-  membuddy.print, membuddy.print_results = entry, entry
+-- What stands behind the report of a whole process, where the checks are loaded too.
+local findings
+function membuddy.set_findings(lines) findings = lines end
+
+local function add_findings(lines, options)
+  if not findings or options.checks == false or options.target ~= nil then return end
+  for _, line in next, findings() do lines[#lines + 1] = line end
 end
 
--- Tells what gives the lines that print adds.
-function membuddy.set_findings(findings) checks_for_print.findings = findings end
+function membuddy.print(...)
+  local was_running = collectgarbage("isrunning")
+  collectgarbage("stop")
+  local ok, result = pcall(print_call, membuddy.print, ...)
+  if was_running then collectgarbage("restart") end
+  if ok then
+    if result.options then add_findings(result.lines, result.options) end
+    local write = result.write
+    for _, line in next, result.lines do write(line) end
+    return
+  end
+  if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
+  error(result, 0)
+end
+membuddy.print_results = membuddy.print
 
 membuddy.profile = public(profile_call)
 

@@ -9,12 +9,14 @@ import { spawnProcess } from "../../../test/support/process.js";
 /** @typedef {Awaited<ReturnType<typeof spawnProcess>>} Process */
 /** @typedef {{ explained: number, peakBytes: number, median: number, worst: number, pages: number }} Exactness */
 
+const sender = (/** @type {number} */ i) => ({ From: `SENDER-${String(i).padStart(36, "0")}`, Owner: `SENDER-${String(i).padStart(36, "0")}` });
+
 /** @type {{ name: string, build: (process: Process) => Promise<unknown> }[]} */
 const heaps = [
   { name: "fresh", build: async () => {} },
   { name: "unhandled messages", build: async (process) => {
     for (let i = 0; i < scaled(1000); i++)
-      await process.send({ From: `SENDER-${String(i % 50).padStart(36, "0")}`, Id: `MESSAGE-${String(i).padStart(35, "0")}`, Tags: [{ name: "Action", value: "Nothing" }], Data: `${i}` });
+      await process.send({ ...sender(i % 50), Id: `MESSAGE-${String(i).padStart(35, "0")}`, Tags: [{ name: "Action", value: "Nothing" }], Data: `${i}` });
   } },
   { name: "balances", build: (process) => process.eval(`
     Balances = {} for i = 1, ${scaled(1e5)} do Balances[string.format("%043d", i)] = tostring(i * 1000003) end`) },
