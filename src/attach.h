@@ -54,7 +54,7 @@ double attach_problem_value(void);
 /* ---- books ---- */
 
 /* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes,
-** 3 garbage count, 4 unaccounted, 5 phase of the collector, from 8 on count and bytes of each
+** 3 garbage count, 4 unaccounted, from 8 on count and bytes of each
 ** kind. */
 int attach_read_books(uintptr_t state);
 double attach_book(int which);
