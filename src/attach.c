@@ -117,9 +117,9 @@ static int make_tree(uint32_t depth, uint32_t lines, int cycles) {
 static walk_status walk_into(lua_State *L, GCObject *target) {
   books_of = NULL;
   if (target == NULL) return walk_process(L, &report.t, &books);
-  kind_tally kinds[KIND_COUNT];
-  walk_status status = walk_target(L, target, "", &report.t, kinds);
-  if (status == WALK_OK) memcpy(books.kinds, kinds, sizeof kinds);
+  walk_books met;
+  walk_status status = walk_target(L, target, "", &report.t, &met);
+  if (status == WALK_OK) memcpy(books.kinds, met.kinds, sizeof met.kinds);
   return status;
 }
 

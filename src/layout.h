@@ -250,40 +250,47 @@ LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit
   }
 }
 
+/* The values of an array that are objects. */
+LAYOUT_HELPER void layout_each_value(const TValue *values, size_t count, label_kind kind,
+                                     reference_visitor visit, void *context) {
+  for (size_t i = 0; i < count; i++) {
+    GCObject *value = object_of(&values[i]);
+    if (value) visit(context, kind, i + 1, NULL, value);
+  }
+}
+
 LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_visitor visit,
                                             void *context) {
-  for (int i = 0; i < closure->nupvalues; i++) {
-    GCObject *value = object_of(&closure->upvalue[i]);
-    if (value) visit(context, LABEL_UPVALUE, (uintptr_t)i + 1, NULL, value);
+  layout_each_value(closure->upvalue, closure->nupvalues, LABEL_UPVALUE, visit, context);
+}
+
+LAYOUT_HELPER void layout_each_string(TString *const *string, int count, size_t step_bytes,
+                                      label_kind kind, reference_visitor visit, void *context) {
+  for (; count > 0; count--) {
+    if (*string) visit(context, kind, 0, NULL, obj2gco(*string));
+    string = (TString *const *)(const void *)((const char *)string + step_bytes);
   }
 }
 
 LAYOUT_INLINE void layout_each_in_proto(const Proto *proto, reference_visitor visit,
                                         void *context) {
-#define VISIT_STRING(kind, string)                                                                 \
-  if (string) visit(context, kind, 0, NULL, obj2gco(string))
-  VISIT_STRING(LABEL_SOURCE, proto->source);
-  for (int i = 0; i < proto->sizek; i++) {
-    GCObject *value = object_of(&proto->k[i]);
-    if (value) visit(context, LABEL_CONSTANT, 0, NULL, value);
-  }
-  for (int i = 0; i < proto->sizeupvalues; i++) VISIT_STRING(LABEL_NAME, proto->upvalues[i].name);
-  for (int i = 0; i < proto->sizelocvars; i++) VISIT_STRING(LABEL_NAME, proto->locvars[i].varname);
+  layout_each_string(&proto->source, 1, 0, LABEL_SOURCE, visit, context);
+  layout_each_value(proto->k, (size_t)proto->sizek, LABEL_CONSTANT, visit, context);
+  layout_each_string(&proto->upvalues->name, proto->sizeupvalues, sizeof(Upvaldesc), LABEL_NAME,
+                     visit, context);
+  layout_each_string(&proto->locvars->varname, proto->sizelocvars, sizeof(LocVar), LABEL_NAME,
+                     visit, context);
   for (int i = 0; i < proto->sizep; i++)
     if (proto->p[i])
       visit(context, LABEL_PROTO, (uintptr_t)proto->p[i], NULL, obj2gco(proto->p[i]));
-#undef VISIT_STRING
 }
 
 /* The live part of a thread's stack, as the collector sees it: up to `top`. */
 LAYOUT_INLINE void layout_each_in_thread(lua_State *thread, reference_visitor visit,
                                          void *context) {
   if (layout_stack(thread) == NULL) return;
-  size_t used = layout_stack_used(thread);
-  for (size_t i = 0; i < used; i++) {
-    GCObject *value = object_of(layout_stack_slot(thread, i));
-    if (value) visit(context, LABEL_SLOT, i + 1, NULL, value);
-  }
+  layout_each_value(layout_stack_slot(thread, 0), layout_stack_used(thread), LABEL_SLOT, visit,
+                    context);
   layout_each_open_upvalue(thread, visit, context);
 }
 

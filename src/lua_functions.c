@@ -73,51 +73,38 @@ static const char *global_name(lua_State *L, const GCObject *object, char text[P
   return text;
 }
 
-/* The local variable of the function that called, or its upvalue, that holds the value at
+/* The local variable of the function that called, or its upvalue, that holds the object at
 ** `index`. */
-static const char *caller_name(lua_State *L, int index) {
+static const char *caller_name(lua_State *L, int index, const GCObject *object) {
   lua_Debug caller;
-  const char *name;
+  const char *name, *found = NULL;
   if (!lua_getstack(L, CALLER_LEVEL, &caller)) return NULL;
-  const char *found = NULL;
   for (int i = 1; (name = lua_getlocal(L, &caller, i)) != NULL; i++, lua_pop(L, 1))
     if (*name != '(' && lua_rawequal(L, -1, index)) found = name;
   if (found) return found;
   lua_getinfo(L, "f", &caller);
-  for (int i = 1; (name = lua_getupvalue(L, -1, i)) != NULL; i++) {
-    if (*name != '\0' && lua_rawequal(L, -1, index)) found = name;
-    lua_pop(L, 1);
-  }
+  GCObject *function = layout_object_at(L, -1);
   lua_pop(L, 1);
-  return found;
+  const TString *upvalue =
+      function ? path_upvalue_name(walk_find_label(function, object), function) : NULL;
+  return upvalue ? getstr(upvalue) : NULL;
 }
 
 /* Pushes the shortest path to an object, found from its end. */
 static void push_shortest_path(lua_State *L, const GCObject *object) {
   char text[PATH_LABEL_BYTES];
-  int parts = 0;
-  if (!lua_checkstack(L, LONGEST_CHAIN + 4)) support_raise_no_memory(L);
-  for (;;) {
+  const char *root = NULL;
+  lua_pushliteral(L, "");
+  for (int steps = 0; object && steps < LONGEST_CHAIN; steps++) {
     GCObject *parent;
-    const char *root;
     if (walk_find_parent(L, object, &parent, &root) != WALK_OK) support_raise_no_memory(L);
-    if (parent == NULL || parts == LONGEST_CHAIN) {
-      lua_pushstring(L, root ? root : "...");
-      parts++;
-      break;
+    if (parent) {
+      text[path_label(text, walk_find_label(parent, object), parent)] = '\0';
+      lua_pushfstring(L, "/%s%s", text, lua_tostring(L, -1));
     }
-    size_t length = path_label(text, walk_find_label(parent, object), parent);
-    lua_pushlstring(L, text, length);
-    parts++;
     object = parent;
   }
-  /* The root is on top. A path that is too long loses its beginning. */
-  for (int i = 1; i < parts; i++) {
-    lua_pushliteral(L, "/");
-    lua_pushvalue(L, -3);
-    lua_concat(L, 3);
-    lua_remove(L, -2);
-  }
+  lua_pushfstring(L, "%s%s", root ? root : "...", lua_tostring(L, -1));
 }
 
 /* Cuts the name on top to what stands at the head of a path: its end tells most. */
@@ -128,20 +115,22 @@ static void shorten_name(lua_State *L) {
   const char *cut = memchr(end - (PATH_LONGEST_ROOT - 3), '/', PATH_LONGEST_ROOT - 3);
   if (cut == NULL) cut = end;
   lua_pushfstring(L, "...%s", cut);
-  lua_remove(L, -2);
 }
 
 /* Pushes the name of the variable or the path that holds the target at `index`. */
 static const char *push_target_name(lua_State *L, int index, const GCObject *object) {
   char text[PATH_LABEL_BYTES];
   const char *name = global_name(L, object, text);
-  if (name == NULL) name = caller_name(L, index);
+  int top = lua_gettop(L) + 1;
+  if (name == NULL) name = caller_name(L, index, object);
   if (name)
     lua_pushstring(L, name);
   else
     push_shortest_path(L, object);
   shorten_name(L);
-  return lua_tostring(L, -1);
+  lua_copy(L, -1, top);
+  lua_settop(L, top);
+  return lua_tostring(L, top);
 }
 
 /* ---- profile ---- */
@@ -150,21 +139,19 @@ typedef struct {
   report r;
   tree t;
   GCObject *target; /* NULL: the whole process */
+  walk_books met;   /* of a target */
   size_t *retained; /* a loan */
 } job;
 
 static walk_status walk_job(lua_State *L, job *j) {
   report *r = &j->r;
-  if (j->target == NULL) {
-    walk_status status = walk_process(L, &j->t, &r->books);
-    memcpy(r->kinds, r->books.kinds, sizeof r->kinds);
-    return status;
-  }
-  size_t exclusive_bytes = 0, bytes = 0;
-  walk_status status = walk_target(L, j->target, r->target_name, &j->t, r->kinds);
+  r->covered = &r->books;
+  if (j->target == NULL) return walk_process(L, &j->t, &r->books);
+  size_t exclusive_bytes = 0;
+  r->covered = &j->met;
+  walk_status status = walk_target(L, j->target, r->target_name, &j->t, &j->met);
   if (status == WALK_OK) status = walk_retained(L, j->target, &exclusive_bytes, &r->books);
-  for (int kind = 0; kind < KIND_COUNT; kind++) bytes += r->kinds[kind].bytes;
-  r->shared_bytes = bytes > exclusive_bytes ? bytes - exclusive_bytes : 0;
+  if (j->met.live_bytes > exclusive_bytes) r->shared_bytes = j->met.live_bytes - exclusive_bytes;
   return status;
 }
 

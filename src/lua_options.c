@@ -1,6 +1,5 @@
 #include "lua_options.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "lauxlib.h"
@@ -35,21 +34,15 @@ static const char *const accepted[] = {
     [OPTION_FLAG] = "true or false",
 };
 
-/* The value on top as an error shows it. */
-static const char *shown_value(lua_State *L) {
-  const char *value = luaL_typename(L, -1);
-  if (lua_isstring(L, -1)) value = lua_tostring(L, -1);
-  if (lua_isboolean(L, -1)) value = lua_toboolean(L, -1) ? "true" : "false";
-  return strlen(value) > 64 ? "a long string" : value;
-}
-
 /* A whole number from 0; one that does not fit means "all". */
 static int read_count(lua_State *L, uint32_t *count) {
+  int is_whole;
+  lua_Integer number = lua_tointegerx(L, -1, &is_whole);
   if (lua_type(L, -1) != LUA_TNUMBER) return 0;
-  lua_Number number = lua_tonumber(L, -1);
-  if (!(number >= 0) || number != floor(number)) return 0;
-  *count = number >= (lua_Number)OPTION_ALL ? OPTION_ALL : (uint32_t)number;
-  return 1;
+  *count = OPTION_ALL;
+  if (lua_tonumber(L, -1) >= (lua_Number)OPTION_ALL) return 1;
+  *count = (uint32_t)number;
+  return is_whole && number >= 0;
 }
 
 static int read_bytes(lua_State *L, lua_Number *bytes) {
@@ -102,42 +95,41 @@ static size_t find_option(lua_State *L, int index) {
   return i;
 }
 
-int options_are(lua_State *L, int index) {
-  index = lua_absindex(L, index);
+/* Pushes a key that is none of an option; returns 0 and pushes nothing when all are. */
+static int push_unknown(lua_State *L, int index) {
   for (lua_pushnil(L); lua_next(L, index);) {
     lua_pop(L, 1);
-    if (find_option(L, -1) == KNOWN_COUNT) {
-      lua_pop(L, 1);
-      return 0;
-    }
+    if (find_option(L, -1) == KNOWN_COUNT) return 1;
   }
-  return 1;
+  return 0;
+}
+
+int options_are(lua_State *L, int index) {
+  if (!push_unknown(L, index)) return 1;
+  lua_pop(L, 1);
+  return 0;
 }
 
 /* The key on top is none of an option. */
 static void refuse_unknown(lua_State *L) {
-  const char *key = lua_type(L, -1) == LUA_TSTRING ? shown_value(L) : luaL_typename(L, -1);
   lua_pushstring(L, known_options[0].name);
   for (size_t i = 1; i < KNOWN_COUNT; i++) {
     lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), known_options[i].name);
     lua_remove(L, -2);
   }
+  const char *key = lua_type(L, -2) == LUA_TSTRING ? support_show(L, -2) : luaL_typename(L, -2);
   support_refuse(L, "unknown option '%s'; accepted: %s", key, lua_tostring(L, -1));
 }
 
 void options_read(lua_State *L, int index, report_options *options) {
-  index = lua_absindex(L, index);
   luaL_checkstack(L, 6, "membuddy");
-  for (lua_pushnil(L); lua_next(L, index);) {
-    lua_pop(L, 1);
-    if (find_option(L, -1) == KNOWN_COUNT) refuse_unknown(L);
-  }
+  if (push_unknown(L, index)) refuse_unknown(L);
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
     option_type type = (option_type)known_options[i].type;
     if (support_push_field(L, index, known_options[i].name) != LUA_TNIL &&
         !read_option(L, type, (char *)options + known_options[i].field))
-      support_refuse(L, "option '%s' is %s; accepted: %s", known_options[i].name, shown_value(L),
-                     accepted[type]);
+      support_refuse(L, "option '%s' is %s; accepted: %s", known_options[i].name,
+                     support_show(L, -1), accepted[type]);
     lua_pop(L, 1);
   }
   options->has_target = support_push_field(L, index, "target") != LUA_TNIL;

@@ -39,7 +39,8 @@ void options_default(report_options *options);
 /* True if every key of the table at `index` is the name of an option. */
 int options_are(lua_State *L, int index);
 
-/* Reads the table at `index`; pushes the target if it names one. Raises a Lua error. */
+/* Reads the table at `index`; pushes the target if it names one. Raises a Lua error. Indices count
+** from the bottom of the stack. */
 void options_read(lua_State *L, int index, report_options *options);
 
 /* Settles what depends on several options: how many lines the report may have. */

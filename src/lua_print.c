@@ -63,28 +63,23 @@ static void print_coloured(lua_State *L, const char *text, const char *colour) {
 
 /* ---- results that somebody may have edited ---- */
 
-static const char *shown(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TSTRING) return luaL_typename(L, index);
-  size_t length;
-  const char *text = lua_tolstring(L, index, &length);
-  return length > 64 ? "a long string" : text;
-}
-
 static void refuse_results(lua_State *L, const char *field, const char *found,
                            const char *expected) {
   support_refuse(L, "these results were changed: '%s' is %s; expected %s", field, found, expected);
 }
 
+static void push_typed_field(lua_State *L, int results, const char *name, int type,
+                             const char *expected) {
+  if (support_push_field(L, results, name) != type)
+    refuse_results(L, name, luaL_typename(L, -1), expected);
+}
+
 static void push_table_field(lua_State *L, int results, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, results);
-  if (!lua_istable(L, -1)) refuse_results(L, name, luaL_typename(L, -1), "a table");
+  push_typed_field(L, results, name, LUA_TTABLE, "a table");
 }
 
 static lua_Number number_field(lua_State *L, int results, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, results);
-  if (lua_type(L, -1) != LUA_TNUMBER) refuse_results(L, name, luaL_typename(L, -1), "a number");
+  push_typed_field(L, results, name, LUA_TNUMBER, "a number");
   lua_Number number = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return number;
@@ -109,7 +104,7 @@ static size_t check_paths(lua_State *L, int table, const char *name, int value_t
                      "paths as profile wrote them");
     if (lua_type(L, -1) != value_type)
       support_refuse(L, "these results were changed: '%s' of '%s' is a %s; expected a %s", name,
-                     shown(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
+                     support_show(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
     if (value_type == LUA_TNUMBER) *sum += lua_tonumber(L, -1);
   }
   return count;
@@ -186,32 +181,33 @@ static void push_coloured_path(lua_State *L, const char *path) {
   lua_concat(L, 2);
 }
 
+/* Adds to the line on top what its path retains, if the table at `retained` (0: none) says so. */
+static void add_retained(lua_State *L, const line *l, int retained) {
+  if (retained == 0) return;
+  int is_known = support_push_field(L, retained, l->path) == LUA_TNUMBER;
+  lua_Number bytes = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (!is_known) return;
+  lua_pushliteral(L, ", retained ");
+  print_push_size(L, bytes, 1);
+  lua_concat(L, 3);
+}
+
 static void print_line(lua_State *L, const line *l, int retained) {
   lua_pushliteral(L, "    ");
   push_coloured_path(L, l->path);
   lua_pushliteral(L, ": ");
-  print_push_size(L, l->shown_bytes, 1);
+  if (l->target)
+    push_coloured_path(L, l->target);
+  else
+    print_push_size(L, l->shown_bytes, 1);
   lua_concat(L, 4);
-  if (retained) {
-    lua_pushstring(L, l->path);
-    lua_rawget(L, retained);
-    if (lua_type(L, -1) == LUA_TNUMBER) {
-      lua_Number bytes = lua_tonumber(L, -1);
-      lua_pop(L, 1);
-      lua_pushliteral(L, ", retained ");
-      print_push_size(L, bytes, 1);
-      lua_concat(L, 3);
-    } else {
-      lua_pop(L, 1);
-    }
-  }
+  add_retained(L, l, retained);
   print_top(L);
 }
 
 static void print_rest(lua_State *L, size_t count, const char *what, lua_Number bytes) {
-  char text[96];
-  snprintf(text, sizeof text, "... and %lu other %s", (unsigned long)count, what);
-  lua_pushstring(L, text);
+  lua_pushfstring(L, "... and %I other %s", (LUAI_UACINT)count, what);
   colour_top(L, "gray");
   if (bytes >= 0) {
     lua_pushliteral(L, ", totalling ");
@@ -222,38 +218,26 @@ static void print_rest(lua_State *L, size_t count, const char *what, lua_Number 
   print_top(L);
 }
 
-static void print_sizes(lua_State *L, int sizes, int totals, int retained, size_t count,
-                        const report_options *options) {
-  line_heap lines = push_lines(L, sizes, totals, count, options->min_size);
-  print_coloured(L, "Sizes:", "gray");
-  for (size_t room = options->top; lines.count > 0 && room > 0; room--)
-    print_line(L, take_first(&lines), retained);
-  if (lines.count > 0) {
-    lua_Number rest = 0; /* own bytes: totals would count what lies below twice */
-    for (size_t i = 0; i < lines.count; i++) rest += lines.heap[i]->own_bytes;
-    print_rest(L, lines.count, "references", rest);
-  }
-  lua_pop(L, 1);
-}
+/* A part of the report: indices of the tables that it is made from. */
+typedef struct {
+  const char *title;
+  const char *what; /* its lines are, when some are left out */
+  int paths, totals;
+  int retained;  /* 0: none */
+  size_t count;  /* of paths */
+  size_t others; /* that have none */
+  lua_Number min_size;
+  int has_sizes;
+} section;
 
-/* ---- circular references ---- */
-
-static void print_cycles(lua_State *L, int cycles, size_t count, size_t others,
-                         const report_options *options) {
-  if (count == 0) return;
-  line_heap lines = push_lines(L, cycles, cycles, count, 0);
-  print_coloured(L, "Circular references:", "gray");
-  for (size_t room = options->top; lines.count > 0 && room > 0; room--) {
-    const line *first = take_first(&lines);
-    lua_pushliteral(L, "    ");
-    push_coloured_path(L, first->path);
-    lua_pushliteral(L, ": ");
-    push_coloured_path(L, first->target);
-    lua_concat(L, 4);
-    print_top(L);
-  }
-  others += lines.count;
-  if (others > 0) print_rest(L, others, "circular references", -1);
+static void print_section(lua_State *L, const section *s, size_t room) {
+  line_heap lines = push_lines(L, s->paths, s->totals, s->count, s->min_size);
+  print_coloured(L, s->title, "gray");
+  for (; lines.count > 0 && room > 0; room--) print_line(L, take_first(&lines), s->retained);
+  lua_Number rest = 0; /* own bytes: totals would count what lies below twice */
+  for (size_t i = 0; i < lines.count; i++) rest += lines.heap[i]->own_bytes;
+  if (lines.count + s->others > 0)
+    print_rest(L, lines.count + s->others, s->what, s->has_sizes ? rest : -1);
   lua_pop(L, 1);
 }
 
@@ -278,9 +262,7 @@ static void print_header(lua_State *L, int results) {
   print_amount(L, "unaccounted: ", unaccounted, "");
   lua_concat(L, 4);
   print_top(L);
-  lua_pushliteral(L, "target");
-  lua_rawget(L, results);
-  if (lua_type(L, -1) == LUA_TSTRING) {
+  if (support_push_field(L, results, "target") == LUA_TSTRING) {
     lua_pushliteral(L, "Held by ");
     lua_insert(L, -2);
     print_amount(L, "; others hold as well: ", number_field(L, results, "shared"), "");
@@ -292,19 +274,18 @@ static void print_header(lua_State *L, int results) {
 }
 
 static void check_type(lua_State *L, int results) {
-  lua_pushliteral(L, "type");
-  lua_rawget(L, results);
-  if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), RESULTS_TYPE) != 0)
-    refuse_results(L, "type", shown(L, -1), "'" RESULTS_TYPE "'");
+  if (support_push_field(L, results, "type") != LUA_TSTRING ||
+      strcmp(lua_tostring(L, -1), RESULTS_TYPE) != 0)
+    refuse_results(L, "type", support_show(L, -1), "'" RESULTS_TYPE "'");
   lua_pop(L, 1);
 }
 
+/* 0 where there is none. */
 static size_t optional_count(lua_State *L, int results, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, results);
-  lua_Number number = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  support_push_field(L, results, name);
+  lua_Integer count = lua_tointeger(L, -1);
   lua_pop(L, 1);
-  return number >= 1 && number < 1e15 ? (size_t)number : 0;
+  return count > 0 ? (size_t)count : 0;
 }
 
 static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
@@ -333,14 +314,21 @@ void print_push_lines(lua_State *L, int index, const report_options *options) {
   size_t cycle_count = check_paths(L, cycles, "circular", LUA_TSTRING, &unused);
   total = number_field(L, results, "totalSize");
   if (sum != total) refuse_sum(L, sum, total);
-  lua_pushliteral(L, "retained");
-  lua_rawget(L, results);
-  if (lua_istable(L, -1)) retained = lua_gettop(L);
+  if (support_push_field(L, results, "retained") == LUA_TTABLE) retained = lua_gettop(L);
   if (!options->no_header) print_header(L, results);
   print_amount(L, "Total size: ", total, "");
   print_top(L);
-  print_sizes(L, sizes, totals, retained, count, options);
-  if (options->cycles)
-    print_cycles(L, cycles, cycle_count, optional_count(L, results, "otherCycles"), options);
+  section part = {"Sizes:", "references", sizes, totals, retained, count, 0, options->min_size, 1};
+  print_section(L, &part, options->top);
+  section loops = {"Circular references:",
+                   "circular references",
+                   cycles,
+                   cycles,
+                   0,
+                   cycle_count,
+                   optional_count(L, results, "otherCycles"),
+                   0,
+                   0};
+  if (options->cycles && cycle_count > 0) print_section(L, &loops, options->top);
   lua_settop(L, LINES);
 }

@@ -15,20 +15,16 @@ static void set_number(lua_State *L, const char *name, size_t number) {
   lua_setfield(L, -2, name);
 }
 
-static const char *kind_name(object_kind kind) {
-  static const char *const names[KIND_COUNT] = {"table",    "string",  "function",
-                                                "proto",    "upvalue", "thread",
-                                                "userdata", "state",   "string_table"};
-  return names[kind];
-}
-
 void results_push_kinds(lua_State *L, const kind_tally kinds[KIND_COUNT]) {
+  static const char names[KIND_UNKNOWN][13] = {"table",    "string",  "function",
+                                               "proto",    "upvalue", "thread",
+                                               "userdata", "state",   "string_table"};
   lua_createtable(L, 0, KIND_UNKNOWN);
   for (int kind = 0; kind < KIND_UNKNOWN; kind++) {
     lua_createtable(L, 0, 2);
     set_number(L, "count", kinds[kind].count);
     set_number(L, "bytes", kinds[kind].bytes);
-    lua_setfield(L, -2, kind_name((object_kind)kind));
+    lua_setfield(L, -2, names[kind]);
   }
 }
 
@@ -126,16 +122,19 @@ static void set_value(lua_State *L, const char *name, int index) {
   lua_setfield(L, RESULTS, name);
 }
 
-static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
+static const named_number numbers[] = {
+    NAMED_NUMBER("totalSize", report, total_bytes),
+    NAMED_NUMBER("objects", report, object_count),
+    NAMED_NUMBER("luaSize", report, books.lua_bytes),
+    NAMED_NUMBER("garbage", report, books.garbage.bytes),
+    NAMED_NUMBER("unaccounted", report, books.unaccounted),
+};
+
+static void add_fields(lua_State *L, const report *r) {
   lua_pushvalue(L, RESULTS);
+  support_set_numbers(L, r, numbers, sizeof numbers / sizeof *numbers);
   lua_pushliteral(L, RESULTS_TYPE);
   lua_setfield(L, -2, "type");
-  set_number(L, "totalSize", total_bytes);
-  set_number(L, "objects", count_objects(r->kinds));
-  set_number(L, "luaSize", r->books.lua_bytes);
-  set_number(L, "garbage", r->books.garbage.bytes);
-  lua_pushinteger(L, (lua_Integer)r->books.unaccounted);
-  lua_setfield(L, -2, "unaccounted");
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "exact");
   lua_pushliteral(L, "native");
@@ -146,7 +145,7 @@ static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
     set_number(L, "shared", r->shared_bytes);
   }
   if (r->t->cycles_dropped > 0) set_number(L, "otherCycles", r->t->cycles_dropped);
-  results_push_kinds(L, r->kinds);
+  results_push_kinds(L, r->covered->kinds);
   lua_setfield(L, -2, "kinds");
   lua_pop(L, 1);
   set_value(L, "sizes", SIZES);
@@ -159,12 +158,12 @@ static void add_fields(lua_State *L, const report *r, size_t total_bytes) {
 void results_push(lua_State *L, report *r) {
   tree *t = r->t;
   const uint32_t *order = tree_select(t, r->options.children, r->options.lines, path_compare);
-  size_t total_bytes = 0;
   int lines = 0;
+  r->object_count = count_objects(r->covered->kinds);
   for (uint32_t i = 0; i < t->count; i++) {
     const tree_node *n = &t->nodes[order[i]];
     lines += 1 + (n->below_bytes > 0) + (n->folded_bytes > 0);
-    if (n->parent == TREE_NONE) total_bytes += n->total_bytes;
+    if (n->parent == TREE_NONE) r->total_bytes += n->total_bytes;
   }
   lua_settop(L, 0);
   lua_newtable(L);
@@ -175,6 +174,6 @@ void results_push(lua_State *L, report *r) {
   lua_createtable(L, 0, (int)t->cycle_count);
   for (uint32_t i = 0; i < t->count; i++) add_lines(L, r, order[i]);
   for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
-  add_fields(L, r, total_bytes);
+  add_fields(L, r);
   lua_settop(L, RESULTS);
 }

@@ -13,10 +13,12 @@
 typedef struct {
   tree *t;
   report_options options;
-  walk_books books;             /* of the whole process */
-  kind_tally kinds[KIND_COUNT]; /* of what the report covers */
-  const char *target_name;      /* NULL: the whole process */
-  size_t shared_bytes;          /* of a target: what others hold as well */
+  walk_books books;          /* of the whole process */
+  const walk_books *covered; /* what the report covers, as live */
+  const char *target_name;   /* NULL: the whole process */
+  size_t shared_bytes;       /* of a target: what others hold as well */
+  size_t total_bytes;        /* of the lines */
+  size_t object_count;
   const size_t *retained_bytes; /* by node of the tree; NULL when not asked for */
 } report;
 

@@ -4,6 +4,8 @@
 
 #include "lauxlib.h"
 
+#define LONGEST_SHOWN 64
+
 int support_refuse(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -33,6 +35,13 @@ int support_push_global(lua_State *L, const char *name) {
     lua_pushnil(L);
   lua_remove(L, -2);
   return lua_type(L, -1);
+}
+
+const char *support_show(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TBOOLEAN) return lua_toboolean(L, index) ? "true" : "false";
+  const char *text = lua_tostring(L, index);
+  if (text == NULL) return luaL_typename(L, index);
+  return lua_rawlen(L, index) > LONGEST_SHOWN ? "a long string" : text;
 }
 
 void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }

@@ -25,6 +25,9 @@ int support_push_field(lua_State *L, int index, const char *name);
 /* The same of a global; nil where a program put something else in the place of the globals. */
 int support_push_global(lua_State *L, const char *name);
 
+/* The value at `index` as an error shows it; a number becomes a string there. */
+const char *support_show(lua_State *L, int index);
+
 /* Pushes a count or a number of bytes. */
 void support_push_number(lua_State *L, size_t number);
 

@@ -108,32 +108,23 @@ static void write_key(writer *out, const Node *node) {
   }
 }
 
-static void write_numbered(writer *out, const char *what, uintptr_t number) {
+const TString *path_upvalue_name(label place, const GCObject *function) {
+  if (place.kind != LABEL_UPVALUE || !layout_is_lua_function(function)) return NULL;
+  const Proto *proto = gco2lcl((GCObject *)function)->p;
+  return proto && (int)place.place <= proto->sizeupvalues ? proto->upvalues[place.place - 1].name
+                                                          : NULL;
+}
+
+/* `[what name]`, or with the number in its stead. */
+static void write_bracketed(writer *out, const char *what, const TString *name, uintptr_t number) {
   write_string(out, "[");
   write_string(out, what);
   write_string(out, " ");
-  write_integer(out, (lua_Integer)number);
-  write_string(out, "]");
-}
-
-static void write_named(writer *out, const char *what, const TString *name) {
-  write_string(out, "[");
-  write_string(out, what);
-  write_string(out, " ");
-  write_lua_string(out, name, LONGEST_KEY);
-  write_string(out, "]");
-}
-
-static void write_upvalue(writer *out, uintptr_t index, const GCObject *function) {
-  const TString *name = NULL;
-  if (function && layout_is_lua_function(function)) {
-    const Proto *proto = gco2lcl((GCObject *)function)->p;
-    if (proto && (int)index <= proto->sizeupvalues) name = proto->upvalues[index - 1].name;
-  }
   if (name)
-    write_named(out, "upvalue", name);
+    write_lua_string(out, name, LONGEST_KEY);
   else
-    write_numbered(out, "upvalue", index);
+    write_integer(out, (lua_Integer)number);
+  write_string(out, "]");
 }
 
 /* A chunk's name as its author gave it: the first line, without Lua's mark of where it is from. */
@@ -180,10 +171,7 @@ static const TString *local_name(lua_State *thread, size_t slot) {
 
 static void write_slot(writer *out, uintptr_t index, const GCObject *thread) {
   const TString *name = thread ? local_name(gco2th((GCObject *)thread), index - 1) : NULL;
-  if (name)
-    write_named(out, "local", name);
-  else
-    write_numbered(out, "stack", index);
+  write_bracketed(out, name ? "local" : "stack", name, index);
 }
 
 size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from) {
@@ -198,12 +186,14 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   case LABEL_INDEX: write_integer(&out, (lua_Integer)place.place); break;
   case LABEL_NODE: write_key(&out, (const Node *)place.place); break;
   case LABEL_METATABLE: write_string(&out, "[metatable]"); break;
-  case LABEL_UPVALUE: write_upvalue(&out, place.place, from); break;
+  case LABEL_UPVALUE:
+    write_bracketed(&out, "upvalue", from ? path_upvalue_name(place, from) : NULL, place.place);
+    break;
   case LABEL_CONSTANT: write_string(&out, "[constant]"); break;
   case LABEL_SOURCE: write_string(&out, "[source]"); break;
   case LABEL_NAME: write_string(&out, "[names]"); break;
   case LABEL_PROTO: write_proto(&out, (const Proto *)place.place); break;
-  case LABEL_USERVALUE: write_numbered(&out, "uservalue", place.place); break;
+  case LABEL_USERVALUE: write_bracketed(&out, "uservalue", NULL, place.place); break;
   case LABEL_SLOT: write_slot(&out, place.place, from); break;
   case LABEL_UNKNOWN: write_string(&out, "[unknown]"); break;
   }
@@ -226,32 +216,40 @@ size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node
 
 /* ---- order ---- */
 
-/* The key that names an entry of a table; nil where something else does. */
-static TValue key_of(const tree_node *n) {
+/* How a node compares with others: by the key that names it (nil where something else does), then
+** by text. */
+typedef struct {
   TValue key;
-  setnilvalue(&key);
-  if (n->label_kind == LABEL_NODE) layout_copy_node_key((const Node *)n->place, &key);
-  if (n->label_kind == LABEL_INDEX) setivalue(&key, (lua_Integer)n->place);
-  return key;
+  const char *text;
+  size_t text_bytes;
+  char room[PATH_LABEL_BYTES];
+} sort_key;
+
+static void read_sort_key(sort_key *s, const tree *t, uint32_t node) {
+  const tree_node *n = &t->nodes[node];
+  setnilvalue(&s->key);
+  if (n->label_kind == LABEL_NODE) layout_copy_node_key((const Node *)n->place, &s->key);
+  if (n->label_kind == LABEL_INDEX) setivalue(&s->key, (lua_Integer)n->place);
+  s->text = s->room;
+  s->text_bytes = 0;
+  if (ttisstring(&s->key)) {
+    s->text = getstr(tsvalue(&s->key));
+    s->text_bytes = tsslen(tsvalue(&s->key));
+  } else if (!ttisinteger(&s->key)) {
+    s->text_bytes = path_node_label(s->room, t, node); /* objects read alike, whichever they are */
+  }
 }
 
-/* Objects read alike, whichever they are. */
 static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
-  TValue x = key_of(&t->nodes[a]), y = key_of(&t->nodes[b]);
-  if (x.tt_ != y.tt_) return x.tt_ - y.tt_;
-  if (ttisinteger(&x)) return (ivalue(&x) > ivalue(&y)) - (ivalue(&x) < ivalue(&y));
-  if (iscollectable(&x) && (gcvalue(&x) == gcvalue(&y) || !ttisstring(&x))) return 0;
-  char x_text[PATH_LABEL_BYTES], y_text[PATH_LABEL_BYTES];
-  const char *first = x_text, *second = y_text;
-  size_t first_bytes, second_bytes;
-  if (ttisstring(&x)) {
-    first = getstr(tsvalue(&x)), first_bytes = tsslen(tsvalue(&x));
-    second = getstr(tsvalue(&y)), second_bytes = tsslen(tsvalue(&y));
-  } else {
-    first_bytes = path_node_label(x_text, t, a), second_bytes = path_node_label(y_text, t, b);
-  }
-  int order = memcmp(first, second, first_bytes < second_bytes ? first_bytes : second_bytes);
-  return order ? order : (first_bytes > second_bytes) - (first_bytes < second_bytes);
+  sort_key x, y;
+  read_sort_key(&x, t, a);
+  read_sort_key(&y, t, b);
+  if (x.key.tt_ != y.key.tt_) return x.key.tt_ - y.key.tt_;
+  if (ttisinteger(&x.key))
+    return (ivalue(&x.key) > ivalue(&y.key)) - (ivalue(&x.key) < ivalue(&y.key));
+  size_t shared_bytes = x.text_bytes < y.text_bytes ? x.text_bytes : y.text_bytes;
+  int order = memcmp(x.text, y.text, shared_bytes);
+  return order ? order : (x.text_bytes > y.text_bytes) - (x.text_bytes < y.text_bytes);
 }
 
 int path_compare(const tree *t, uint32_t a, uint32_t b) {

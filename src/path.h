@@ -32,6 +32,9 @@ size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count);
 /* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. */
 size_t path_printable_character(const unsigned char *text, size_t left);
 
+/* The name of the upvalue that a reference of a function stands for; NULL where there is none. */
+const TString *path_upvalue_name(label place, const GCObject *function);
+
 /* An order of nodes by name that depends on nothing else: a `tree_compare`. Keys of one type go by
 ** value, strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
 ** PATH_LONGEST_TIE steps. */

@@ -25,7 +25,9 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    ""};
 
 #define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
-#define SHARED_LABELS 3 /* labels whose entries share one line: constants, sources, names */
+/* Labels whose entries share one line: constants, sources, names. */
+#define FIRST_SHARED_LABEL LABEL_CONSTANT
+#define SHARED_LABELS      3
 
 /* The tree of the walk reaches the owners up to here; deeper objects only add to a sum. */
 typedef struct {
@@ -34,6 +36,14 @@ typedef struct {
   int has_node;     /* the owner itself has one */
 } owner;
 
+/* What the queue holds for a root in the place of an owner; Lua never sees it. */
+typedef struct {
+  Table separator;
+  GCObject *object; /* what it stands for; NULL: a list */
+  uint32_t node;
+} root;
+
+/* What is used most stands first: its offsets are shortest. */
 typedef struct {
   lua_State *L;
   global_State *g;
@@ -41,51 +51,49 @@ typedef struct {
 
   /* the queue, and what stands at its end */
   GCObject *head;
-  GCObject **end;                          /* the word that will hold what is queued next */
-  owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
-  GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
-  int separator_depth;                     /* of them; -1: none queued yet */
-  int depth;                               /* of owners[] */
+  GCObject **end; /* the word that will hold what is queued next */
   size_t level_left, next_level, next_level_work;
-  int next_level_is_open;
   size_t parked; /* weak tables in the level to come that will be looked at again */
+  int next_level_is_open;
+  int depth; /* of owners[] */
 
-  /* somebody asks who holds an object */
-  const GCObject *watched;
-  GCObject *watched_parent;
-  const char *watched_root;
+  /* the visit in hand */
+  GCObject *in_hand;  /* NULL: a root that is no object */
+  uint32_t node;      /* of the object whose references are visited; TREE_NONE: deeper */
+  uint32_t unlinked;  /* node of the userdata in hand that can't be queued, else TREE_NONE */
+  size_t found_bytes; /* charged to the owner when the visit ends */
+  uint32_t found_count;
+  uint32_t folded_below;   /* node that the object in hand is folded into, until it queues
+                           ** something and so becomes an owner; else TREE_NONE */
+  const GCObject *watched; /* somebody asks who holds it */
+  kind_tally kinds[KIND_COUNT];
+  const GCObject *blocked; /* marked, but not live for all that */
+  size_t own_cell_bytes;   /* of those found: the open cells of the thread in hand */
+  size_t shared_bytes[SHARED_LABELS];
+  int has_line_below; /* the owner: what it queued may have lines of its own */
+  int weakness;       /* of the table in hand */
+  int pending;        /* an entry waits for its key */
+  int keep_parked;    /* weak tables settle once more later */
+  int strict;         /* what later collections would free does not live: see `walk_retained` */
+  int condemned;      /* values of weak values died, whose keys are objects */
+  int finalizing;     /* the roots of the main phase are done */
+  enum { MARKING, CONVERGING, SETTLING, CONDEMNING } parked_work; /* done with parked tables */
 
   /* where the look for the label of a folded child goes on */
   const Table *folded_in;
   size_t folded_slot;
 
-  /* the visit in hand */
-  GCObject *in_hand;     /* NULL: a root that is no object */
-  uint32_t node;         /* of the object whose references are visited; TREE_NONE: deeper */
-  uint32_t unlinked;     /* node of the userdata in hand that can't be queued, else TREE_NONE */
-  int has_line_below;    /* the owner: what it queued may have lines of its own */
-  uint32_t folded_below; /* node that the object in hand is folded into, until it queues
-                         ** something and so becomes an owner; else TREE_NONE */
-  owner outer;           /* the owner before the one in hand, and its depth */
-  int outer_depth;
-  size_t found_bytes;    /* charged to the owner when the visit ends */
-  size_t own_cell_bytes; /* of these: the open cells of the thread in hand */
-  uint32_t found_count;
-  size_t shared_bytes[SHARED_LABELS];
-  int weakness; /* of the table in hand */
-  int pending;  /* an entry waits for its key */
+  GCObject *watched_parent;
+  const char *watched_root;
 
-  /* results */
-  kind_tally kinds[KIND_COUNT];
-  const GCObject *blocked; /* marked, but not live for all that */
-  int keep_parked;         /* weak tables settle once more later */
-  int strict;     /* what later collections would free does not live: see `walk_retained` */
-  int condemned;  /* values of weak values died, whose keys are objects */
-  int finalizing; /* the roots of the main phase are done */
-  enum { MARKING, CONVERGING, SETTLING, CONDEMNING } parked_work; /* done with parked tables */
-  Table roots[ROOT_COUNT]; /* separators for the roots: never seen by Lua */
-  uint32_t root_nodes[ROOT_COUNT];
-  GCObject *root_objects[ROOT_COUNT]; /* what each stands for; NULL: a list */
+  int separator_depth; /* of separators[]; -1: none queued yet */
+  int outer_depth;     /* of the owner before the one in hand */
+  owner outer;
+  owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
+  GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
+  root roots[ROOT_COUNT];
+
+  gray_lists gray; /* kept from one walk to the next */
 } walker;
 
 /* ---- marks ---- */
@@ -383,23 +391,12 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   set_line_role(object, node, key_bytes);
 }
 
-LAYOUT_INLINE int shared_label(label_kind kind) {
-  switch (kind) {
-  case LABEL_CONSTANT: return 0;
-  case LABEL_SOURCE: return 1;
-  case LABEL_NAME: return 2;
-  default: return -1;
-  }
-}
-static const label_kind shared_label_kinds[SHARED_LABELS] = {LABEL_CONSTANT, LABEL_SOURCE,
-                                                             LABEL_NAME};
-
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
                           GCObject *value) {
   walker *w = context;
-  int shared = shared_label(kind);
-  if (shared >= 0 && layout_is_string(value)) {
-    w->shared_bytes[shared] += claim(w, value);
+  if (kind >= FIRST_SHARED_LABEL && kind < FIRST_SHARED_LABEL + SHARED_LABELS &&
+      layout_is_string(value)) {
+    w->shared_bytes[kind - FIRST_SHARED_LABEL] += claim(w, value);
     return;
   }
   size_t key_bytes = 0;
@@ -435,9 +432,6 @@ LAYOUT_INLINE void visit_entry_in_tree(void *context, label_kind kind, uintptr_t
   else if (key_bytes)
     add_entry(w, kind, place, NULL, key_bytes);
 }
-static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
-  layout_each_entry(table, visit_entry_in_tree, w);
-}
 
 /* A reference of any object: a line of the tree, or deeper. */
 static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key, GCObject *value) {
@@ -448,12 +442,16 @@ static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key
     visit_deep(context, kind, place, key, value);
 }
 
+static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
+  layout_each_entry(table, visit_entry_in_tree, w);
+}
+
 static void add_shared_entries(walker *w) {
   for (int i = 0; i < SHARED_LABELS; i++) {
     if (w->shared_bytes[i] == 0) continue;
     size_t bytes = w->shared_bytes[i];
     w->shared_bytes[i] = 0;
-    add_entry(w, shared_label_kinds[i], 0, NULL, bytes);
+    add_entry(w, (label_kind)(FIRST_SHARED_LABEL + i), 0, NULL, bytes);
   }
 }
 
@@ -597,19 +595,19 @@ static void charge_found(walker *w) {
   w->found_count = 0;
 }
 
+static void set_owner(walker *w, int depth, const owner *entered) {
+  w->owners[depth] = *entered;
+  w->depth = depth;
+  w->next_level_is_open = 0;
+}
+
 static void step_into(walker *w, GCObject *object, uint32_t node, int has_node) {
   w->outer = w->owners[w->depth];
   w->outer_depth = w->depth;
-  w->depth = w->t->bounded ? w->depth + 1 : 1;
   owner entered = {object, node, has_node};
-  w->owners[w->depth] = entered;
-  w->next_level_is_open = 0;
+  set_owner(w, w->t->bounded ? w->depth + 1 : 1, &entered);
 }
-static void leave_owner(walker *w) {
-  w->depth = w->outer_depth;
-  w->owners[w->depth] = w->outer;
-  w->next_level_is_open = 0;
-}
+static void leave_owner(walker *w) { set_owner(w, w->outer_depth, &w->outer); }
 
 static int has_lines_below(const walker *w, uint32_t node) {
   return w->t->nodes[node].depth < w->t->max_depth;
@@ -635,19 +633,18 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
 ** one look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold
 ** it. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
-  size_t array_count = layout_array_count(table), slot = w->folded_slot;
+  size_t array_count = layout_array_count(table);
   size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
-  label found = {LABEL_UNKNOWN, 0};
-  if (w->folded_in != table) w->folded_slot = slot = 0;
+  if (w->folded_in != table) w->folded_slot = 0;
   w->folded_in = table;
-  for (; slot < slot_count && found.kind == LABEL_UNKNOWN; slot++) {
+  for (size_t slot = w->folded_slot; slot < slot_count; slot++) {
     const Node *node = slot < array_count ? NULL : gnode(table, slot - array_count);
     const TValue *value = node ? gval(node) : &table->array[slot];
-    if (object_of(value) == child || (node && layout_node_key(node) == child))
-      found = node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
+    if (object_of(value) != child && !(node && layout_node_key(node) == child)) continue;
+    w->folded_slot = slot + 1;
+    return node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
   }
-  if (found.kind != LABEL_UNKNOWN) w->folded_slot = slot;
-  return found;
+  return make_label(LABEL_UNKNOWN, 0);
 }
 
 static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
@@ -724,22 +721,17 @@ static void visit_queued(walker *w, GCObject *object, int role) {
 
 static void enter_owner(walker *w, GCObject *object, int depth) {
   charge_found(w);
-  owner entered = {object, TREE_NONE, 1};
-  if (depth == 0)
-    entered.node = w->root_nodes[gco2t(object) - w->roots];
-  else
-    entered.node = tree_find(w->t, object);
+  const root *r = depth == 0 ? (const root *)(const void *)object : NULL;
+  owner entered = {object, r ? r->node : tree_find(w->t, object), 1};
   if (entered.node == TREE_NONE) {
     entered.node = w->owners[depth - 1].node;
     entered.has_node = 0;
-  } else if (depth > 0 && is_folded_below(w, entered.node, object)) {
+  } else if (!r && is_folded_below(w, entered.node, object)) {
     entered.has_node = 0;
   }
-  w->owners[depth] = entered;
-  w->depth = depth;
-  w->next_level_is_open = 0;
+  set_owner(w, depth, &entered);
   w->has_line_below = entered.has_node && has_lines_below(w, entered.node);
-  if (depth == 0) object = w->root_objects[gco2t(object) - w->roots];
+  if (r) object = r->object;
   int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
   if (weakness == 0 || (weakness == WEAK_VALUES && !w->keep_parked)) return;
   w->node = w->has_line_below ? entered.node : TREE_NONE;
@@ -797,18 +789,16 @@ static void visit_all(walker *w) {
 
 /* ---- roots ---- */
 
-static void open_root(walker *w, int root, const GCObject *object, size_t own_bytes,
-                      const char *name) {
-  w->roots[root].tt = LUA_TTABLE;
-  uint32_t node = tree_add_root(w->t, object, LABEL_ROOT, (uintptr_t)name, own_bytes);
-  owner entered = {(GCObject *)&w->roots[root], node, 1};
-  w->root_nodes[root] = node;
-  w->root_objects[root] = (GCObject *)object;
-  w->owners[0] = entered;
-  w->depth = 0;
-  w->next_level_is_open = 0;
-  w->node = has_lines_below(w, node) ? node : TREE_NONE;
+static root *open_root(walker *w, int index, GCObject *object, const char *name) {
+  root *r = &w->roots[index];
+  r->separator.tt = LUA_TTABLE;
+  r->object = object;
+  r->node = tree_add_root(w->t, object, LABEL_ROOT, (uintptr_t)name, 0);
+  owner entered = {obj2gco(&r->separator), r->node, 1};
+  set_owner(w, 0, &entered);
+  w->node = has_lines_below(w, r->node) ? r->node : TREE_NONE;
   w->in_hand = NULL;
+  return r;
 }
 
 static void close_root(walker *w) {
@@ -816,24 +806,11 @@ static void close_root(walker *w) {
   visit_all(w);
 }
 
-/* An object that is claimed already, for `own_bytes`. */
-static void walk_claimed_root(walker *w, int root, GCObject *object, size_t own_bytes,
-                              const char *name) {
-  if (own_bytes == 0) return; /* another root reached it first */
-  if (object == w->watched) {
-    w->watched_parent = NULL;
-    w->watched_root = name;
-  }
-  open_root(w, root, object, own_bytes, name);
-  visit_references(w, object, 1);
-  close_root(w);
-}
-
-static void walk_root_object(walker *w, int root, GCObject *object, const char *name) {
+static void walk_root_object(walker *w, int index, GCObject *object, const char *name) {
   if (object == NULL || is_marked(object)) return;
-  open_root(w, root, object, 0, name); /* so that a root is known as its own holder */
-  size_t own_bytes = claim(w, object);
-  w->t->nodes[w->root_nodes[root]].own_bytes = own_bytes;
+  const root *r = open_root(w, index, object, name); /* first: a root is its own holder */
+  size_t own_bytes = claim_new(w, object);
+  w->t->nodes[r->node].own_bytes = own_bytes;
   visit_references(w, object, 1);
   close_root(w);
 }
@@ -842,14 +819,14 @@ static void walk_type_metatables(walker *w) {
   static const char *const names[LUA_NUMTAGS] = {"nil",      "boolean",  "lightuserdata",
                                                  "number",   "string",   "table",
                                                  "function", "userdata", "thread"};
-  open_root(w, ROOT_METATABLES, NULL, 0, root_names[ROOT_METATABLES]);
+  open_root(w, ROOT_METATABLES, NULL, root_names[ROOT_METATABLES]);
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (w->g->mt[i]) visit(w, LABEL_ROOT, (uintptr_t)names[i], NULL, obj2gco(w->g->mt[i]));
   close_root(w);
 }
 
 static void walk_object_list(walker *w, int root, GCObject *list) {
-  open_root(w, root, NULL, 0, root_names[root]);
+  open_root(w, root, NULL, root_names[root]);
   uintptr_t index = 0;
   for (GCObject *o = list; o; o = o->next) visit(w, LABEL_INDEX, ++index, NULL, o);
   close_root(w);
@@ -864,7 +841,7 @@ static void visit_touched(void *context, label_kind kind, uintptr_t place, GCObj
 }
 
 static void walk_touched_upvalues(walker *w) {
-  open_root(w, ROOT_TOUCHED, NULL, 0, root_names[ROOT_TOUCHED]);
+  open_root(w, ROOT_TOUCHED, NULL, root_names[ROOT_TOUCHED]);
   layout_each_touched_upvalue(w->g, visit_touched, w);
   close_root(w);
 }
@@ -873,9 +850,11 @@ static void walk_main_roots(walker *w) {
   if (w->blocked == NULL || w->blocked != walk_registry(w->L)) /* who else holds the globals? */
     walk_root_object(w, ROOT_GLOBALS, walk_globals(w->L), root_names[ROOT_GLOBALS]);
   GCObject *main_thread = obj2gco(w->g->mainthread);
-  size_t thread_bytes = claim(w, main_thread); /* a root, although the registry holds it as well */
+  lu_byte was_marked = main_thread->marked & LAYOUT_MARK_BIT;
+  main_thread->marked |= LAYOUT_MARK_BIT; /* a root, although the registry holds it as well */
   walk_root_object(w, ROOT_REGISTRY, walk_registry(w->L), root_names[ROOT_REGISTRY]);
-  walk_claimed_root(w, ROOT_MAIN_THREAD, main_thread, thread_bytes, root_names[ROOT_MAIN_THREAD]);
+  if (!was_marked) main_thread->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+  walk_root_object(w, ROOT_MAIN_THREAD, main_thread, root_names[ROOT_MAIN_THREAD]);
   walk_root_object(w, ROOT_COROUTINE, obj2gco(w->L), root_names[ROOT_COROUTINE]);
   walk_type_metatables(w);
   walk_object_list(w, ROOT_FINALIZERS, w->g->tobefnz);
@@ -903,7 +882,7 @@ static void add_runtime(walker *w) {
 /* ---- whole walks ---- */
 
 static void start_walk(walker *w, lua_State *L, tree *t) {
-  memset(w, 0, sizeof *w);
+  memset(w, 0, offsetof(walker, gray));
   w->L = L;
   w->g = G(L);
   w->t = t;
@@ -923,14 +902,21 @@ static size_t live_bytes(const walker *w) {
   return bytes;
 }
 
-static void close_books(walker *w, size_t lua_bytes, walk_books *books) {
+static walk_status begin_walk(walker *w, lua_State *L, tree *t) {
+  if (!gray_save(G(L), &w->gray)) return WALK_NO_MEMORY;
+  start_walk(w, L, t);
+  return WALK_OK;
+}
+
+static walk_status end_walk(walker *w, walk_books *books) {
   leave_queue(w);
-  kind_tally garbage = walk_take_marks_back(w->g);
+  books->garbage = walk_take_marks_back(w->g);
   memcpy(books->kinds, w->kinds, sizeof books->kinds);
-  books->garbage = garbage;
-  books->lua_bytes = lua_bytes;
+  books->lua_bytes = layout_total_bytes(w->g);
   books->live_bytes = live_bytes(w);
-  books->unaccounted = (ptrdiff_t)(lua_bytes - books->live_bytes - garbage.bytes);
+  books->unaccounted = (ptrdiff_t)(books->lua_bytes - books->live_bytes - books->garbage.bytes);
+  gray_restore(&w->gray);
+  return WALK_OK;
 }
 
 /* True when the tree, now that it knows everything, wants lines for other entries: then all marks
@@ -945,17 +931,13 @@ static int starts_again(walker *w) {
 
 walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
   walker w;
-  gray_lists gray;
-  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
-  start_walk(&w, L, t);
+  if (begin_walk(&w, L, t) != WALK_OK) return WALK_NO_MEMORY;
   do {
     walk_main_roots(&w);
     walk_resurrected(&w);
   } while (starts_again(&w));
   add_runtime(&w);
-  close_books(&w, layout_total_bytes(w.g), books);
-  gray_restore(&gray);
-  return WALK_OK;
+  return end_walk(&w, books);
 }
 
 /* ---- what one object holds ---- */
@@ -991,21 +973,15 @@ static void block_named(walker *w, GCObject *target) {
 }
 
 walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
-                        kind_tally *kinds) {
+                        walk_books *met) {
   walker w;
-  gray_lists gray;
-  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
-  start_walk(&w, L, t);
+  if (begin_walk(&w, L, t) != WALK_OK) return WALK_NO_MEMORY;
   do {
     block_named(&w, target);
     walk_root_object(&w, ROOT_GLOBALS, target, name);
     visit_parked(&w, SETTLING);
   } while (starts_again(&w));
-  memcpy(kinds, w.kinds, sizeof w.kinds);
-  walk_books unused;
-  close_books(&w, 0, &unused);
-  gray_restore(&gray);
-  return WALK_OK;
+  return end_walk(&w, met);
 }
 
 /* ---- what goes with an object ---- */
@@ -1067,8 +1043,7 @@ static void mark_leniently(walker *w) {
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books) {
   retention r;
-  gray_lists gray;
-  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
+  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
   r.object = object;
   r.condemned = 0;
   do mark_without(&r, L);
@@ -1079,27 +1054,21 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
   *retained_bytes = live_bytes(&r.w) - without_bytes;
   pardon(&r);
   mark_leniently(&r.w);
-  close_books(&r.w, layout_total_bytes(r.w.g), books);
-  gray_restore(&gray);
-  return WALK_OK;
+  return end_walk(&r.w, books);
 }
 
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
                              const char **root) {
   walker w;
-  gray_lists gray;
   tree t;
   walk_books unused;
   size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
   tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
-  if (!gray_save(G(L), &gray)) return WALK_NO_MEMORY;
-  start_walk(&w, L, &t);
+  if (begin_walk(&w, L, &t) != WALK_OK) return WALK_NO_MEMORY;
   w.watched = object;
   walk_main_roots(&w);
   walk_resurrected(&w);
   *parent = w.watched_parent;
   *root = w.watched_root;
-  close_books(&w, 0, &unused);
-  gray_restore(&gray);
-  return WALK_OK;
+  return end_walk(&w, &unused);
 }

@@ -51,9 +51,8 @@ typedef struct {
 walk_status walk_process(lua_State *L, tree *t, walk_books *books);
 
 /* Walks what is reachable from `target` without entering what has a name of its own, into `t`;
-** `kinds` (KIND_COUNT entries) tells what it met. Its bytes are the sum of the tree. */
-walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
-                        kind_tally *kinds);
+** `met` tells what it met, which is the sum of the tree, as live; the rest means nothing. */
+walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t, walk_books *met);
 
 /*
 ** Bytes that only `object` keeps alive, itself included, and the books beside: what would be left

@@ -125,12 +125,10 @@ static int is_exact; /* of the last look */
 /* `walk_process`, with a look at the marks before they go. */
 static walk_books look(lua_State *L) {
   walker w;
-  gray_lists gray;
   walk_books books;
   tree t;
-  CHECK(gray_save(G(L), &gray), "no memory");
   tree_init_growing(&t, 2);
-  start_walk(&w, L, &t);
+  CHECK(begin_walk(&w, L, &t) == WALK_OK, "no memory");
   walk_main_roots(&w);
   walk_resurrected(&w);
   add_runtime(&w);
@@ -144,8 +142,7 @@ static walk_books look(lua_State *L) {
   walk_each_object(L, list_shrinking, NULL);
   add_block(&shrinking, G(L)->strt.hash, layout_string_table_bytes(G(L)));
   is_exact = !keeps_touched(G(L));
-  close_books(&w, layout_total_bytes(G(L)), &books);
-  gray_restore(&gray);
+  end_walk(&w, &books);
   tree_release(&t);
   sort_blocks(&dead);
   sort_blocks(&shrinking);

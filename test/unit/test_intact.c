@@ -132,9 +132,9 @@ static void do_bounded(const situation *s) {
 
 static void do_target(const situation *s) {
   tree t;
-  kind_tally kinds[KIND_COUNT];
+  walk_books met;
   tree_init_growing(&t, (uint32_t)(s->round % 5));
-  CHECK(walk_target(s->L, s->object, "it", &t, kinds) == WALK_OK, "no memory");
+  CHECK(walk_target(s->L, s->object, "it", &t, &met) == WALK_OK, "no memory");
   tree_release(&t);
 }
 
