@@ -264,22 +264,26 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
   layout_each_value(closure->upvalue, closure->nupvalues, LABEL_UPVALUE, visit, context);
 }
 
-LAYOUT_HELPER void layout_each_string(TString *const *string, int count, size_t step_bytes,
-                                      label_kind kind, reference_visitor visit, void *context) {
-  for (; count > 0; count--) {
-    if (*string) visit(context, kind, 0, NULL, obj2gco(*string));
-    string = (TString *const *)(const void *)((const char *)string + step_bytes);
+/* The strings that stand `offset` bytes into each item of an array; the array may be NULL when it
+*is
+** empty. */
+LAYOUT_HELPER void layout_each_string(const void *items, int count, size_t item_bytes,
+                                      size_t offset, label_kind kind, reference_visitor visit,
+                                      void *context) {
+  for (const char *item = items; count > 0; count--, item += item_bytes) {
+    TString *string = *(TString *const *)(const void *)(item + offset);
+    if (string) visit(context, kind, 0, NULL, obj2gco(string));
   }
 }
 
 LAYOUT_INLINE void layout_each_in_proto(const Proto *proto, reference_visitor visit,
                                         void *context) {
-  layout_each_string(&proto->source, 1, 0, LABEL_SOURCE, visit, context);
+  layout_each_string(&proto->source, 1, 0, 0, LABEL_SOURCE, visit, context);
   layout_each_value(proto->k, (size_t)proto->sizek, LABEL_CONSTANT, visit, context);
-  layout_each_string(&proto->upvalues->name, proto->sizeupvalues, sizeof(Upvaldesc), LABEL_NAME,
-                     visit, context);
-  layout_each_string(&proto->locvars->varname, proto->sizelocvars, sizeof(LocVar), LABEL_NAME,
-                     visit, context);
+  layout_each_string(proto->upvalues, proto->sizeupvalues, sizeof(Upvaldesc),
+                     offsetof(Upvaldesc, name), LABEL_NAME, visit, context);
+  layout_each_string(proto->locvars, proto->sizelocvars, sizeof(LocVar), offsetof(LocVar, varname),
+                     LABEL_NAME, visit, context);
   for (int i = 0; i < proto->sizep; i++)
     if (proto->p[i])
       visit(context, LABEL_PROTO, (uintptr_t)proto->p[i], NULL, obj2gco(proto->p[i]));
