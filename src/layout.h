@@ -265,8 +265,8 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
 }
 
 /* The strings that stand `offset` bytes into each item of an array; the array may be NULL when it
-*is
-** empty. */
+ *is
+ ** empty. */
 LAYOUT_HELPER void layout_each_string(const void *items, int count, size_t item_bytes,
                                       size_t offset, label_kind kind, reference_visitor visit,
                                       void *context) {
