@@ -264,9 +264,8 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
   layout_each_value(closure->upvalue, closure->nupvalues, LABEL_UPVALUE, visit, context);
 }
 
-/* The strings that stand `offset` bytes into each item of an array; the array may be NULL when it
- *is
- ** empty. */
+/* The strings that stand `offset` bytes into each item of an array, which may be NULL when it has
+** none. */
 LAYOUT_HELPER void layout_each_string(const void *items, int count, size_t item_bytes,
                                       size_t offset, label_kind kind, reference_visitor visit,
                                       void *context) {
