@@ -228,25 +228,17 @@ LAYOUT_INLINE void layout_each_in_nodes(const Table *table, reference_visitor vi
 ** visitor is there once: a node begins with its value, as an entry of the array is one.
 */
 LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
-  size_t left = layout_array_count(table), entry_bytes = sizeof(TValue);
-  const char *entry = (const char *)table->array;
-  label_kind kind = LABEL_INDEX;
-  for (;;) {
-    for (; left > 0; left--, entry += entry_bytes) {
-      const TValue *slot = (const TValue *)(const void *)entry;
-      if (layout_is_empty(slot)) continue;
-      const Node *node = (const Node *)(const void *)entry;
-      GCObject *key = kind == LABEL_NODE ? layout_node_key(node) : NULL, *value = object_of(slot);
-      if (key || value)
-        visit(context, kind,
-              kind == LABEL_NODE ? (uintptr_t)node : (uintptr_t)(slot - table->array) + 1, key,
-              value);
-    }
-    if (kind == LABEL_NODE || layout_has_no_nodes(table)) return;
-    kind = LABEL_NODE;
-    entry = (const char *)table->node;
-    entry_bytes = sizeof(Node);
-    left = (size_t)sizenode(table);
+  size_t array_count = layout_array_count(table);
+  for (size_t i = 0; i < array_count; i++) {
+    GCObject *value = object_of(&table->array[i]);
+    if (value) visit(context, LABEL_INDEX, i + 1, NULL, value);
+  }
+  if (layout_has_no_nodes(table)) return;
+  const Node *node = gnode(table, 0), *end = node + sizenode(table);
+  for (; node < end; node++) {
+    if (layout_is_empty(gval(node))) continue;
+    GCObject *key = layout_node_key(node), *value = object_of(gval(node));
+    if (key || value) visit(context, LABEL_NODE, (uintptr_t)node, key, value);
   }
 }
 
