@@ -102,7 +102,7 @@ dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard
 	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && \
 	 printf '%s\n' $$(patsubst src/%,'#include "%"',$$(filter-out $$(image_border) $$(MEMBUDDY_HOT),$$(MEMBUDDY_SOURCES))) >membuddy.c && \
 	 $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) -I$$$$root/src -I$$$$root/build/generated -I$$$$root/$$(image_$(2)) -c membuddy.c $$(addprefix $$$$root/,$$(image_border)) && \
-	 $$(EMCC) $$(archive_cflags) -O2 $$(image_width_$(3)) -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_HOT)) && \
+	 $$(if $$(MEMBUDDY_HOT),$$(EMCC) $$(archive_cflags) -O2 $$(image_width_$(3)) -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_HOT)),true) && \
 	 $$(EMAR) rcD archive.a *.o) && mv $$$$work/archive.a $$@ && rm -rf $$$$work
 
 dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
