@@ -223,23 +223,10 @@ LAYOUT_INLINE void layout_each_in_nodes(const Table *table, reference_visitor vi
   }
 }
 
-/*
-** Every entry of a table but those without any object. One loop serves both parts, so that a
-** visitor is there once: a node begins with its value, as an entry of the array is one.
-*/
+/* Every entry of a table but those without any object. */
 LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
-  size_t array_count = layout_array_count(table);
-  for (size_t i = 0; i < array_count; i++) {
-    GCObject *value = object_of(&table->array[i]);
-    if (value) visit(context, LABEL_INDEX, i + 1, NULL, value);
-  }
-  if (layout_has_no_nodes(table)) return;
-  const Node *node = gnode(table, 0), *end = node + sizenode(table);
-  for (; node < end; node++) {
-    if (layout_is_empty(gval(node))) continue;
-    GCObject *key = layout_node_key(node), *value = object_of(gval(node));
-    if (key || value) visit(context, LABEL_NODE, (uintptr_t)node, key, value);
-  }
+  layout_each_in_array(table, visit, context);
+  layout_each_in_nodes(table, visit, context);
 }
 
 /* The values of an array that are objects. */

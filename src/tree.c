@@ -175,6 +175,8 @@ static int compare_nodes(const tree *t, tree_compare compare, uint32_t a, uint32
 static void merge(const tree *t, tree_compare compare, const uint32_t *from, uint32_t low,
                   uint32_t middle, uint32_t high, uint32_t *to) {
   uint32_t left = low, right = middle;
+  if (middle < high && compare_nodes(t, compare, from[middle - 1], from[middle]) <= 0)
+    right = middle = high; /* they are in order as they stand */
   while (low < high) {
     int takes_right =
         left == middle || (right < high && compare_nodes(t, compare, from[left], from[right]) > 0);

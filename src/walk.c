@@ -304,8 +304,7 @@ LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t pl
 
 /* What most of a heap is made of. */
 static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
-  layout_each_in_array(table, visit_entry_deep, w);
-  layout_each_in_nodes(table, visit_entry_deep, w);
+  layout_each_entry(table, visit_entry_deep, w);
 }
 
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
@@ -391,6 +390,23 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   set_line_role(object, node, key_bytes);
 }
 
+/* Most objects are tables and strings: they are taken in the loop. */
+LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                                  size_t key_bytes) {
+  if (is_marked(object)) {
+    meet_again(w, kind, place, object, key_bytes);
+  } else if (layout_is_string(object)) {
+    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
+  } else if (layout_is_table(object)) {
+    size_t bytes = claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
+    uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
+    enqueue(w, object, &gco2t(object)->gclist);
+    set_line_role(object, node, key_bytes);
+  } else {
+    discover_in_tree(w, kind, place, object, key_bytes);
+  }
+}
+
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
                           GCObject *value) {
   walker *w = context;
@@ -425,10 +441,8 @@ LAYOUT_INLINE void visit_entry_in_tree(void *context, label_kind kind, uintptr_t
     discover_in_tree(w, kind, place, key, 0);
   else if (key && !is_marked(key))
     key_bytes = claim_new_string(w, key);
-  if (value && layout_is_string(value) && !is_marked(value))
-    add_entry(w, kind, place, value, claim_new_string(w, value) + key_bytes);
-  else if (value)
-    discover_in_tree(w, kind, place, value, key_bytes);
+  if (value)
+    discover_entry(w, kind, place, value, key_bytes);
   else if (key_bytes)
     add_entry(w, kind, place, NULL, key_bytes);
 }
@@ -678,18 +692,8 @@ static int admit_folded(walker *w, GCObject *object, uint32_t parent, size_t own
                     w->found_bytes - w->own_cell_bytes, w->found_count) != TREE_NONE;
 }
 
-/* A child that was folded into `parent`, the node of the owner. It becomes an owner only if it
-** queues something. */
-static void visit_folded(walker *w, GCObject *object, uint32_t parent, int has_key) {
-  w->node = TREE_NONE;
-  w->folded_below = parent;
-  w->next_level_is_open = 0;
-  w->in_hand = object;
-  w->own_cell_bytes = 0;
-  if (layout_is_plain_table(object))
-    visit_entries_deep(w, gco2t(object));
-  else
-    visit_references(w, object, 1);
+/* After the visit of a child that was folded into `parent`. */
+static void leave_folded(walker *w, GCObject *object, uint32_t parent, int has_key) {
   int is_owner = w->folded_below == TREE_NONE;
   w->folded_below = TREE_NONE;
   if (w->found_bytes > 0) {
@@ -700,6 +704,17 @@ static void visit_folded(walker *w, GCObject *object, uint32_t parent, int has_k
     w->found_bytes = w->found_count = 0;
   }
   if (is_owner) leave_owner(w);
+}
+
+/* A child that was folded into `parent`, the node of the owner. It becomes an owner only if it
+** queues something. */
+static void visit_folded(walker *w, GCObject *object, uint32_t parent, int has_key) {
+  w->node = TREE_NONE;
+  w->folded_below = parent;
+  w->next_level_is_open = 0;
+  w->own_cell_bytes = 0;
+  visit_references(w, object, 1);
+  leave_folded(w, object, parent, has_key);
 }
 
 /* Every object below an owner with lines of its own is one of those lines, or was folded. */
@@ -739,17 +754,45 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
   charge_found(w);
 }
 
-static void visit_next(walker *w) {
-  if (layout_is_plain_table(w->head)) { /* most of them */
-    w->in_hand = pop_linked(w, &gco2t(w->head)->gclist);
-    if (w->has_line_below)
-      visit_folded(w, w->in_hand, w->owners[w->depth].node, 0);
-    else
-      visit_entries_deep(w, gco2t(w->in_hand));
+/* The same of a child that is a plain table, in a loop: what it found stays with what its siblings
+** found, unless that makes it a line. */
+LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t parent) {
+  size_t siblings_bytes = w->found_bytes;
+  uint32_t siblings_count = w->found_count;
+  w->folded_below = parent;
+  w->next_level_is_open = 0;
+  visit_entries_deep(w, table);
+  size_t bytes = w->found_bytes - siblings_bytes;
+  if (bytes == 0 || (w->folded_below != TREE_NONE &&
+                     table_bytes(table) + bytes <= w->t->threshold_bytes))
     return;
-  }
+  tree_charge(w->t, parent, siblings_bytes);
+  w->found_bytes = bytes;
+  w->found_count -= siblings_count;
+  w->own_cell_bytes = 0;
+  leave_folded(w, w->in_hand, parent, 0);
+}
+
+/* A run of tables that nothing is special about: most of what stands in a queue. */
+static void visit_plain_tables(walker *w) {
+  uint32_t parent = w->has_line_below ? w->owners[w->depth].node : TREE_NONE;
+  w->node = TREE_NONE;
+  do {
+    Table *table = gco2t(w->in_hand = pop_linked(w, &gco2t(w->head)->gclist));
+    if (parent == TREE_NONE)
+      visit_entries_deep(w, table);
+    else
+      visit_plain_folded(w, table, parent);
+    w->level_left--;
+  } while (w->level_left > 0 && layout_is_plain_table(w->head));
+  w->folded_below = TREE_NONE;
+  if (parent != TREE_NONE) charge_found(w);
+}
+
+static void visit_next(walker *w) {
   GCObject *object = pop(w);
   int role = role_of(object);
+  w->level_left--;
   if (role == TO_VISIT) {
     visit_queued(w, object, TO_VISIT);
     return;
@@ -767,7 +810,11 @@ static void visit_next(walker *w) {
 
 static void visit_level(walker *w) {
   start_level(w);
-  for (; w->level_left > 0; w->level_left--) visit_next(w);
+  while (w->level_left > 0)
+    if (layout_is_plain_table(w->head))
+      visit_plain_tables(w);
+    else
+      visit_next(w);
   charge_found(w);
 }
 
