@@ -763,8 +763,8 @@ LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t pa
   w->next_level_is_open = 0;
   visit_entries_deep(w, table);
   size_t bytes = w->found_bytes - siblings_bytes;
-  if (bytes == 0 || (w->folded_below != TREE_NONE &&
-                     table_bytes(table) + bytes <= w->t->threshold_bytes))
+  if (bytes == 0 ||
+      (w->folded_below != TREE_NONE && table_bytes(table) + bytes <= w->t->threshold_bytes))
     return;
   tree_charge(w->t, parent, siblings_bytes);
   w->found_bytes = bytes;
