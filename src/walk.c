@@ -25,6 +25,17 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    ""};
 
 #define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
+/* This file is compiled for speed; most of it need not be. */
+#if defined(__clang__)
+#define SMALL_CODE_BEGINS                                                                          \
+  _Pragma("clang attribute push(__attribute__((minsize)), apply_to = function)")
+#define SMALL_CODE_ENDS _Pragma("clang attribute pop")
+#else
+#define SMALL_CODE_BEGINS
+#define SMALL_CODE_ENDS
+#endif
+SMALL_CODE_BEGINS
+
 /* Labels whose entries share one line: constants, sources, names. */
 #define FIRST_SHARED_LABEL LABEL_CONSTANT
 #define SHARED_LABELS      3
@@ -273,19 +284,6 @@ static void found_cell(walker *w, uintptr_t place, size_t bytes) {
   if (place == 0) w->own_cell_bytes += bytes;
 }
 
-/* Most objects are tables and strings: they are taken in the loop. */
-LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
-  if (is_marked(object)) return;
-  if (layout_is_string(object)) {
-    found(w, claim_new_string(w, object));
-  } else if (layout_is_table(object)) {
-    found(w, claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object))));
-    enqueue(w, object, &gco2t(object)->gclist);
-  } else {
-    discover_other(w, object);
-  }
-}
-
 static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                        GCObject *value) {
   walker *w = context;
@@ -295,18 +293,6 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
     discover_other(w, key);
   discover_other(w, value);
 }
-LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                                    GCObject *value) {
-  (void)kind, (void)place;
-  if (key && !is_marked(key)) discover_other(context, key);
-  if (value) discover_deep(context, value);
-}
-
-/* What most of a heap is made of. */
-static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
-  layout_each_entry(table, visit_entry_deep, w);
-}
-
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
                           size_t bytes) {
   return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
@@ -390,23 +376,6 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
   set_line_role(object, node, key_bytes);
 }
 
-/* Most objects are tables and strings: they are taken in the loop. */
-LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, GCObject *object,
-                                  size_t key_bytes) {
-  if (is_marked(object)) {
-    meet_again(w, kind, place, object, key_bytes);
-  } else if (layout_is_string(object)) {
-    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
-  } else if (layout_is_table(object)) {
-    size_t bytes = claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
-    uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
-    enqueue(w, object, &gco2t(object)->gclist);
-    set_line_role(object, node, key_bytes);
-  } else {
-    discover_in_tree(w, kind, place, object, key_bytes);
-  }
-}
-
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
                           GCObject *value) {
   walker *w = context;
@@ -432,21 +401,6 @@ static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObj
     add_entry(w, kind, place, NULL, key_bytes);
 }
 
-/* The same of an entry of a table, in a loop. */
-LAYOUT_INLINE void visit_entry_in_tree(void *context, label_kind kind, uintptr_t place,
-                                       GCObject *key, GCObject *value) {
-  walker *w = context;
-  size_t key_bytes = 0;
-  if (key && !layout_is_string(key))
-    discover_in_tree(w, kind, place, key, 0);
-  else if (key && !is_marked(key))
-    key_bytes = claim_new_string(w, key);
-  if (value)
-    discover_entry(w, kind, place, value, key_bytes);
-  else if (key_bytes)
-    add_entry(w, kind, place, NULL, key_bytes);
-}
-
 /* A reference of any object: a line of the tree, or deeper. */
 static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key, GCObject *value) {
   const walker *w = context;
@@ -454,10 +408,6 @@ static void visit(void *context, label_kind kind, uintptr_t place, GCObject *key
     visit_in_tree(context, kind, place, key, value);
   else
     visit_deep(context, kind, place, key, value);
-}
-
-static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
-  layout_each_entry(table, visit_entry_in_tree, w);
 }
 
 static void add_shared_entries(walker *w) {
@@ -574,6 +524,9 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   }
   park(w, object, is_owner);
 }
+
+static void visit_entries_deep(walker *w, const Table *table);
+static void visit_entries_in_tree(walker *w, const Table *table);
 
 static void visit_strong_references(walker *w, GCObject *object) {
   if (layout_is_table(object)) {
@@ -754,6 +707,71 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
   charge_found(w);
 }
 
+/* ---- the loops that a walk spends its time in ---- */
+
+SMALL_CODE_ENDS
+
+/* Most objects are tables and strings: they are taken in the loop. */
+LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
+  if (is_marked(object)) return;
+  if (layout_is_string(object)) {
+    found(w, claim_new_string(w, object));
+  } else if (layout_is_table(object)) {
+    found(w, claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object))));
+    enqueue(w, object, &gco2t(object)->gclist);
+  } else {
+    discover_other(w, object);
+  }
+}
+
+LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                    GCObject *value) {
+  (void)kind, (void)place;
+  if (key && !is_marked(key)) discover_other(context, key);
+  if (value) discover_deep(context, value);
+}
+
+/* What most of a heap is made of. */
+static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
+  layout_each_entry(table, visit_entry_deep, w);
+}
+
+/* Most objects are tables and strings: they are taken in the loop. */
+LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, GCObject *object,
+                                  size_t key_bytes) {
+  if (is_marked(object)) {
+    meet_again(w, kind, place, object, key_bytes);
+  } else if (layout_is_string(object)) {
+    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
+  } else if (layout_is_table(object)) {
+    size_t bytes = claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
+    uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
+    enqueue(w, object, &gco2t(object)->gclist);
+    set_line_role(object, node, key_bytes);
+  } else {
+    discover_in_tree(w, kind, place, object, key_bytes);
+  }
+}
+
+/* The same of an entry of a table, in a loop. */
+LAYOUT_INLINE void visit_entry_in_tree(void *context, label_kind kind, uintptr_t place,
+                                       GCObject *key, GCObject *value) {
+  walker *w = context;
+  size_t key_bytes = 0;
+  if (key && !layout_is_string(key))
+    discover_in_tree(w, kind, place, key, 0);
+  else if (key && !is_marked(key))
+    key_bytes = claim_new_string(w, key);
+  if (value)
+    discover_entry(w, kind, place, value, key_bytes);
+  else if (key_bytes)
+    add_entry(w, kind, place, NULL, key_bytes);
+}
+
+static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
+  layout_each_entry(table, visit_entry_in_tree, w);
+}
+
 /* The same of a child that is a plain table, in a loop: what it found stays with what its siblings
 ** found, unless that makes it a line. */
 LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t parent) {
@@ -788,6 +806,8 @@ static void visit_plain_tables(walker *w) {
   w->folded_below = TREE_NONE;
   if (parent != TREE_NONE) charge_found(w);
 }
+
+SMALL_CODE_BEGINS
 
 static void visit_next(walker *w) {
   GCObject *object = pop(w);
@@ -1119,3 +1139,5 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   *root = w.watched_root;
   return end_walk(&w, &unused);
 }
+
+SMALL_CODE_ENDS
