@@ -98,10 +98,12 @@ typedef struct {
   const char *watched_root;
 
   int separator_depth; /* of separators[]; -1: none queued yet */
+  int first_depth;     /* of first[] */
   int outer_depth;     /* of the owner before the one in hand */
   owner outer;
   owner owners[DEEPEST_OWNER + 1];         /* of the object in hand */
   GCObject *separators[DEEPEST_OWNER + 1]; /* last ones queued on the level to come */
+  GCObject *first[DEEPEST_OWNER + 1];      /* owners that stand before all of that level */
   root roots[ROOT_COUNT];
 
   gray_lists gray; /* kept from one walk to the next */
@@ -206,11 +208,19 @@ static int count_standing_separators(const walker *w) {
 
 static void step_into(walker *w, GCObject *object, uint32_t node, int has_node);
 
+/* The owners of what is queued first on a level are only noted. */
+static void note_first_owners(walker *w) {
+  for (int depth = 0; depth <= w->depth; depth++)
+    w->first[depth] = w->separators[depth] = w->owners[depth].object;
+  w->first_depth = w->separator_depth = w->depth;
+}
+
 static void queue_separators(walker *w) {
   if (w->folded_below != TREE_NONE) {
     step_into(w, w->in_hand, w->folded_below, 0);
     w->folded_below = TREE_NONE;
   }
+  if (w->separator_depth < 0) note_first_owners(w);
   for (int depth = count_standing_separators(w); depth <= w->depth; depth++)
     push_separator(w, depth);
   w->next_level_is_open = 1;
@@ -220,13 +230,6 @@ LAYOUT_INLINE void enqueue(walker *w, GCObject *object, GCObject **link) {
   if (!w->next_level_is_open) queue_separators(w);
   push(w, object, link);
   w->next_level_work++;
-}
-
-static void start_level(walker *w) {
-  w->level_left = w->next_level;
-  w->next_level = w->next_level_work = w->parked = 0;
-  w->separator_depth = -1;
-  w->next_level_is_open = 0;
 }
 
 /* ---- references ---- */
@@ -687,6 +690,11 @@ static void visit_queued(walker *w, GCObject *object, int role) {
 
 /* ---- levels ---- */
 
+static void see_lines_below(walker *w) {
+  const owner *innermost = &w->owners[w->depth];
+  w->has_line_below = innermost->has_node && has_lines_below(w, innermost->node);
+}
+
 static void enter_owner(walker *w, GCObject *object, int depth) {
   charge_found(w);
   const root *r = depth == 0 ? (const root *)(const void *)object : NULL;
@@ -698,7 +706,7 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
     entered.has_node = 0;
   }
   set_owner(w, depth, &entered);
-  w->has_line_below = entered.has_node && has_lines_below(w, entered.node);
+  see_lines_below(w);
   if (r) object = r->object;
   int weakness = object && may_be_weak(object) ? layout_weakness(w->g, gco2t(object)) : 0;
   if (weakness == 0 || (weakness == WEAK_VALUES && !w->keep_parked)) return;
@@ -828,6 +836,33 @@ static void visit_next(walker *w) {
   }
 }
 
+/* True when the level to come begins with the owners in hand, as in a list: nobody else queued
+** anything meanwhile, so what is known of them still holds. */
+static int stays_with_owners(const walker *w) {
+  if (w->parked > 0 || w->first_depth != w->depth) return 0;
+  for (int depth = 0; depth <= w->depth; depth++)
+    if (w->first[depth] != w->owners[depth].object) return 0;
+  return 1;
+}
+
+static void enter_owners(walker *w, GCObject *const *objects, int last_depth) {
+  for (int depth = 0; depth <= last_depth; depth++) enter_owner(w, objects[depth], depth);
+}
+
+static void start_level(walker *w) {
+  GCObject *first[DEEPEST_OWNER + 1]; /* entering an owner may note others */
+  int first_depth = w->first_depth, stays = stays_with_owners(w);
+  memcpy(first, w->first, sizeof first);
+  w->level_left = w->next_level;
+  w->next_level = w->next_level_work = w->parked = 0;
+  w->separator_depth = w->first_depth = -1;
+  w->next_level_is_open = 0;
+  if (stays)
+    see_lines_below(w);
+  else
+    enter_owners(w, first, first_depth);
+}
+
 static void visit_level(walker *w) {
   start_level(w);
   while (w->level_left > 0)
@@ -953,7 +988,7 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
   w->L = L;
   w->g = G(L);
   w->t = t;
-  w->separator_depth = -1;
+  w->separator_depth = w->first_depth = -1;
   w->folded_below = w->unlinked = TREE_NONE;
   w->end = &w->head;
 }
@@ -961,6 +996,7 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
 static void leave_queue(walker *w) {
   while (w->head) clear_role(pop(w));
   w->next_level = w->next_level_work = w->parked = 0;
+  w->first_depth = -1;
 }
 
 static size_t live_bytes(const walker *w) {

@@ -19,7 +19,8 @@
 ** How one word an object is enough: a breadth-first queue keeps the objects
 ** of one owner together on every level, in the order of their owners. So an
 ** owner that has been visited stands in the queue again, before its own, as a
-** separator, and names the node of the tree that the next objects belong to.
+** separator, and names the node of the tree that the next objects belong to
+** (the first of a level is noted instead: a list is all firsts).
 */
 #ifndef MEMBUDDY_WALK_H
 #define MEMBUDDY_WALK_H
