@@ -2,7 +2,6 @@
 
 #include "tree.h"
 
-#define ROOTS      16u /* more than a walk has; see walk.c */
 #define PAGE_BYTES 65536u
 
 typedef struct {
@@ -22,7 +21,7 @@ static void add_chunk(void *context, const void *payload, size_t chunk_bytes, in
 }
 
 static void add_block_chunk(void *context, const void *block, size_t bytes) {
-  if (bytes > 0) *(size_t *)context += platform_chunk_bytes(block);
+  if (bytes > 0) *(size_t *)context += platform_chunk_bytes(block, bytes);
 }
 
 /* lauxlib keeps a buffer that outgrew the C stack in a box: a userdata of {block, size}. Its
@@ -39,7 +38,7 @@ static void add_box_chunk(void *context, GCObject *object) {
   if (userdata->metatable != search->metatable || userdata->len < sizeof(void *)) return;
   const void *block;
   memcpy(&block, layout_userdata_payload(userdata), sizeof block);
-  if (block) search->bytes += platform_chunk_bytes(block);
+  if (block) search->bytes += platform_chunk_bytes(block, 0);
 }
 
 static size_t box_bytes(lua_State *L) {
@@ -100,18 +99,21 @@ size_t account_free_bytes(void) {
   return sums.free_bytes + memory.memory_bytes - memory.heap_end;
 }
 
-walk_status account_read(lua_State *L, account *a) {
-  tree t;
-  size_t room[TREE_MEMORY_BYTES(ROOTS, 0) / sizeof(size_t) + 1];
-  memset(a, 0, sizeof *a);
-  tree_init_bounded(&t, room, ROOTS, 0, 0);
-  walk_status status = walk_process(L, &t, &a->books);
-  if (status != WALK_OK) return status;
+void account_read_rest(lua_State *L, account *a) {
   read_lua_part(a);
   a->memory_is_known = platform_memory(&a->memory) == PLATFORM_KNOWN;
-  if (!a->memory_is_known) return WALK_OK;
+  if (!a->memory_is_known) return;
   read_chunks(L, a);
   read_regions(a);
   read_limits(a);
-  return WALK_OK;
+}
+
+walk_status account_read(lua_State *L, account *a) {
+  tree t;
+  size_t room[TREE_MEMORY_BYTES(TREE_ROOTS, 0) / sizeof(size_t) + 1];
+  memset(a, 0, sizeof *a);
+  tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
+  walk_status status = walk_process(L, &t, &a->books);
+  if (status == WALK_OK) account_read_rest(L, a);
+  return status;
 }

@@ -40,6 +40,8 @@ typedef struct {
 } account;
 
 walk_status account_read(lua_State *L, account *a);
+/* The same with the books that are in `a`. */
+void account_read_rest(lua_State *L, account *a);
 
 /* Bytes of linear memory that can be had without growing it; SIZE_MAX where unknown. */
 size_t account_free_bytes(void);

@@ -1,6 +1,7 @@
 #include "attach.h"
 
 #include "attach_arena.h"
+#include "attach_books.h"
 #include "attach_check.h"
 #include "attach_graph.h"
 #include "borrow.h"
@@ -9,17 +10,11 @@
 #include "tree.h"
 #include "walk.h"
 
-/* As many as a report from inside has room for: the same lines are folded (lua_functions.c). */
-#define REPORT_NODES         512u
-#define REPORT_CYCLES        32u
-#define DEEPEST_BOUNDED_TREE 3u
-#define DEFAULT_LINES        320u
-
 static size_t subject_bytes;
 static char text[ATTACH_TEXT_BYTES];
 static check_problem problem;
 static walk_books books;
-static const lua_State *books_of; /* whose books those are; NULL: a target's, or nobody's */
+static const lua_State *books_of; /* whose books those are; NULL: nobody's */
 
 static lua_State *state_at(uintptr_t address) { return (lua_State *)address; }
 static GCObject *object_at(uintptr_t address) { return (GCObject *)address; }
@@ -52,25 +47,25 @@ ATTACH_EXPORT double attach_problem_value(void) { return problem.value; }
 
 /* ---- books ---- */
 
-static walk_status read_books(lua_State *L, walk_books *into) {
+/* What everything is walked for tells the books as well. */
+static walk_status walk_everything(lua_State *L, tree *t) {
+  books_of = NULL;
+  walk_status status = walk_process(L, t, &books);
+  if (status == WALK_OK) books_of = L;
+  return status;
+}
+
+const walk_books *attach_know_books(lua_State *L) {
   tree t;
   size_t room[TREE_MEMORY_BYTES(TREE_ROOTS, 0) / sizeof(size_t) + 1];
+  if (books_of == L) return &books;
   tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
-  return walk_process(L, &t, into);
+  return walk_everything(L, &t) == WALK_OK ? &books : NULL;
 }
 
 ATTACH_EXPORT int attach_read_books(uintptr_t state) {
-  books_of = NULL;
-  if (read_books(state_at(state), &books) != WALK_OK) return ATTACH_NO_MEMORY;
-  books_of = state_at(state);
-  return ATTACH_SOUND;
+  return attach_know_books(state_at(state)) ? ATTACH_SOUND : ATTACH_NO_MEMORY;
 }
-
-int attach_know_books(uintptr_t state) {
-  return books_of == state_at(state) || attach_read_books(state) == ATTACH_SOUND;
-}
-
-const walk_books *attach_the_books(void) { return &books; }
 
 ATTACH_EXPORT double attach_book(int which) {
   switch (which) {
@@ -90,6 +85,7 @@ ATTACH_EXPORT double attach_book(int which) {
 
 static struct {
   tree t;
+  kind_tally met[KIND_COUNT];
   void *room; /* of a bounded tree */
   const uint32_t *order;
   uint32_t *lines; /* of nodes */
@@ -105,30 +101,26 @@ ATTACH_EXPORT void attach_end_profile(void) {
 }
 
 static int make_tree(uint32_t depth, uint32_t lines, int cycles) {
-  if (depth > DEEPEST_BOUNDED_TREE || lines > DEFAULT_LINES)
+  if (depth > TREE_REPORT_DEPTH || lines > TREE_REPORT_LINES)
     return tree_init_growing(&report.t, depth);
-  uint32_t cycle_room = cycles ? REPORT_CYCLES : 0;
-  report.room = borrow(tree_memory_bytes(REPORT_NODES, cycle_room));
+  uint32_t cycle_room = cycles ? TREE_REPORT_CYCLES : 0;
+  report.room = borrow(tree_memory_bytes(TREE_REPORT_NODES, cycle_room));
   if (report.room == NULL) return 0;
-  tree_init_bounded(&report.t, report.room, REPORT_NODES, cycle_room, depth);
+  tree_init_bounded(&report.t, report.room, TREE_REPORT_NODES, cycle_room, depth);
   return 1;
 }
 
 static walk_status walk_into(lua_State *L, GCObject *target) {
-  books_of = NULL;
-  if (target == NULL) return walk_process(L, &report.t, &books);
   walk_books met;
-  walk_status status = walk_target(L, target, "", &report.t, &met);
-  if (status == WALK_OK) memcpy(books.kinds, met.kinds, sizeof met.kinds);
+  walk_status status =
+      target ? walk_target(L, target, "", &report.t, &met) : walk_everything(L, &report.t);
+  memcpy(report.met, target ? met.kinds : books.kinds, sizeof report.met);
   return status;
 }
 
-/* The books may be those of a target by now. */
 static walk_status read_retained(lua_State *L) {
-  walk_books all;
-  walk_status status = read_books(L, &all);
-  if (status != WALK_OK) return status;
-  return retained_of_tree(L, &all, &report.t, &report.retained);
+  const walk_books *all = attach_know_books(L);
+  return all ? retained_of_tree(L, all, &report.t, &report.retained) : WALK_NO_MEMORY;
 }
 
 ATTACH_EXPORT int attach_profile(uintptr_t state, uintptr_t object, double depth, double children,
@@ -181,6 +173,11 @@ ATTACH_EXPORT uint32_t attach_cycle_label(uint32_t cycle) {
   const tree_cycle *c = &report.t.cycles[cycle];
   return (uint32_t)path_label(text, make_label((label_kind)c->label_kind, c->place),
                               report.t.nodes[c->from].object);
+}
+
+ATTACH_EXPORT double attach_met(int kind, int which) {
+  const kind_tally *met = &report.met[kind];
+  return (double)(which == 0 ? met->count : met->bytes);
 }
 
 ATTACH_EXPORT double attach_retained(uintptr_t state, uintptr_t object) {

@@ -27,7 +27,8 @@ typedef enum {
                        */
   ATTACH_BAD_POINTER, /* the object at `address` refers to `value`, where no object is */
   ATTACH_ENDLESS,     /* a list that comes to `address` does not end */
-  ATTACH_NO_MEMORY    /* to check with */
+  ATTACH_NO_MEMORY,   /* to check with */
+  ATTACH_UNBALANCED   /* the blocks add up to `value` bytes less than Lua says it took */
 } attach_verdict;
 
 /* ---- life ---- */
@@ -44,7 +45,8 @@ double attach_peak_bytes(void);
 
 /* The first address from `from` on where a main thread may be; 0 when there is none. */
 uintptr_t attach_find_state(uintptr_t from);
-/* An `attach_verdict`. Traps at the first problem: `attach_last_verdict` tells it then (a trap with
+/* An `attach_verdict`; sound is what can be walked and balances to the byte. Traps at the first
+*problem: `attach_last_verdict` tells it then (a trap with
 ** ATTACH_SOUND is a pointer that leads out of the memory). */
 int attach_check(uintptr_t state);
 int attach_last_verdict(void);
@@ -54,8 +56,8 @@ double attach_problem_value(void);
 /* ---- books ---- */
 
 /* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes,
-** 3 garbage count, 4 unaccounted, from 8 on count and bytes of each
-** kind. */
+** 3 garbage count, 4 unaccounted, from 8 on count and bytes of each kind. They are read once, and
+** known after a report of everything. */
 int attach_read_books(uintptr_t state);
 double attach_book(int which);
 
@@ -78,6 +80,8 @@ uint32_t attach_cycle(uint32_t cycle, int which);
 uint32_t attach_cycle_label(uint32_t cycle);
 /* Bytes that only this object keeps alive; -1 without memory. */
 double attach_retained(uintptr_t state, uintptr_t object);
+/* Count and bytes (`which` 0 and 1) of a kind of object that the report met. */
+double attach_met(int kind, int which);
 void attach_end_profile(void);
 
 /* ---- names ---- */

@@ -1,6 +1,7 @@
 #include "attach_account.h"
 
 #include "account.h"
+#include "attach_books.h"
 #include "borrow.h"
 #include "layout.h"
 #include "linear_memory.h"
@@ -139,11 +140,12 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
 }
 
 /* Each block is asked for once: its chunk is taken. */
-size_t platform_chunk_bytes(const void *payload) {
-  uint32_t bit, *bits = bits_of(payload, &bit);
+size_t platform_chunk_bytes(const void *block, size_t bytes) {
+  uint32_t bit, *bits = bits_of(block, &bit);
   if (bits && (*bits & bit)) {
     *bits &= ~bit;
-    return linear_chunk_bytes(payload);
+    size_t chunk_bytes = linear_chunk_bytes(block);
+    if (chunk_bytes >= bytes + word_bytes) return chunk_bytes;
   }
   subject.is_refuted = 1;
   return 0;
@@ -183,21 +185,22 @@ static void guess_regions(void) {
   m->heap_end = subject.chunks_end > 0 ? subject.chunks_end : m->memory_bytes;
 }
 
-static void check_room(void *context, const void *block, size_t bytes) {
-  (void)context;
-  if (bytes > 0 && linear_chunk_bytes(block) < bytes + word_bytes) subject.is_refuted = 1;
-}
-
 /* What looked like one may have been a block of Lua's. */
 static size_t unwound_bytes(void) {
   uint32_t bit, *bits = bits_of(subject.unwind_buffer, &bit);
   return bits && (*bits & bit) ? linear_chunk_bytes(subject.unwind_buffer) : 0;
 }
 
-static int read_with_chunks(lua_State *L) {
+static void read_parts(lua_State *L, const walk_books *books) {
+  memset(&figures, 0, sizeof figures);
+  figures.books = *books;
+  account_read_rest(L, &figures);
+}
+
+static int read_with_chunks(lua_State *L, const walk_books *books) {
   subject.in_use = borrow(bitmap_bytes());
-  if (subject.in_use == NULL || account_read(L, &figures) != WALK_OK) return 0;
-  if (!subject.is_refuted) walk_each_block(L, check_room, NULL);
+  if (subject.in_use == NULL) return 0;
+  read_parts(L, books);
   if (!subject.is_refuted && figures.chunks_are_known) subject.unwound_bytes = unwound_bytes();
   borrow_return(subject.in_use);
   subject.in_use = NULL;
@@ -205,13 +208,15 @@ static int read_with_chunks(lua_State *L) {
 }
 
 static int read_account(lua_State *L) {
+  const walk_books *books = attach_know_books(L);
+  if (books == NULL) return 0;
   if (subject.chunks_end > 0) {
-    if (!read_with_chunks(L)) return 0;
+    if (!read_with_chunks(L, books)) return 0;
     if (figures.chunks_are_known && !subject.is_refuted) return 1;
   }
-  if (account_read(L, &figures) != WALK_OK) return 0; /* platform_each_chunk knows nothing then */
+  read_parts(L, books); /* platform_each_chunk knows nothing then */
   size_t heap_bytes = subject.memory.heap_end - subject.memory.heap_begin;
-  if (figures.books.lua_bytes > heap_bytes) subject.regions_are_known = 0;
+  if (books->lua_bytes > heap_bytes) subject.regions_are_known = 0;
   return 1;
 }
 

@@ -9,6 +9,8 @@
 typedef struct {
   size_t bytes;        /* of the memory */
   uint32_t *is_object; /* a bit for every word */
+  uint32_t *is_cell;   /* the same of upvalues' cells that are no objects */
+  size_t block_bytes;  /* of all blocks so far */
   check_problem *problem;
   const GCObject *in_hand;
 } checker;
@@ -20,15 +22,34 @@ static int lies_within(uintptr_t address, size_t length, size_t bytes) {
          address <= bytes - length;
 }
 
+static LAYOUT_APART int is_main_thread(uintptr_t address, size_t bytes) {
+  const lua_State *L = (const lua_State *)address;
+  uintptr_t state = (uintptr_t)L->l_G;
+  return lies_within(state, sizeof(global_State), bytes) &&
+         ((const global_State *)state)->mainthread == L;
+}
+
+/* Long loops work in pieces: an engine that compiles better while it runs needs a call to change
+** over at. */
+#define WORDS_A_CALL   32768u
+#define OBJECTS_A_CALL 4096u
+
+/* The first of the words from `from` on where a thread's header may be; `end` if there is none. */
+static LAYOUT_APART uintptr_t find_thread(uintptr_t from, uintptr_t end) {
+  while (from < end && ((const GCObject *)from)->tt != LUA_TTHREAD) from += sizeof(void *);
+  return from;
+}
+
 uintptr_t check_find_state(uintptr_t from, size_t bytes) {
   if (from < SMALLEST_ADDRESS) from = SMALLEST_ADDRESS;
   from = (from + sizeof(void *) - 1) & ~(uintptr_t)(sizeof(void *) - 1);
-  for (; lies_within(from, sizeof(lua_State), bytes); from += sizeof(void *)) {
-    const lua_State *L = (const lua_State *)from;
-    if (L->tt != LUA_TTHREAD) continue;
-    uintptr_t state = (uintptr_t)L->l_G;
-    if (!lies_within(state, sizeof(global_State), bytes)) continue;
-    if (((const global_State *)state)->mainthread == L) return from;
+  while (lies_within(from, sizeof(lua_State), bytes)) {
+    uintptr_t last = bytes - sizeof(lua_State), piece = WORDS_A_CALL * sizeof(void *);
+    uintptr_t end = last - from < piece ? last + 1 : from + piece;
+    from = find_thread(from, end);
+    if (from >= end) continue;
+    if (is_main_thread(from, bytes)) return from;
+    from += sizeof(void *);
   }
   return 0;
 }
@@ -56,14 +77,18 @@ static void check_range(const checker *c, const void *block, size_t length) {
 
 /* ---- which addresses are objects ---- */
 
-static uint32_t *word_of(const checker *c, const void *object) {
-  return &c->is_object[(uintptr_t)object / sizeof(void *) / 32];
+static size_t bitmap_bytes(size_t bytes) {
+  return (bytes / sizeof(void *) / 32 + 1) * sizeof(uint32_t);
+}
+static uint32_t *word_of(uint32_t *bitmap, const void *object) {
+  return &bitmap[(uintptr_t)object / sizeof(void *) / 32];
 }
 static uint32_t bit_of(const void *object) {
   return UINT32_C(1) << ((uintptr_t)object / sizeof(void *) % 32);
 }
 static int is_object(const checker *c, const void *object) {
-  return lies_within((uintptr_t)object, 16, c->bytes) && (*word_of(c, object) & bit_of(object));
+  return lies_within((uintptr_t)object, 16, c->bytes) &&
+         (*word_of(c->is_object, object) & bit_of(object));
 }
 static void check_object(const checker *c, const void *object) {
   if (!is_object(c, object)) refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
@@ -85,17 +110,19 @@ static size_t header_bytes(const GCObject *object) {
 static void enter(checker *c, const GCObject *object) {
   c->in_hand = object;
   if (!lies_within((uintptr_t)object, 16, c->bytes)) refuse(c, ATTACH_NO_OBJECT, object, 0);
-  if (*word_of(c, object) & bit_of(object)) refuse(c, ATTACH_ENDLESS, object, 0);
+  if (*word_of(c->is_object, object) & bit_of(object)) refuse(c, ATTACH_ENDLESS, object, 0);
   if ((object->tt & LAYOUT_SPARE_TT_BITS & ~0x10u) || (object->marked & LAYOUT_MARK_BIT) ||
       !lies_within((uintptr_t)object, header_bytes(object), c->bytes))
     refuse(c, ATTACH_NO_OBJECT, object, object->tt);
-  *word_of(c, object) |= bit_of(object);
+  *word_of(c->is_object, object) |= bit_of(object);
 }
 
 /* ---- blocks ---- */
 
-static void check_block(void *context, const void *block, size_t bytes) {
-  check_range(context, block, bytes);
+LAYOUT_INLINE void check_block(void *context, const void *block, size_t bytes) {
+  checker *c = context;
+  check_range(c, block, bytes);
+  c->block_bytes += bytes;
 }
 
 static void check_count(const checker *c, double count) {
@@ -135,39 +162,40 @@ static void check_proto(const checker *c, const Proto *proto) {
   check_count(c, proto->sizelineinfo);
 }
 
-static void check_table(const checker *c, const Table *table) {
-  if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
-  check_pointer(c, table->node, sizeof(Node));
-}
-
-static void check_blocks(checker *c, const global_State *g, GCObject *object) {
-  c->in_hand = object;
-  switch (layout_kind(object)) {
-  case KIND_TABLE: check_table(c, gco2t(object)); break;
-  case KIND_PROTO: check_proto(c, gco2p(object)); break;
-  case KIND_THREAD: check_stack(c, gco2th(object)); break;
-  default: break;
-  }
+static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObject *object) {
+  if (layout_kind(object) == KIND_PROTO) check_proto(c, gco2p(object));
+  if (layout_kind(object) == KIND_THREAD) check_stack(c, gco2th(object));
   layout_each_block(g, object, check_block, c);
 }
 
 /* ---- references ---- */
 
+/* Each cell is a block, however many hold it. */
+static void check_cell(checker *c, const UpVal *cell) {
+  check_pointer(c, cell, sizeof *cell);
+  if (is_object(c, cell)) refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)cell);
+  if (*word_of(c->is_cell, cell) & bit_of(cell)) return;
+  *word_of(c->is_cell, cell) |= bit_of(cell);
+  c->block_bytes += sizeof *cell;
+  check_pointer(c, layout_cell_slot(cell), sizeof(TValue));
+  if (layout_cell_is_claimed(cell)) refuse(c, ATTACH_NO_OBJECT, cell, 0);
+  const GCObject *held = layout_cell_value(cell);
+  if (held) check_object(c, held);
+}
+
+LAYOUT_INLINE void check_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                               GCObject *value) {
+  (void)kind, (void)place;
+  if (key) check_object(context, key);
+  if (value) check_object(context, value);
+}
+
 static void check_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
-  const checker *c = context;
-  (void)place;
-  if (key && kind == LABEL_UPVALUE && !LAYOUT_CELLS_ARE_OBJECTS) {
-    check_pointer(c, key, sizeof(UpVal));
-    const UpVal *cell = (const UpVal *)key;
-    check_pointer(c, layout_cell_slot(cell), sizeof(TValue));
-    if (layout_cell_is_claimed(cell)) refuse(c, ATTACH_NO_OBJECT, key, 0);
-    const GCObject *held = layout_cell_value(cell);
-    if (held) check_object(c, held);
-    return;
-  }
-  if (key) check_object(c, key);
-  if (value) check_object(c, value);
+  if (key && kind == LABEL_UPVALUE && !LAYOUT_CELLS_ARE_OBJECTS)
+    check_cell(context, (const UpVal *)key);
+  else
+    check_entry(context, kind, place, key, value);
 }
 
 /* The list of open upvalues, before anything follows it. */
@@ -196,28 +224,71 @@ static void check_frame_functions(const checker *c, lua_State *thread) {
 }
 
 static void check_references(checker *c, GCObject *object) {
-  c->in_hand = object;
   if (layout_kind(object) == KIND_THREAD) {
     check_open_upvalues(c, gco2th(object));
     if (layout_stack(gco2th(object))) check_frame_functions(c, gco2th(object));
   }
-  if (layout_is_table(object)) {
-    const Table *metatable = gco2t(object)->metatable;
-    if (metatable && (!is_object(c, metatable) || !layout_is_table(obj2gco((Table *)metatable))))
-      refuse(c, ATTACH_BAD_POINTER, object, (double)(uintptr_t)metatable);
-  }
   walk_each_reference(object, check_reference, c);
+}
+
+/* ---- one object, when all are known ---- */
+
+static LAYOUT_APART void check_other(checker *c, const global_State *g, GCObject *object) {
+  check_blocks(c, g, object);
+  check_references(c, object);
+}
+
+static void check_metatable(const checker *c, const Table *metatable) {
+  if (!is_object(c, metatable) || !layout_is_table(obj2gco((Table *)metatable)))
+    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)metatable);
+}
+
+LAYOUT_INLINE void check_table(checker *c, const Table *table) {
+  if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
+  check_pointer(c, table->node, sizeof(Node));
+  layout_each_table_block(table, check_block, c);
+  if (table->metatable) check_metatable(c, table->metatable);
+  layout_each_entry(table, check_entry, c);
+}
+
+/* Most objects are strings and tables. */
+LAYOUT_INLINE void check_one(checker *c, const global_State *g, GCObject *object) {
+  c->in_hand = object;
+  if (layout_is_string(object))
+    check_block(c, object, layout_string_bytes(gco2ts(object)));
+  else if (layout_is_table(object))
+    check_table(c, gco2t(object));
+  else
+    check_other(c, g, object);
 }
 
 /* ---- the state ---- */
 
-static void check_lists(checker *c, lua_State *L) {
+static LAYOUT_APART GCObject *enter_some(checker *c, GCObject *o) {
+  for (uint32_t i = 0; o && i < OBJECTS_A_CALL; i++, o = o->next) enter(c, o);
+  return o;
+}
+
+static LAYOUT_APART GCObject *check_some(checker *c, const global_State *g, GCObject *o) {
+  for (uint32_t i = 0; o && i < OBJECTS_A_CALL; i++, o = o->next) check_one(c, g, o);
+  return o;
+}
+
+static void enter_all(checker *c, lua_State *L) {
   GCObject *heads[LAYOUT_OBJECT_LISTS];
   layout_object_lists(G(L), heads);
   if (!LAYOUT_MAIN_THREAD_IS_LISTED) enter(c, obj2gco(L));
   for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
-    for (GCObject *o = heads[i]; o; o = o->next) enter(c, o);
+    for (GCObject *o = heads[i]; o;) o = enter_some(c, o);
   if (!is_object(c, L)) refuse(c, ATTACH_NO_OBJECT, L, 0);
+}
+
+static void check_all(checker *c, lua_State *L) {
+  GCObject *heads[LAYOUT_OBJECT_LISTS];
+  layout_object_lists(G(L), heads);
+  if (!LAYOUT_MAIN_THREAD_IS_LISTED) check_one(c, G(L), obj2gco(L));
+  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
+    for (GCObject *o = heads[i]; o;) o = check_some(c, G(L), o);
 }
 
 static void check_gray_lists(checker *c, global_State *g) {
@@ -239,7 +310,7 @@ static void check_global_state(checker *c, lua_State *L) {
   if (layout_total_bytes(g) > c->bytes)
     refuse(c, ATTACH_BAD_BLOCK, g, (double)layout_total_bytes(g));
   check_count(c, g->strt.size);
-  check_range(c, g->strt.hash, layout_string_table_bytes(g));
+  layout_each_runtime_block(g, check_block, c);
   for (int i = 0; i < TM_N; i++) check_object(c, g->tmname[i]);
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (g->mt[i]) check_object(c, g->mt[i]);
@@ -252,23 +323,26 @@ static void check_global_state(checker *c, lua_State *L) {
   }
 }
 
+/* What Lua counts is the sum of its blocks, live and garbage. */
+static void check_balance(const checker *c, lua_State *L) {
+  double difference = (double)layout_total_bytes(G(L)) - (double)c->block_bytes;
+  if (difference != 0) refuse(c, ATTACH_UNBALANCED, L, difference);
+}
+
 void check_state(lua_State *L, size_t bytes, check_problem *problem) {
-  size_t bitmap_bytes = (bytes / sizeof(void *) / 32 + 1) * sizeof(uint32_t);
-  checker c = {bytes, borrow(bitmap_bytes), problem, NULL};
+  checker c = {.bytes = bytes, .problem = problem};
   problem->verdict = ATTACH_NO_MEMORY;
-  if (c.is_object == NULL) return;
-  memset(c.is_object, 0, bitmap_bytes);
+  c.is_object = borrow(bitmap_bytes(bytes));
+  c.is_cell = LAYOUT_CELLS_ARE_OBJECTS ? NULL : borrow(bitmap_bytes(bytes));
+  if (c.is_object == NULL || (!LAYOUT_CELLS_ARE_OBJECTS && c.is_cell == NULL)) return;
+  memset(c.is_object, 0, bitmap_bytes(bytes));
+  if (c.is_cell) memset(c.is_cell, 0, bitmap_bytes(bytes));
   problem->verdict = ATTACH_SOUND;
-  GCObject *heads[LAYOUT_OBJECT_LISTS];
-  check_lists(&c, L);
-  layout_object_lists(G(L), heads);
-  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
-    for (GCObject *o = heads[i]; o; o = o->next) check_blocks(&c, G(L), o);
-  if (!LAYOUT_MAIN_THREAD_IS_LISTED) check_blocks(&c, G(L), obj2gco(L));
+  enter_all(&c, L);
   check_global_state(&c, L);
-  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
-    for (GCObject *o = heads[i]; o; o = o->next) check_references(&c, o);
-  if (!LAYOUT_MAIN_THREAD_IS_LISTED) check_references(&c, obj2gco(L));
+  check_all(&c, L);
   check_gray_lists(&c, G(L));
+  check_balance(&c, L);
+  borrow_return(c.is_cell);
   borrow_return(c.is_object);
 }

@@ -1,5 +1,6 @@
 #include "attach_graph.h"
 
+#include "attach_books.h"
 #include "borrow.h"
 #include "dominators.h"
 #include "path.h"
@@ -64,12 +65,6 @@ static void sum_nodes(void) {
   }
 }
 
-static uint32_t count_nodes(void) {
-  size_t count = 1;
-  for (int kind = 0; kind < KIND_STATE; kind++) count += attach_the_books()->kinds[kind].count;
-  return (uint32_t)count;
-}
-
 /* The dominators first: what they borrow meanwhile is most of all. */
 static int make_figures(void) {
   size_t count = whole.g.node_count;
@@ -85,10 +80,11 @@ static int make_figures(void) {
 }
 
 ATTACH_EXPORT double attach_graph(uintptr_t state) {
+  lua_State *L = (lua_State *)state;
   attach_end_profile();
   attach_end_graph();
-  if (!attach_know_books(state)) return -1;
-  if (graph_build((lua_State *)state, count_nodes(), 0, &whole.g) != WALK_OK) return -1;
+  const walk_books *books = attach_know_books(L);
+  if (books == NULL || graph_build(L, books, 0, &whole.g) != WALK_OK) return -1;
   whole.is_there = 1;
   if (make_figures()) return (double)whole.g.node_count;
   attach_end_graph();

@@ -24,11 +24,6 @@ const attached_graph *attach_the_graph(void);
 /* Every edge of a node, and beside them what paths say in addition: that node 0 holds `_G`, and a
 ** table its ephemerons' values. */
 void attach_each_step(uint32_t from, graph_visitor visit, void *context);
-/* Sees to it that the books are those of the whole process: they stay so, since nobody else writes
-** into this copy. Returns 0 without memory. */
-int attach_know_books(uintptr_t state);
-/* Those of the last walk; a graph's are its own. */
-const walk_books *attach_the_books(void);
 
 /* Text for the host, which takes all of it at once. */
 __attribute__((import_module("env"), import_name("write"))) void attach_write(const void *bytes,

@@ -19,6 +19,7 @@
 **
 ** Memory: 0.4 bytes a node, 8 a weak table, 4 a node and an entry where keys are weak.
 */
+#include "attach_books.h"
 #include "attach_graph.h"
 #include "attach_text.h"
 
@@ -242,7 +243,7 @@ typedef enum { BLOCK_STATE, BLOCK_STRING_TABLE, BLOCK_GARBAGE, BLOCK_COUNT } blo
 static uint32_t name_of_block(block which) { return FIXED_STATE + (uint32_t)which; }
 
 static uint32_t bytes_of_block(block which) {
-  const walk_books *books = attach_the_books();
+  const walk_books *books = attach_know_books(s.g->L);
   switch (which) {
   case BLOCK_STATE: return (uint32_t)books->kinds[KIND_STATE].bytes;
   case BLOCK_STRING_TABLE: return (uint32_t)books->kinds[KIND_STRING_TABLE].bytes;

@@ -374,7 +374,15 @@ static void add_late_edges(graph *g) {
   borrow_return(late);
 }
 
-walk_status graph_build(lua_State *L, uint32_t node_limit, int is_settled, graph *g) {
+/* Objects and cells, and the root above all roots. */
+static uint32_t count_nodes(const walk_books *books) {
+  size_t count = 1;
+  for (int kind = 0; kind < KIND_STATE; kind++) count += books->kinds[kind].count;
+  return (uint32_t)count;
+}
+
+walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, graph *g) {
+  uint32_t node_limit = count_nodes(books);
   memset(g, 0, sizeof *g);
   g->L = L;
   g->is_settled = is_settled;

@@ -45,10 +45,10 @@ typedef struct {
   int failed;
 } graph;
 
-/* Builds the graph of at most `node_limit` nodes: the live objects and cells that `walk_process`
-** counted, and one. `is_settled`: strings of dead entries of weak tables, which the next collection
-** leaves, count as gone. After WALK_NO_MEMORY nothing is changed and nothing is to be released. */
-walk_status graph_build(lua_State *L, uint32_t node_limit, int is_settled, graph *g);
+/* Builds the graph of what lives; `books` tell how much that is at most. `is_settled`: strings of
+** dead entries of weak tables, which the next collection leaves, count as gone. After
+** WALK_NO_MEMORY nothing is changed and nothing is to be released. */
+walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, graph *g);
 void graph_release(graph *g);
 
 /* The node of an object; GRAPH_NONE when it does not live. */

@@ -18,13 +18,10 @@
 
 /* A tree for a default report lies on the C stack when that leaves the rest of the program this
 ** much room. */
-#define STACK_RESERVE_BYTES  32768u
-#define STACK_TREE_NODES     512u
-#define STACK_TREE_CYCLES    32u
-#define STACK_TREE_BYTES     TREE_MEMORY_BYTES(STACK_TREE_NODES, STACK_TREE_CYCLES)
-#define DEEPEST_BOUNDED_TREE 3u
-#define CHECKS_NEED_BYTES    196608u
-#define LONGEST_CHAIN        16 /* steps of a target's name; each takes a walk */
+#define STACK_RESERVE_BYTES 32768u
+#define STACK_TREE_BYTES    TREE_MEMORY_BYTES(TREE_REPORT_NODES, TREE_REPORT_CYCLES)
+#define CHECKS_NEED_BYTES   196608u
+#define LONGEST_CHAIN       16 /* steps of a target's name; each takes a walk */
 
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
@@ -187,7 +184,7 @@ static void run_growing(lua_State *L, job *j) {
 /* The memory of the tree is on the C stack: it can't leak. */
 static void run_on_stack(lua_State *L, job *j) {
   size_t room[STACK_TREE_BYTES / sizeof(size_t) + 1];
-  tree_init_bounded(&j->t, room, STACK_TREE_NODES, j->r.options.cycles ? STACK_TREE_CYCLES : 0,
+  tree_init_bounded(&j->t, room, TREE_REPORT_NODES, j->r.options.cycles ? TREE_REPORT_CYCLES : 0,
                     j->r.options.depth);
   run_job(L, j);
 }
@@ -204,7 +201,7 @@ static void profile(lua_State *L, const report_options *options, int index) {
     j.r.target_name = push_target_name(L, index, j.target);
   }
   if (!lua_checkstack(L, 16)) support_raise_no_memory(L);
-  int fits = j.r.options.depth <= DEEPEST_BOUNDED_TREE && j.r.options.lines <= OPTION_DEFAULT_LINES;
+  int fits = j.r.options.depth <= TREE_REPORT_DEPTH && j.r.options.lines <= TREE_REPORT_LINES;
   if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
     run_on_stack(L, &j);
   else

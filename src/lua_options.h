@@ -13,6 +13,8 @@
 
 #include "lua.h"
 
+#include "tree.h"
+
 #define OPTION_ALL UINT32_MAX /* no limit */
 
 typedef struct {
@@ -29,9 +31,9 @@ typedef struct {
 } report_options;
 
 /* How many lines a report has unless somebody asks for more. */
-#define OPTION_DEFAULT_DEPTH    3u
+#define OPTION_DEFAULT_DEPTH    TREE_REPORT_DEPTH
 #define OPTION_DEFAULT_CHILDREN 256u
-#define OPTION_DEFAULT_LINES    320u
+#define OPTION_DEFAULT_LINES    TREE_REPORT_LINES
 
 /* The options when none are given. */
 void options_default(report_options *options);

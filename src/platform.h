@@ -49,8 +49,9 @@ typedef void (*platform_visit)(void *context, const void *payload, size_t chunk_
 
 enum platform_status platform_each_chunk(platform_visit visit, void *context);
 
-/* Bytes of the chunk that holds this block of malloc's, header included; 0 where unknown. */
-size_t platform_chunk_bytes(const void *payload);
+/* Bytes of the chunk that holds this block of malloc's, which is `bytes` long at least, header
+** included; 0 where unknown. */
+size_t platform_chunk_bytes(const void *block, size_t bytes);
 
 /* Bytes of C stack left below the caller; SIZE_MAX where unknown. */
 size_t platform_stack_left_bytes(void);

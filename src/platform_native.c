@@ -13,8 +13,8 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   return PLATFORM_UNKNOWN;
 }
 
-size_t platform_chunk_bytes(const void *payload) {
-  (void)payload;
+size_t platform_chunk_bytes(const void *block, size_t bytes) {
+  (void)block, (void)bytes;
   return 0;
 }
 

@@ -36,7 +36,10 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   return is_known ? PLATFORM_KNOWN : PLATFORM_UNKNOWN;
 }
 
-size_t platform_chunk_bytes(const void *payload) { return linear_chunk_bytes(payload); }
+size_t platform_chunk_bytes(const void *block, size_t bytes) {
+  (void)bytes;
+  return linear_chunk_bytes(block);
+}
 
 size_t platform_stack_left_bytes(void) {
   return emscripten_stack_get_current() - address_of(&__stack_low);

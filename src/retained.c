@@ -52,10 +52,10 @@ static void pick(const graph *g, const tree *t, const size_t *sums, int all_in_d
   }
 }
 
-static walk_status read_graph(lua_State *L, uint32_t node_limit, const tree *t, size_t *bytes) {
+static walk_status read_graph(lua_State *L, const walk_books *books, const tree *t, size_t *bytes) {
   graph g;
   int all_in_doubt = 0;
-  walk_status status = graph_build(L, node_limit, 1, &g);
+  walk_status status = graph_build(L, books, 1, &g);
   if (status != WALK_OK) return status;
   graph_each_condition(&g, doubt_condition, &all_in_doubt);
   size_t *sums = sum_nodes(&g);
@@ -74,16 +74,10 @@ static walk_status settle_doubts(lua_State *L, const tree *t, size_t *bytes) {
   return status;
 }
 
-static uint32_t count_nodes(const walk_books *books) {
-  size_t count = 1;
-  for (int kind = 0; kind < KIND_STATE; kind++) count += books->kinds[kind].count;
-  return (uint32_t)count;
-}
-
 walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *t, size_t **bytes) {
   *bytes = borrow((t->used + (size_t)1) * sizeof **bytes);
   if (*bytes == NULL) return WALK_NO_MEMORY;
-  walk_status status = read_graph(L, count_nodes(books), t, *bytes);
+  walk_status status = read_graph(L, books, t, *bytes);
   if (status == WALK_OK) status = settle_doubts(L, t, *bytes);
   if (status == WALK_OK) return WALK_OK;
   borrow_return(*bytes);

@@ -94,6 +94,12 @@ size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity);
 /* A tree in borrowed `memory` (aligned for size_t) of `tree_memory_bytes`. */
 void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
                        uint32_t max_depth);
+/* What a report of so many lines has room in, from inside and from outside: so both fold the same
+** entries. Deeper ones, and longer ones, take a tree that grows. */
+#define TREE_REPORT_NODES  512u
+#define TREE_REPORT_CYCLES 32u
+#define TREE_REPORT_DEPTH  3u
+#define TREE_REPORT_LINES  320u
 /* A tree that grows by loans; release it with `tree_release`. Returns 0 when the first was refused;
 ** there is nothing to release then. */
 int tree_init_growing(tree *t, uint32_t max_depth);

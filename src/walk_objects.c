@@ -1,11 +1,18 @@
 /* Everything that Lua allocated, live or not: the second pass, and what it shares with others.
-** Loops call their visitors through pointers here: one copy of each. */
+** Loops call their visitors through pointers here, one copy of each; but where size does not count,
+** those over all blocks are copied. */
 #include "walk.h"
+
+#ifdef __OPTIMIZE_SIZE__
+#define OVER_BLOCKS static LAYOUT_APART
+#else
+#define OVER_BLOCKS LAYOUT_INLINE
+#endif
 
 /* ---- one object ---- */
 
-static LAYOUT_APART void each_block(const global_State *g, GCObject *object, block_visitor visit,
-                                    void *context) {
+OVER_BLOCKS void each_block(const global_State *g, GCObject *object, block_visitor visit,
+                            void *context) {
   layout_each_block(g, object, visit, context);
 }
 
@@ -73,8 +80,12 @@ LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *cont
   if (!LAYOUT_MAIN_THREAD_IS_LISTED) visit(context, obj2gco(g->mainthread));
 }
 
-LAYOUT_APART void walk_each_object(lua_State *L, object_visitor visit, void *context) {
+OVER_BLOCKS void each_object_of(lua_State *L, object_visitor visit, void *context) {
   each_object(G(L), visit, context);
+}
+
+LAYOUT_APART void walk_each_object(lua_State *L, object_visitor visit, void *context) {
+  each_object_of(L, visit, context);
 }
 
 /* ---- the second pass ---- */
@@ -186,7 +197,7 @@ typedef struct {
   void *context;
 } object_blocks;
 
-static void visit_blocks_of(void *context, GCObject *object) {
+OVER_BLOCKS void visit_blocks_of(void *context, GCObject *object) {
   const object_blocks *blocks = context;
   each_block(blocks->g, object, blocks->visit, blocks->context);
 }
@@ -194,6 +205,6 @@ static void visit_blocks_of(void *context, GCObject *object) {
 void walk_each_block(lua_State *L, block_visitor visit, void *context) {
   object_blocks blocks = {G(L), visit, context};
   layout_each_runtime_block(G(L), visit, context);
-  walk_each_object(L, visit_blocks_of, &blocks);
+  each_object_of(L, visit_blocks_of, &blocks);
   if (!LAYOUT_CELLS_ARE_OBJECTS) each_cell_block(L, visit, context);
 }
