@@ -94,16 +94,21 @@ async function bytesSource(name, bytes) {
   };
 }
 
-/** @param {import("node:fs/promises").FileHandle} handle @param {Sink} sink @param {number} bytes */
+/**
+ * Straight to its place; but where a page of zeros was met, more of them are expected, and those are not written.
+ * @param {import("node:fs/promises").FileHandle} handle @param {Sink} sink @param {number} bytes
+ */
 async function pourHandle(handle, sink, bytes) {
   const { readSync } = await import("node:fs"); // a piece takes no longer than a trip to a thread and back
-  const piece = new Uint8Array(pieceBytes);
-  for (let at = 0; at < bytes; ) {
-    const count = readSync(handle.fd, piece, 0, Math.min(pieceBytes, bytes - at), at);
-    if (count === 0) return;
-    pourBytes(sink, piece.subarray(0, count));
+  const scratch = new Uint8Array(pieceBytes);
+  for (let at = 0, expectsZeros = false, count = -1; at < bytes && count !== 0; at += count) {
+    const wanted = Math.min(pieceBytes, bytes - at);
+    const piece = expectsZeros ? scratch.subarray(0, wanted) : sink.room(wanted);
+    count = readSync(handle.fd, piece, 0, wanted, at);
+    if (expectsZeros) pourBytes(sink, piece.subarray(0, count));
+    else sink.advance(count);
+    expectsZeros = isZero(piece.subarray(Math.max(0, count - pageBytes), count));
     await pauseAt(at);
-    at += count;
   }
 }
 
