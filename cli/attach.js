@@ -51,7 +51,7 @@ async function walkerFile(variant) {
 /** @param {Variant} variant @param {NonNullable<AttachOptions["loadWalker"]>} load */
 async function compileWalker(variant, load) {
   const source = await load(variant);
-  return WebAssembly.compile(typeof Response !== "undefined" && source instanceof Response ? await source.arrayBuffer() : /** @type {any} */ (source));
+  return WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
 }
 
 /** @param {Variant} variant @param {AttachOptions["loadWalker"]} load */
@@ -71,39 +71,30 @@ const verdicts = [
   (/** @type {string} */ at, /** @type {number} */ value) => `${at} refers to ${hex(value)}, where no such object is`,
   (/** @type {string} */ at) => `a list comes back to ${at}`,
   () => "there was no memory to check it with",
+  (/** @type {string} */ _at, /** @type {number} */ value) => `its objects add up to ${grouped(Math.abs(value))} bytes ${value > 0 ? "less" : "more"} than Lua says it took`,
 ];
+const unbalanced = verdicts.length - 1;
 
 /** @param {number} address */
 const hex = (address) => `0x${address.toString(16)}`;
 
-/** What a trapped check had found. @param {Walker} walker */
-function problemOf(walker) {
-  const verdict = walker.call.attach_last_verdict();
-  return verdicts[verdict](`the object at ${hex(walker.call.attach_problem_address())}`, walker.call.attach_problem_value());
+/** What the check had found when it ended, or trapped. @param {Walker} walker @param {number} state @returns {Refusal} */
+function refusal({ call, variant }, state) {
+  const verdict = call.attach_last_verdict();
+  const reason = verdicts[verdict](`the object at ${hex(call.attach_problem_address())}`, call.attach_problem_value());
+  return { variant, address: state, reason, closeness: verdict === unbalanced ? 2 : 1 };
 }
 
-/** @param {Walker} walker @param {number} state @returns {Refusal | undefined} why a candidate is no heap */
+/** @param {Walker} walker @param {number} state @returns {Refusal | undefined} why a candidate is no heap, or not one whose books balance */
 function refusalOf(walker, state) {
-  const refusal = (/** @type {string} */ reason, /** @type {number} */ closeness) => ({ variant: walker.variant, address: state, reason, closeness });
   try {
-    const verdict = walker.call.attach_check(state);
-    if (verdict !== 0) return refusal(problemOf(walker), 1);
+    return walker.call.attach_check(state) === 0 ? undefined : refusal(walker, state);
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-    const reason = problemOf(walker);
+    const refused = refusal(walker, state);
     walker.restart();
-    return refusal(reason, 1);
+    return refused;
   }
-  try {
-    if (walker.call.attach_read_books(state) !== 0) return refusal("there was no memory to walk it with", 2);
-  } catch (error) {
-    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-    walker.restart();
-    return refusal(`the walk ended with: ${error.message}`, 2);
-  }
-  const unaccounted = walker.call.attach_book(4);
-  if (unaccounted === 0) return undefined;
-  return refusal(`its objects add up to ${grouped(Math.abs(unaccounted))} bytes ${unaccounted > 0 ? "less" : "more"} than Lua says it took`, 3);
 }
 
 /**

@@ -59,7 +59,7 @@ export const context = {
 
   /** @template T @param {(report: (progress: import("./attach.js").Progress) => void) => Promise<T>} work with progress on the terminal */
   async withProgress(work) {
-    const progress = startProgress();
+    const progress = await startProgress();
     try {
       return await work(progress.report);
     } finally {

@@ -2,15 +2,14 @@
  * Progress on the standard error, only where that is a terminal, and only of what takes longer than a second. It is drawn
  * by a thread of its own: the walker does not let go of the main one.
  */
-import { Worker } from "node:worker_threads";
-
 /** @typedef {import("./attach.js").Progress} Progress */
 
 const silent = { report: (/** @type {Progress} */ _progress) => {}, end: async () => {} };
 
-export function startProgress() {
+export async function startProgress() {
   if (!process.stderr.isTTY) return silent;
-  /** @type {Worker | undefined} */
+  const { Worker } = await import("node:worker_threads");
+  /** @type {import("node:worker_threads").Worker} */
   let worker;
   try {
     worker = new Worker(new URL("./progress_worker.js", import.meta.url), { workerData: { columns: process.stderr.columns ?? 80 } });

@@ -32,17 +32,17 @@ import { MembuddyError } from "./errors.js";
 /** @type {Kind[]} in the order of src/layout.h */
 export const kindNames = ["table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table"];
 
-/** @param {Walker} walker @returns {Books} of the last walk */
+/** @param {Walker} walker @returns {Books} */
 export function readBooks({ call }) {
   const [luaSize, live, garbage, garbageCount, unaccounted] = [0, 1, 2, 3, 4].map((which) => call.attach_book(which));
   return { luaSize, live, garbage, garbageCount, unaccounted };
 }
 
-/** @param {Walker} walker @returns {Kinds} of the last walk */
-export function readKinds({ call }) {
-  return /** @type {Kinds} */ (Object.fromEntries(kindNames.map((name, kind) =>
-    [name, { count: call.attach_book(8 + 2 * kind), bytes: call.attach_book(9 + 2 * kind) }])));
-}
+/** @param {(kind: number, figure: number) => number} tell @returns {Kinds} */
+const makeKinds = (tell) => /** @type {Kinds} */ (Object.fromEntries(kindNames.map((name, kind) => [name, { count: tell(kind, 0), bytes: tell(kind, 1) }])));
+
+/** @param {Walker} walker @returns {Kinds} of everything that lives */
+export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(8 + 2 * kind + figure));
 
 /** @param {Kinds} kinds */
 const countObjects = (kinds) => kindNames.slice(0, kindNames.indexOf("state")).reduce((sum, name) => sum + kinds[name].count, 0);
@@ -130,18 +130,16 @@ const record = (map) => Object.fromEntries(map);
 export function profile(walker, state, options, target) {
   const { call } = walker;
   const refuse = () => new MembuddyError("not enough memory for a report with so many lines; ask for fewer (`lines`, `depth`, `children`)");
-  if (call.attach_read_books(state) !== 0) throw refuse();
-  const books = readBooks(walker);
   const limit = (/** @type {number} */ value) => (value === Infinity ? -1 : value); // negative: none
   const count = call.attach_profile(state, target?.object ?? 0, limit(options.depth), limit(options.children), limit(options.lines),
     options.cycles ? 1 : 0, options.retained ? 1 : 0);
-  if (count < 0) throw refuse();
+  if (count < 0 || call.attach_read_books(state) !== 0) throw refuse();
   try {
-    const kinds = readKinds(walker);
+    const kinds = makeKinds(call.attach_met);
     const { paths, totalSize, sizes, totals, retained } = readLines(walker, count, options.retained, target?.name);
     const circular = record(readCycles(walker, paths));
     const dropped = call.attach_cycles_dropped();
-    const { luaSize, garbage, unaccounted } = books;
+    const { luaSize, garbage, unaccounted } = readBooks(walker);
     const shared = target ? sharedBytes(walker, state, target.object, kinds) : 0;
     return {
       type: "membuddy-results", totalSize, objects: countObjects(kinds), luaSize, garbage, unaccounted, exact: true, backend: "attach",

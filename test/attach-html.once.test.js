@@ -11,7 +11,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { listen, makeServer } from "../cli/commands/serve.js";
+import { listen, makeServer } from "../cli/serve.js";
 import { summarize } from "../cli/diff.js";
 import { htmlReport } from "../cli/export/html.js";
 import { treeData } from "../cli/html/tree-data.js";

@@ -1,7 +1,5 @@
 /** `membuddy sample`: a memory to try the other commands on. It was made at build time, by a real process (scripts/sample.js). */
 import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { MembuddyError, grouped, messageOf } from "../errors.js";
 
 const made = new URL("../../dist/sample.dat.gz", import.meta.url);
@@ -11,7 +9,7 @@ async function writeSample(output, context) {
   const compressed = await readFile(made).catch((error) => {
     throw new MembuddyError(`the sample is not there (${messageOf(error)}); in a checkout, \`make sample\` makes it`, { cause: error });
   });
-  const bytes = output.endsWith(".gz") ? compressed : await promisify(gunzip)(compressed);
+  const bytes = output.endsWith(".gz") ? compressed : (await import("node:zlib")).gunzipSync(compressed);
   await context.writeWhole(output, (file) => file.write(bytes));
   context.tell(`${output}: ${grouped(bytes.length)} bytes, the memory of a small token process. Try: membuddy ${output}`);
 }
