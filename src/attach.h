@@ -46,8 +46,8 @@ double attach_peak_bytes(void);
 /* The first address from `from` on where a main thread may be; 0 when there is none. */
 uintptr_t attach_find_state(uintptr_t from);
 /* An `attach_verdict`; sound is what can be walked and balances to the byte. Traps at the first
- *problem: `attach_last_verdict` tells it then (a trap with
- ** ATTACH_SOUND is a pointer that leads out of the memory). */
+** problem: `attach_last_verdict` tells it then (a trap with ATTACH_SOUND is a pointer that leads
+** out of the memory). */
 int attach_check(uintptr_t state);
 int attach_last_verdict(void);
 uintptr_t attach_problem_address(void);
