@@ -28,7 +28,8 @@ typedef enum {
   ATTACH_BAD_POINTER, /* the object at `address` refers to `value`, where no object is */
   ATTACH_ENDLESS,     /* a list that comes to `address` does not end */
   ATTACH_NO_MEMORY,   /* to check with */
-  ATTACH_UNBALANCED   /* the blocks add up to `value` bytes less than Lua says it took */
+  ATTACH_UNBALANCED   /* the blocks add up to `value` bytes less than Lua says it took; one too
+                       ** many is a bad block */
 } attach_verdict;
 
 /* ---- life ---- */

@@ -9,8 +9,11 @@
 typedef struct {
   size_t bytes;        /* of the memory */
   uint32_t *is_object; /* a bit for every word */
-  uint32_t *is_cell;   /* the same of upvalues' cells that are no objects */
-  size_t block_bytes;  /* of all blocks so far */
+  /* The same of upvalues' cells that are no objects; their next word's bit: a thread lists it. */
+  uint32_t *is_cell;
+  size_t loose_cells; /* open ones that no thread lists so far */
+  size_t bytes_left;  /* of what Lua says it took, for the blocks to come */
+  lu_byte dead_bits;  /* of `marked`: the sweep in hand will free it */
   check_problem *problem;
   const GCObject *in_hand;
 } checker;
@@ -68,13 +71,6 @@ static void check_pointer(const checker *c, const void *pointer, size_t length) 
     refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)pointer);
 }
 
-static void check_range(const checker *c, const void *block, size_t length) {
-  uintptr_t address = (uintptr_t)block;
-  if (length == 0) return;
-  if (address < SMALLEST_ADDRESS || length > c->bytes || address > c->bytes - length)
-    refuse(c, ATTACH_BAD_BLOCK, c->in_hand, (double)length);
-}
-
 /* ---- which addresses are objects ---- */
 
 static size_t bitmap_bytes(size_t bytes) {
@@ -90,8 +86,51 @@ static int is_object(const checker *c, const void *object) {
   return lies_within((uintptr_t)object, 16, c->bytes) &&
          (*word_of(c->is_object, object) & bit_of(object));
 }
-static void check_object(const checker *c, const void *object) {
-  if (!is_object(c, object)) refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+/* While the collector sweeps: what the dead refer to may be gone already, and nothing that lives
+** refers to them. */
+static int is_dead(const checker *c, const GCObject *object) {
+  return object->marked & c->dead_bits;
+}
+static void check_object(const checker *c, const GCObject *object) {
+  if (!is_object(c, object) || is_dead(c, object))
+    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+}
+static void check_kind(const checker *c, const GCObject *object, object_kind kind) {
+  check_object(c, object);
+  if (layout_kind(object) != kind)
+    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+}
+/* What a value may be. */
+static void check_value(const checker *c, const GCObject *object) {
+  check_object(c, object);
+  object_kind kind = layout_kind(object);
+  if (kind == KIND_PROTO || kind == KIND_UPVALUE)
+    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+}
+/* Of a value with this tag. */
+static void check_tagged(const checker *c, int tag, const GCObject *object) {
+  check_object(c, object);
+  if ((tag ^ object->tt) & ~(BIT_ISCOLLECTABLE | LAYOUT_MARK_BIT))
+    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
+}
+
+/* The object in hand may stand in its own block. */
+static void forget(const checker *c, const void *object) {
+  *word_of(c->is_object, object) &= ~bit_of(object);
+}
+static void remember(const checker *c, const void *object) {
+  *word_of(c->is_object, object) |= bit_of(object);
+}
+
+static int has_object_within(const checker *c, uintptr_t address, size_t bytes) {
+  const uint32_t *first = word_of(c->is_object, (const void *)address);
+  const uint32_t *last = word_of(c->is_object, (const void *)(address + bytes - 1));
+  uint32_t from_first = ~(bit_of((const void *)address) - 1);
+  uint32_t to_last = 2 * bit_of((const void *)(address + bytes - 1)) - 1;
+  if (first == last) return (*first & from_first & to_last) != 0;
+  uint32_t met = (*first & from_first) | (*last & to_last);
+  while (++first < last) met |= *first;
+  return met != 0;
 }
 
 static size_t header_bytes(const GCObject *object) {
@@ -114,19 +153,26 @@ static void enter(checker *c, const GCObject *object) {
   if ((object->tt & LAYOUT_SPARE_TT_BITS & ~0x10u) || (object->marked & LAYOUT_MARK_BIT) ||
       !lies_within((uintptr_t)object, header_bytes(object), c->bytes))
     refuse(c, ATTACH_NO_OBJECT, object, object->tt);
-  *word_of(c->is_object, object) |= bit_of(object);
+  remember(c, object);
 }
 
 /* ---- blocks ---- */
 
+/* Marks and numbers are written into objects, so none may stand in another's block; and no more
+** blocks are looked at than Lua can have, however large each claims to be. */
 LAYOUT_INLINE void check_block(void *context, const void *block, size_t bytes) {
   checker *c = context;
-  check_range(c, block, bytes);
-  c->block_bytes += bytes;
+  uintptr_t address = (uintptr_t)block;
+  if (bytes == 0) return;
+  if (address < SMALLEST_ADDRESS || bytes > c->bytes_left || address > c->bytes - bytes ||
+      has_object_within(c, address, bytes))
+    refuse(c, ATTACH_BAD_BLOCK, c->in_hand, (double)bytes);
+  c->bytes_left -= bytes;
 }
 
-static void check_count(const checker *c, double count) {
-  if (count < 0 || count > (double)c->bytes) refuse(c, ATTACH_BAD_BLOCK, c->in_hand, count);
+static void check_count(const checker *c, double count, size_t item_bytes) {
+  if (count < 0 || count > (double)(c->bytes / item_bytes))
+    refuse(c, ATTACH_BAD_BLOCK, c->in_hand, count);
 }
 
 /* The chain of frames both ways, before anything follows it. */
@@ -148,18 +194,17 @@ static void check_stack(const checker *c, lua_State *thread) {
   check_frames(c, thread);
   if (layout_stack(thread) == NULL) return;
   check_pointer(c, layout_stack(thread), sizeof(TValue));
-  check_range(c, layout_stack(thread), layout_stack_bytes(thread));
   if (layout_stack_used(thread) > layout_stack_bytes(thread) / sizeof(TValue))
     refuse(c, ATTACH_BAD_BLOCK, thread, (double)layout_stack_used(thread));
 }
 
 static void check_proto(const checker *c, const Proto *proto) {
-  check_count(c, proto->sizecode);
-  check_count(c, proto->sizek);
-  check_count(c, proto->sizep);
-  check_count(c, proto->sizelocvars);
-  check_count(c, proto->sizeupvalues);
-  check_count(c, proto->sizelineinfo);
+  check_count(c, proto->sizecode, sizeof *proto->code);
+  check_count(c, proto->sizek, sizeof *proto->k);
+  check_count(c, proto->sizep, sizeof *proto->p);
+  check_count(c, proto->sizelocvars, sizeof *proto->locvars);
+  check_count(c, proto->sizeupvalues, sizeof *proto->upvalues);
+  check_count(c, proto->sizelineinfo, sizeof *proto->lineinfo);
 }
 
 static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObject *object) {
@@ -168,42 +213,72 @@ static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObjec
   layout_each_block(g, object, check_block, c);
 }
 
-/* ---- references ---- */
+/* ---- cells of upvalues ---- */
+
+/* Cells that are no objects have no list of all. What shows that one is where a pointer says: a
+** closed one refers to its own value, an open one to a slot of the thread that lists it. */
+static int is_closed(const UpVal *cell) { return layout_cell_slot(cell) == &cell->u.value; }
+
+static int note_cell(checker *c, const void *place) {
+  uint32_t *word = word_of(c->is_cell, place), bit = bit_of(place);
+  int is_new = !(*word & bit);
+  *word |= bit;
+  return is_new;
+}
 
 /* Each cell is a block, however many hold it. */
 static void check_cell(checker *c, const UpVal *cell) {
   check_pointer(c, cell, sizeof *cell);
-  if (is_object(c, cell)) refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)cell);
-  if (*word_of(c->is_cell, cell) & bit_of(cell)) return;
-  *word_of(c->is_cell, cell) |= bit_of(cell);
-  c->block_bytes += sizeof *cell;
+  if (!note_cell(c, cell)) return;
+  check_block(c, cell, sizeof *cell);
   check_pointer(c, layout_cell_slot(cell), sizeof(TValue));
   if (layout_cell_is_claimed(cell)) refuse(c, ATTACH_NO_OBJECT, cell, 0);
-  const GCObject *held = layout_cell_value(cell);
-  if (held) check_object(c, held);
+  if (!is_closed(cell)) c->loose_cells++;
 }
 
-LAYOUT_INLINE void check_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                               GCObject *value) {
-  (void)kind, (void)place;
-  if (key) check_object(context, key);
-  if (value) check_object(context, value);
+static void check_listed_cell(checker *c, lua_State *thread, const UpVal *cell) {
+  uintptr_t offset = (uintptr_t)layout_cell_slot(cell) - (uintptr_t)layout_stack(thread);
+  if (offset >= layout_stack_bytes(thread) || !note_cell(c, (const char *)cell + sizeof(void *)))
+    refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)cell);
+  c->loose_cells--;
 }
 
-static void check_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                            GCObject *value) {
-  if (key && kind == LABEL_UPVALUE && !LAYOUT_CELLS_ARE_OBJECTS)
-    check_cell(context, (const UpVal *)key);
-  else
-    check_entry(context, kind, place, key, value);
+static void check_cell_of(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                          GCObject *value) {
+  (void)place, (void)value;
+  if (key && kind == LABEL_UPVALUE) check_cell(context, (const UpVal *)key);
 }
 
 /* The list of open upvalues, before anything follows it. */
-static void check_open_upvalues(const checker *c, const lua_State *thread) {
+static void check_open_upvalues(checker *c, lua_State *thread) {
   size_t most = c->bytes / sizeof(UpVal), count = 0;
   for (const UpVal *cell = thread->openupval; cell; cell = cell->u.open.next) {
     check_pointer(c, cell, sizeof *cell);
     if (++count > most) refuse(c, ATTACH_ENDLESS, thread, 0);
+    if (!LAYOUT_CELLS_ARE_OBJECTS) check_listed_cell(c, thread, cell);
+  }
+}
+
+/* ---- references ---- */
+
+static void check_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                            GCObject *value) {
+  const checker *c = context;
+  (void)place;
+  switch (kind) {
+  case LABEL_METATABLE: check_kind(c, value, KIND_TABLE); break;
+  case LABEL_PROTO: check_kind(c, value, KIND_PROTO); break;
+  case LABEL_SOURCE:
+  case LABEL_NAME: check_kind(c, value, KIND_STRING); break;
+  case LABEL_UPVALUE:
+    if (key && LAYOUT_CELLS_ARE_OBJECTS)
+      check_kind(c, key, KIND_UPVALUE);
+    else if (key)
+      check_cell(context, (const UpVal *)key);
+    if (value == NULL && key) value = layout_cell_value((const UpVal *)key);
+    if (value) check_value(c, value);
+    break;
+  default: check_value(c, value); break;
   }
 }
 
@@ -224,42 +299,79 @@ static void check_frame_functions(const checker *c, lua_State *thread) {
 }
 
 static void check_references(checker *c, GCObject *object) {
-  if (layout_kind(object) == KIND_THREAD) {
-    check_open_upvalues(c, gco2th(object));
-    if (layout_stack(gco2th(object))) check_frame_functions(c, gco2th(object));
-  }
+  if (layout_kind(object) == KIND_THREAD && layout_stack(gco2th(object)))
+    check_frame_functions(c, gco2th(object));
   walk_each_reference(object, check_reference, c);
+}
+
+/* ---- tables ---- */
+
+static void check_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                        GCObject *value) {
+  const checker *c = context;
+  const Node *node = kind == LABEL_NODE ? (const Node *)place : NULL;
+  const Table *table = gco2t((GCObject *)c->in_hand);
+  TValue key_copy;
+  if (value) check_tagged(c, (node ? gval(node) : &table->array[place - 1])->tt_, value);
+  if (key == NULL) return;
+  layout_copy_node_key(node, &key_copy);
+  check_tagged(c, key_copy.tt_, key);
+}
+
+static void check_sizes(const checker *c, const Table *table) {
+  if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
+  check_count(c, (double)layout_array_count(table), sizeof(TValue));
+  check_pointer(c, table->node, sizeof(Node));
+}
+
+/* What `__mode` is looked for along. */
+static void check_metatable(const checker *c, const global_State *g, Table *metatable) {
+  check_kind(c, obj2gco(metatable), KIND_TABLE);
+  check_sizes(c, metatable);
+  const Node *node = gnode(metatable, lmod(g->tmname[TM_MODE]->hash, sizenode(metatable)));
+  for (int left = sizenode(metatable); gnext(node) != 0; left--) {
+    node += gnext(node);
+    check_pointer(c, node, sizeof *node);
+    if (left == 0) refuse(c, ATTACH_ENDLESS, metatable, 0);
+  }
 }
 
 /* ---- one object, when all are known ---- */
 
 static LAYOUT_APART void check_other(checker *c, const global_State *g, GCObject *object) {
   check_blocks(c, g, object);
-  check_references(c, object);
+  remember(c, object);
+  if (layout_kind(object) == KIND_THREAD) check_open_upvalues(c, gco2th(object));
+  if (!is_dead(c, object))
+    check_references(c, object);
+  else if (!LAYOUT_CELLS_ARE_OBJECTS)
+    walk_each_reference(object, check_cell_of, c);
 }
 
-static void check_metatable(const checker *c, const Table *metatable) {
-  if (!is_object(c, metatable) || !layout_is_table(obj2gco((Table *)metatable)))
-    refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)metatable);
-}
-
-LAYOUT_INLINE void check_table(checker *c, const Table *table) {
-  if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
-  check_pointer(c, table->node, sizeof(Node));
+LAYOUT_INLINE void check_table(checker *c, const global_State *g, const Table *table) {
+  check_sizes(c, table);
   layout_each_table_block(table, check_block, c);
-  if (table->metatable) check_metatable(c, table->metatable);
+  remember(c, table);
+  if (is_dead(c, c->in_hand)) return;
+  if (table->metatable) {
+    check_metatable(c, g, table->metatable);
+    layout_each_removed_key(table, check_entry, c);
+  }
   layout_each_entry(table, check_entry, c);
 }
 
 /* Most objects are strings and tables. */
 LAYOUT_INLINE void check_one(checker *c, const global_State *g, GCObject *object) {
   c->in_hand = object;
-  if (layout_is_string(object))
+  forget(c, object);
+  if (layout_is_string(object)) {
     check_block(c, object, layout_string_bytes(gco2ts(object)));
-  else if (layout_is_table(object))
-    check_table(c, gco2t(object));
-  else
+    remember(c, object);
+  } else if (layout_is_table(object)) {
+    check_table(c, g, gco2t(object));
+  } else {
     check_other(c, g, object);
+  }
 }
 
 /* ---- the state ---- */
@@ -307,26 +419,28 @@ static void check_gray_lists(checker *c, global_State *g) {
 static void check_global_state(checker *c, lua_State *L) {
   const global_State *g = G(L);
   c->in_hand = obj2gco(L);
-  if (layout_total_bytes(g) > c->bytes)
-    refuse(c, ATTACH_BAD_BLOCK, g, (double)layout_total_bytes(g));
-  check_count(c, g->strt.size);
+  c->dead_bits = issweepphase(g) ? (lu_byte)otherwhite(g) : 0;
+  c->bytes_left = layout_total_bytes(g);
+  if (c->bytes_left > c->bytes) refuse(c, ATTACH_BAD_BLOCK, g, (double)c->bytes_left);
+  check_count(c, g->strt.size, sizeof *g->strt.hash);
+  forget(c, L);
   layout_each_runtime_block(g, check_block, c);
-  for (int i = 0; i < TM_N; i++) check_object(c, g->tmname[i]);
+  remember(c, L);
+  for (int i = 0; i < TM_N; i++) check_kind(c, obj2gco(g->tmname[i]), KIND_STRING);
   for (int i = 0; i < LUA_NUMTAGS; i++)
-    if (g->mt[i]) check_object(c, g->mt[i]);
+    if (g->mt[i]) check_kind(c, obj2gco(g->mt[i]), KIND_TABLE);
   const GCObject *registry = object_of(&g->l_registry);
-  if (registry) check_object(c, registry);
+  if (registry) check_value(c, registry);
   size_t count = 0;
   for (const lua_State *thread = g->twups; thread; thread = thread->twups) {
-    check_object(c, thread);
+    check_kind(c, obj2gco((lua_State *)thread), KIND_THREAD);
     if (thread == thread->twups || ++count > c->bytes / sizeof(lua_State)) break;
   }
 }
 
 /* What Lua counts is the sum of its blocks, live and garbage. */
 static void check_balance(const checker *c, lua_State *L) {
-  double difference = (double)layout_total_bytes(G(L)) - (double)c->block_bytes;
-  if (difference != 0) refuse(c, ATTACH_UNBALANCED, L, difference);
+  if (c->bytes_left != 0) refuse(c, ATTACH_UNBALANCED, L, (double)c->bytes_left);
 }
 
 void check_state(lua_State *L, size_t bytes, check_problem *problem) {
@@ -341,6 +455,7 @@ void check_state(lua_State *L, size_t bytes, check_problem *problem) {
   enter_all(&c, L);
   check_global_state(&c, L);
   check_all(&c, L);
+  if (c.loose_cells != 0) refuse(&c, ATTACH_BAD_POINTER, L, 0);
   check_gray_lists(&c, G(L));
   check_balance(&c, L);
   borrow_return(c.is_cell);

@@ -34,8 +34,17 @@ const stoppedAt = (share) => `
   repeat steps = steps + 1 until collectgarbage("step", 1)
   for _ = 1, math.floor(steps * ${share}) do assert(not collectgarbage("step", 1), "the cycle is shorter than the one before") end`;
 
+/** Stops the collector where it frees what refers to what it freed before. @param {number} share */
+const sweepingAt = (share) => `
+  local function make() local t for i = 1, 3000 do t = { t, "s" .. i, function() return t end, i % 100 == 0 and coroutine.create(print) or nil } end end
+  collectgarbage() collectgarbage() make()
+  local steps = 0 repeat steps = steps + 1 until collectgarbage("step", 1)
+  make()
+  for _ = 1, math.floor(steps * ${share}) do collectgarbage("step", 1) end`;
+
 /** Lua that runs before. */
 const collector = [
+  ...[0.5, 0.6, 0.7, 0.8, 0.9].map((share) => ({ says: `sweeping, ${share * 100} % of its way`, lua: sweepingAt(share) })),
   ...[0.1, 0.4, 0.6, 0.8, 0.95].map((share) => ({ says: `at ${share * 100} % of its way`, lua: stoppedAt(share) })),
   { says: "generational", lua: `if _VERSION == "Lua 5.4" then collectgarbage("generational") local t = {} for i = 1, 3000 do t[i % 50] = { i } end end` },
 ];

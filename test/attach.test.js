@@ -127,6 +127,47 @@ describe("what is no memory is refused in words", () => {
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
 });
 
+describe("damage that the sum of all blocks does not show is refused", () => {
+  /** A process of 32 bits, and where the objects of its graph are. @param {string} name @param {string} lua */
+  async function spawned(name, lua) {
+    const process = await spawnProcess(inRoot(`dist/membuddy-${name}.wasm`));
+    await process.eval(lua);
+    const words = new DataView(/** @type {Uint8Array} */ (process.memory).slice().buffer);
+    const heap = await attach(words.buffer);
+    const graph = heap.graph();
+    const at = (/** @type {string} */ path) => heap.walker.call.attach_object_of(graph.find(path));
+    const word = (/** @type {number} */ address) => words.getUint32(address, true);
+    const put = (/** @type {number} */ address, /** @type {number} */ value) => words.setUint32(address, value, true);
+    return { at, word, put, memory: words.buffer };
+  }
+
+  test("a key that is no value", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "local kept = {} Kept = { key = function() return kept end }");
+    const node = word(at("Kept") + 16); // [value 8][tag, key's tag, next 8][key]
+    put(node + 16, at("Kept/key/[upvalue kept]"));
+    await assertRefused(damaged, /refers to 0x[0-9a-f]+, where no such object is/);
+  });
+
+  test("a block that lies on other objects, which will bear marks", async () => {
+    const { at, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = { {}, {}, {}, {} }");
+    put(at("Kept") + 12, at("Kept/2") - 16);
+    await assertRefused(damaged, /says that it has 64 bytes or entries, which cannot be/);
+  });
+
+  test("an upvalue's cell where none is", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua53-wasm32", "local kept = 'kept' Kept = { function() return kept end }");
+    put(at("Kept/1") + 16, word(at("Kept/1") + 16) + 8);
+    await assertRefused(damaged, /refers to 0x/);
+  });
+
+  test("a chain of a metatable's entries that does not end", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = setmetatable({}, { __index = {} }) getmetatable(Kept).a = 1");
+    const node = word(at("Kept/[metatable]") + 16);
+    for (const slot of [0, 1]) put(node + 24 * slot + 12, slot === 0 ? 1 : -1);
+    await assertRefused(damaged, /comes back to/);
+  });
+});
+
 describe("targets by path", () => {
   /** @type {import("../cli/heap.js").Heap} */
   let heap;
