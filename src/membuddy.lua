@@ -9,12 +9,12 @@
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
 -- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while.
 
-local debug, coroutine, collectgarbage, package = debug, coroutine, collectgarbage, package
-local type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select =
-  type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select
+local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
+local type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable =
+  type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable
 local byte, sub, find, format, rep, gsub, unpack, dump =
   string.byte, string.sub, string.find, string.format, string.rep, string.gsub, string.unpack, string.dump
-local concat, sort, floor, huge = table.concat, table.sort, math.floor, math.huge
+local concat, sort, move, floor, huge = table.concat, table.sort, table.move, math.floor, math.huge
 local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, upvalueid =
   debug.getmetatable, debug.getregistry, debug.getinfo, debug.getlocal, debug.getupvalue, debug.getuservalue,
   debug.upvalueid
@@ -49,6 +49,8 @@ local PROTO_UPVALUE, LOCAL = IS_WIDE and 16 or 8, IS_WIDE and 16 or 12
 local THREAD = IS_54 and (IS_WIDE and 208 or 120) or (IS_WIDE and 216 or 124)
 local FRAME = IS_WIDE and (IS_54 and 64 or 72) or 36
 local STATE = IS_54 and (IS_WIDE and 1624 or 864) or (IS_WIDE and 1552 or 824)
+local LINE = IS_54 and 1 or 4 -- of debug information, an instruction
+local NAME_BIAS = IS_54 and 129 or 1 -- what a dump adds to the length of a short string
 local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
 local SHORT = 40 -- the longest string that Lua keeps once
 local LONGEST_ADDRESS = 64 -- equal strings of more bytes are taken for one
@@ -64,6 +66,9 @@ local function power_of_two(number)
   return power
 end
 
+local POWERS = {} -- of the sizes that most tables have
+for number = 1, 32 do POWERS[number] = power_of_two(number) end
+
 -- True if a table's array part has room for the index: only then may `next` start from it when nothing is there.
 local function has_slot(t, index) return (pcall(next, t, index)) end
 
@@ -73,6 +78,14 @@ local function array_slots(t, top)
   local slots = power_of_two(top + 1)
   while has_slot(t, slots + 1) do slots = slots * 2 end
   return slots
+end
+
+-- Own bytes of a table with a list of this length and `hashed` other entries.
+local function entries_bytes(t, length, hashed)
+  local bytes = TABLE
+  if length > 0 or hashed == 0 then bytes = bytes + SLOT * array_slots(t, length) end
+  if hashed > 0 then bytes = bytes + NODE * (POWERS[hashed] or power_of_two(hashed)) end
+  return bytes
 end
 
 -- Own bytes of a table with `count` entries, of which the first `array_count` reach up to the index `top`.
@@ -100,13 +113,14 @@ end
 
 local function string_bytes(text) return STRING + #text end
 
--- Closure, number of upvalues, and whether it is written in C; 0 bytes for a C function without upvalues.
+-- True for a function written in C, of those without upvalues: it takes no memory.
+local function is_plain_c(f) return not getlocal(f, 1) and not getinfo(f, "L").activelines end
+
 local function function_bytes(f)
-  local count, name = 0, getupvalue(f, 1)
+  local count = 0
   while getupvalue(f, count + 1) do count = count + 1 end
-  if name == "" then return CLOSURE + SLOT * count, count, true end
-  if count == 0 and not pcall(dump, f, true) then return 0, 0, true end
-  return CLOSURE + WORD * count, count, false
+  if count == 0 and is_plain_c(f) then return 0 end
+  return CLOSURE + (getupvalue(f, 1) == "" and SLOT or WORD) * count
 end
 
 -- What a library keeps in a userdata is its own business, files apart: they have two words, as most others.
@@ -147,37 +161,43 @@ end
 
 -- ---- names ----
 
+local SPECIAL = "[%c/\\\127-\255]" -- what may not be shown as it is
+
+-- How the character that begins here is shown, and how many bytes it has.
+local function escaped_character(text, at)
+  local point = utf8.len(text, at, at) and utf8.codepoint(text, at)
+  if not point or point < 0x20 or point >= 0x7F and point < 0xA0 or point >> 11 == 0x1B then
+    return format("\\x%02X", byte(text, at)), 1
+  end
+  local shown = utf8.char(point)
+  return (point < 0x80 and "\\" or "") .. shown, #shown
+end
+
 -- A text without what a terminal or a reader could mistake, cut after `limit` bytes.
 local function escape(text, limit)
-  if #text <= limit and not find(text, "[^ -.0-%[%]-~]") then return text end
-  local parts, at, length = {}, 1, #text
-  while at <= length do
-    local first, second, third, fourth = byte(text, at, at + 3)
-    local count = (first < 0x80 and first >= 0x20 and first ~= 0x7F) and 1 or 0
-    local function continues(value) return value and value >= 0x80 and value < 0xC0 end
-    if first >= 0xC2 and first < 0xE0 then
-      count = continues(second) and (first > 0xC2 or second >= 0xA0) and 2 or 0
-    elseif first >= 0xE0 and first < 0xF0 then
-      count = continues(second) and continues(third) and not (first == 0xE0 and second < 0xA0)
-        and not (first == 0xED and second > 0x9F) and 3 or 0
-    elseif first >= 0xF0 and first < 0xF5 then
-      count = continues(second) and continues(third) and continues(fourth) and not (first == 0xF0 and second < 0x90)
-        and not (first == 0xF4 and second > 0x8F) and 4 or 0
+  if #text <= limit and not find(text, SPECIAL) then return text end
+  local parts, at = {}, 1
+  while at <= #text do
+    local special = find(text, SPECIAL, at) or #text + 1
+    local shown, taken
+    if special > at then
+      shown = sub(text, at, special <= limit and special - 1 or limit)
+      taken = #shown
+    else
+      shown, taken = escaped_character(text, at)
     end
-    local taken = count > 0 and count or 1
-    if at + taken - 1 > limit then
-      parts[#parts + 1] = "\226\128\166"
+    at = at + taken
+    if taken == 0 or at > limit + 1 then
+      parts[#parts + 1] = "\u{2026}"
       break
     end
-    parts[#parts + 1] = count == 0 and format("\\x%02X", first)
-      or ((first == 47 or first == 92) and "\\" or "") .. sub(text, at, at + count - 1)
-    at = at + taken
+    parts[#parts + 1] = shown
   end
   return concat(parts)
 end
 
--- What names a line: an entry by its key, else one of these.
-local ENTRY, TEXT, UPVALUE_NAME, LOCAL_NAME, PROTO_NAME = 0, 1, 2, 3, 4
+-- What names a line: an entry by its key, also if nothing below it is told apart; else one of these.
+local ENTRY, FLAT, TEXT, UPVALUE_NAME, LOCAL_NAME, PROTO_NAME = 0, 1, 2, 3, 4, 5
 
 local function key_text(key)
   local kind = type(key)
@@ -188,18 +208,12 @@ local function key_text(key)
 end
 
 local function proto_text(source, line)
-  source = gsub(gsub(source or "?", "^[=@]", ""), "\n.*", "")
-  return "[proto " .. escape(source, 40) .. ":" .. floor(line) .. "]"
+  return "[proto " .. escape(gsub(gsub(source, "^[=@]", ""), "\n.*", ""), 40) .. ":" .. line .. "]"
 end
 
 local function label_text(kind, key)
-  if kind == ENTRY then return key_text(key) end
+  if kind <= FLAT then return key_text(key) end
   if kind == TEXT then return key end
-  if kind == PROTO_NAME then
-    if type(key) == "string" then return key end
-    local info = getinfo(key, "S")
-    return proto_text(info.source, info.linedefined)
-  end
   local word = kind == UPVALUE_NAME and "upvalue" or "local"
   if type(key) == "number" then return "[" .. (kind == LOCAL_NAME and "stack" or word) .. " " .. key .. "]" end
   return "[" .. word .. " " .. escape(key, 64) .. "]"
@@ -209,7 +223,10 @@ end
 
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
-local ROOMY, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 640, 300, 6000, 32
+local FEW_FUNCTIONS = 500 -- so many are looked at one by one
+local ROOMY, KEPT, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 384, 256, 128, 6000, 32
+-- What holds memory: strings, and what may refer to others.
+local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
 local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table" }
 
 -- Makes a walk whose lines go `max_depth` steps down; `bounded`: lines that turn out small are folded on the way.
@@ -219,43 +236,39 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local walk = {}
   local in_hand
 
-  -- what was seen, and the queue in it
-  local first = {}
-  local pieces, piece_count, piece, room, seen_count = { first }, 1, first, FIRST_PIECE, 0
-  local head, tail_piece, tail_key, head_piece = nil, nil, nil, 1
-  local tail_owner
+  -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
+  local seen = {}
+  local piece, room, capacity = seen, FIRST_PIECE - 1, FIRST_PIECE -- one is for what is blocked later
+  -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
+  local start, queue_after = {}, {}
+  local tail_piece, tail, tail_owner = start, 1, 0
 
   -- lines, by number
-  local parent, own, rest, key, kind, depth, holds, queue_after, more = {}, {}, {}, {}, {}, {}, {}, {}, {}
-  local used, count, limit, threshold, free = 0, 0, ROOMY, 0, nil
-  local line_of, flat = {}, {} -- objects that wait for a visit; lines without lines below
+  local parent, own, rest, key, kind, depth, holds, more, kids_of = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local used, count, limit, threshold, free = 0, 0, ROOMY, 0, 0
+  local line_of = {} -- of objects that wait for a visit
   local owner, child, parent_of_child, content = nil, nil, nil, 0
   local label_cursor, label_line
   local cycle_list, cycle_count, other_cycles = {}, 0, 0
 
   -- what was found
   local counts, bytes_of = {}, {}
-  for i = 1, #KINDS do counts[KINDS[i]], bytes_of[KINDS[i]] = 0, 0 end
-  local string_count, string_sum, short_count, table_count, table_sum = 0, 0, 0, 0, 0
-  local trusted, patience = {}, {} -- bytes of lists by their length, and how often to believe them
-  local protos, chunks, chunk_sources, chunk_count, shapes, parked = {}, {}, {}, 0, {}, {}
+  for _, name in next, KINDS do counts[name], bytes_of[name] = 0, 0 end
+  local string_count, long_count, table_count, table_sum = 0, 0, 0, 0
+  local trusted, agreed, patience = {}, {}, {} -- of lists by their length: bytes, found how often, believed how often
+  local known, chunks, chunk_sources, chunk_count, parked = {}, {}, {}, 0, {} -- prototypes and long constants, by a hash
 
-  local function is_seen(object)
-    for i = 1, piece_count do
-      local value = pieces[i][object]
-      if value ~= nil then return value end
-    end
-  end
+  local function seen_count() return capacity - room end
 
   local function grow()
-    piece, room = {}, seen_count
-    piece_count = piece_count + 1
-    pieces[piece_count] = piece
+    local full = piece
+    piece, room = {}, capacity
+    capacity = 2 * capacity
+    setmetatable(full, { __index = piece })
   end
 
-  local function mark(object)
-    piece[object] = true
-    seen_count = seen_count + 1
+  local function mark(object, value)
+    piece[object] = value
     room = room - 1
     if room == 0 then grow() end
   end
@@ -266,109 +279,116 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return bytes
   end
 
+  -- Whether a long string is one that is decoded with each message: one a reference.
+  local function is_address(length)
+    long_count = long_count + 1
+    return length <= LONGEST_ADDRESS
+  end
+
   -- Bytes of a string that was not met before, else 0.
   local function claim_string(text)
+    if seen[text] then return 0 end
     local length = #text
-    if length > SHORT and length <= LONGEST_ADDRESS then -- decoded with each message: one string a reference
-      string_count, string_sum = string_count + 1, string_sum + STRING + length
-      return STRING + length
+    if length <= SHORT or not is_address(length) then
+      piece[text] = true
+      room = room - 1
+      if room == 0 then grow() end
     end
-    if piece_count > 1 and is_seen(text) or first[text] then return 0 end
-    piece[text] = true
-    seen_count, room = seen_count + 1, room - 1
-    if room == 0 then grow() end
-    string_count, string_sum = string_count + 1, string_sum + STRING + length
-    if length <= SHORT then short_count = short_count + 1 end
+    string_count = string_count + 1
     return STRING + length
   end
 
   -- ---- lines ----
 
-  -- Sums with everything below. Where lines are folded a parent may have the higher number, but none is deep.
-  local function total_of(totals)
+  -- Sums with everything below. Where lines were folded a parent may have the higher number, but none is deep.
+  local function all_totals()
+    local totals = {}
     for i = 1, used do
       if own[i] then totals[i] = own[i] + rest[i] end
     end
-    local some_are_reused = bounded and threshold > 0
-    for level = some_are_reused and max_depth or 1, 1, -1 do
+    for level = bounded and max_depth or 1, 1, -1 do
       for i = used, 1, -1 do
-        if own[i] and parent[i] > 0 and (depth[i] == level or not some_are_reused) then
+        if own[i] and parent[i] > 0 and (depth[i] == level or not bounded) then
           totals[parent[i]] = totals[parent[i]] + totals[i]
         end
       end
     end
+    return totals
   end
 
+  local function add_rest(i, bytes)
+    rest[i] = rest[i] + bytes
+    more[i] = more[i] + 1
+  end
+
+  -- Folds a line that has none below.
   local function drop(i)
     local above = parent[i]
-    rest[above] = rest[above] + own[i] + rest[i]
-    more[above] = (more[above] or 0) + 1
-    own[i], key[i], holds[i], flat[i], more[i] = nil, nil, nil, nil, nil
-    queue_after[i] = free or 0
+    add_rest(above, own[i] + rest[i])
+    kids_of[above] = kids_of[above] - 1
+    own[i], holds[i] = false, false
+    queue_after[i] = free
     free = i
     count = count - 1
   end
 
-  local scratch_totals, scratch_parents, scratch_final = {}, {}, {}
-  -- Folds lines that are final and small: the smaller part of them, as far as they have no lines below.
+  -- Folds the smaller ones of the lines that will not grow any more.
+  local sizes, final = {}, {} -- used again and again
   local function make_room()
-    local totals, is_parent, final, final_count = scratch_totals, scratch_parents, scratch_final, 0
-    total_of(totals)
-    for i = 0, used do is_parent[i] = false end
+    local final_count = 0
     for i = 1, used do
-      if own[i] then is_parent[parent[i]] = true end
-    end
-    is_parent[owner or 0], is_parent[parent_of_child or 0] = true, true
-    for i = 1, used do
-      if own[i] and parent[i] > 0 and queue_after[i] == nil and not is_parent[i] then
+      if kids_of[i] == 0 and own[i] and not queue_after[i] and i ~= owner and i ~= parent_of_child and parent[i] > 0 then
         final_count = final_count + 1
-        final[final_count] = totals[i]
+        sizes[final_count], final[final_count] = own[i] + rest[i], i
       end
     end
-    for i = #final, final_count + 1, -1 do final[i] = nil end
-    sort(final)
-    local surplus = final_count - ROOMY // 2
-    local cut = final[surplus] or 0
-    for i = 1, surplus > 0 and used or 0 do
-      if own[i] and parent[i] > 0 and queue_after[i] == nil and not is_parent[i] and totals[i] <= cut then drop(i) end
-    end
-    if cut > threshold then threshold = cut end
-    local kept = 0
-    for base = 0, 4 * cycle_count - 4, 4 do
-      if own[cycle_list[base + 1]] and own[cycle_list[base + 4]] then
-        for i = 1, 4 do cycle_list[4 * kept + i] = cycle_list[base + i] end
-        kept = kept + 1
+    for place = #sizes, final_count + 1, -1 do sizes[place] = nil end
+    local surplus = final_count - KEPT
+    if surplus > 0 then
+      sort(sizes)
+      local cut = sizes[surplus]
+      for place = 1, final_count do
+        local i = final[place]
+        if own[i] + rest[i] <= cut then drop(i) end
       end
+      if cut > threshold then threshold = cut end
+      local kept = {}
+      for _, cycle in next, cycle_list do
+        if own[cycle[1]] and own[cycle[4]] then kept[#kept + 1] = cycle end
+      end
+      cycle_list, cycle_count = kept, #kept
     end
-    cycle_count = kept
-    limit = count + (count > ROOMY and count // 2 or ROOMY // 2)
+    limit = count + (count > 2 * ROOMY and count // 4 or ROOMY // 4)
   end
 
   local function new_line(above, line_kind, line_key, bytes, object)
     if bounded and count >= limit then make_room() end
     local i = free
-    if i then
+    if i > 0 then
       free = queue_after[i]
-      if free == 0 then free = nil end
     else
       used = used + 1
       i = used
     end
     count = count + 1
-    parent[i], own[i], rest[i], key[i], kind[i] = above, bytes, 0, line_key, line_kind
-    depth[i] = above == 0 and 0 or depth[above] + 1
-    holds[i] = object
-    queue_after[i] = nil
+    if above > 0 then
+      kids_of[above] = kids_of[above] + 1
+      depth[i] = depth[above] + 1
+    else
+      depth[i] = 0
+    end
+    parent[i], own[i], rest[i], more[i], key[i], kind[i] = above, bytes, 0, 0, line_key, line_kind
+    holds[i], kids_of[i], queue_after[i] = object or false, 0, false
     return i
   end
 
   local function add_leaf(above, line_kind, line_key, bytes)
-    if bytes == 0 then return end
-    if bounded and bytes <= threshold then
-      rest[above] = rest[above] + bytes
-      more[above] = (more[above] or 0) + 1
-    else
-      new_line(above, line_kind, line_key, bytes)
+    if bytes > 0 then
+      if bounded and bytes <= threshold then
+        add_rest(above, bytes)
+      else
+        new_line(above, line_kind, line_key, bytes)
+      end
     end
   end
 
@@ -377,37 +397,34 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- An object without a line queues something: it gets one, if there is room, so that its content has a place.
   local function become_owner()
     local above = parent_of_child
-    if count > MOST_OWNERS and count > seen_count // 16 then return above end
+    if count > MOST_OWNERS and count > seen_count() // 16 then return above end
     local from, wanted = holds[above], child
     if label_line ~= above then label_line, label_cursor = above, nil end
     for entry_key, value in next, from, label_cursor do
       if rawequal(value, wanted) or rawequal(entry_key, wanted) then
         label_cursor = entry_key
-        local i = new_line(above, ENTRY, entry_key, 0, child)
-        flat[i] = true
-        return i
+        return new_line(above, FLAT, entry_key, 0, child)
       end
     end
     label_cursor = nil
     return above
   end
 
-  local function link(element)
-    if tail_key == nil then head = element else tail_piece[tail_key] = element end
+  -- What is queued next belongs to another line than what was queued last.
+  local function change_owner()
+    if owner == nil then owner = become_owner() end
+    if tail_owner ~= owner then
+      tail_piece[tail] = owner
+      tail_piece, tail, tail_owner = queue_after, owner, owner
+    end
   end
 
   local function push(object)
-    if owner == nil then owner = become_owner() end
-    if tail_owner ~= owner then
-      link(owner)
-      queue_after[owner] = true
-      tail_piece, tail_key, tail_owner = queue_after, owner, owner
-    end
-    link(object)
-    tail_piece, tail_key = piece, object
+    if tail_owner ~= owner then change_owner() end
+    tail_piece[tail] = object
+    tail_piece, tail = piece, object
     if holders then holders[object] = in_hand end
     piece[object] = true
-    seen_count = seen_count + 1
     room = room - 1
     if room == 0 then grow() end
   end
@@ -415,53 +432,48 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- ---- references ----
 
   local function discover(object)
-    local what = type(object)
-    if what == "string" then
+    if seen[object] then return end
+    local what = HOLDS[type(object)]
+    if what == "text" then
       content = content + claim_string(object)
-    elseif what == "table" or what == "function" or what == "thread" or what == "userdata" then
-      if not is_seen(object) then push(object) end
+    elseif what then
+      push(object)
     end
   end
 
   local function note_cycle(from, line_kind, line_key, object)
     local at = from
-    while at > 0 do
-      if rawequal(holds[at], object) then break end
-      at = parent[at]
-    end
+    while at > 0 and not rawequal(holds[at], object) do at = parent[at] end
     if at == 0 or not cycles then return end
     if bounded and cycle_count >= MOST_CYCLES then
       other_cycles = other_cycles + 1
-      return
+    else
+      cycle_count = cycle_count + 1
+      cycle_list[cycle_count] = { from, line_kind, line_key, at }
     end
-    local base = cycle_count * 4
-    cycle_list[base + 1], cycle_list[base + 2], cycle_list[base + 3], cycle_list[base + 4] = from, line_kind, line_key, at
-    cycle_count = cycle_count + 1
   end
 
   -- A reference of the line `owner`, which may have lines below; `bytes` are those of the key.
   local kids = 0
   local function refer(line_kind, line_key, bytes, value)
-    local what = type(value)
-    if what == "string" then
+    local what = HOLDS[type(value)]
+    if what == "text" then
       add_leaf(owner, line_kind, line_key, bytes + claim_string(value))
-    elseif what == "table" or what == "function" or what == "thread" or what == "userdata" then
-      if is_seen(value) then
-        add_leaf(owner, line_kind, line_key, bytes)
-        note_cycle(owner, line_kind, line_key, value)
-        return
-      end
+    elseif not what then
+      add_leaf(owner, line_kind, line_key, bytes)
+    elseif seen[value] then
+      add_leaf(owner, line_kind, line_key, bytes)
+      note_cycle(owner, line_kind, line_key, value)
+    else
       kids = kids + 1
       if not bounded or kids <= MANY_KIDS and count < MOST_OWNERS or type(holds[owner]) ~= "table" then
         local i = new_line(owner, line_kind, line_key, bytes, value)
-        queue_after[i] = false -- waits for its visit
+        queue_after[i] = true -- waits for its visit
         line_of[value] = i
-      elseif bytes > 0 then
+      else
         rest[owner] = rest[owner] + bytes
       end
       push(value)
-    else
-      add_leaf(owner, line_kind, line_key, bytes)
     end
   end
 
@@ -474,8 +486,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   local function is_plain(value)
-    local what = type(value)
-    return what ~= "table" and what ~= "function" and what ~= "thread" and what ~= "userdata"
+    local what = HOLDS[type(value)]
+    return not what or what == "text"
   end
 
   -- One look at what a weak table keeps alive. True if a key may still come to life.
@@ -484,7 +496,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for entry_key, value in next, t do
       local keeps_key, keeps_value = not weak_keys or is_plain(entry_key), not weak_values or is_plain(value)
       if weak_keys and not weak_values then
-        keeps_value = is_plain(entry_key) or is_seen(entry_key)
+        keeps_value = is_plain(entry_key) or seen[entry_key]
         if not keeps_value and not is_plain(value) then pending = true end
         keeps_key = is_plain(entry_key)
       end
@@ -502,12 +514,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return pending
   end
 
+  -- A line whose table waits for another look is not folded: it counts as one that has lines below.
   local function visit_weak(t, weak_keys, weak_values, lined)
-    if visit_weak_entries(t, weak_keys, weak_values, lined) then
-      parked[#parked + 1] = t
-      parked[#parked + 1] = owner or parent_of_child
-    end
-    return measure_table(t)
+    if not visit_weak_entries(t, weak_keys, weak_values, lined) then return end
+    local line = owner or parent_of_child
+    parked[#parked + 1] = t
+    parked[#parked + 1] = line
+    kids_of[line] = kids_of[line] + 1
   end
 
   -- Entries as lines of their own.
@@ -516,105 +529,120 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if metatable then
       refer(TEXT, "[metatable]", 0, metatable)
       local weak_keys, weak_values = weakness(metatable)
-      if weak_keys or weak_values then return visit_weak(t, weak_keys, weak_values, true) end
+      if weak_keys or weak_values then
+        visit_weak(t, weak_keys, weak_values, true)
+        return measure_table(t)
+      end
     end
-    local entries, array_count, top, hole, before_hole = 0, 0, 0, nil, nil
+    local expected, hashed, has_holes = 1, 0, false
     for entry_key, value in next, t do
-      entries = entries + 1
-      local what, bytes = nil, 0
-      if entry_key == entries and array_count == entries - 1 then
-        array_count, top = entries, entries
+      local bytes = 0
+      if entry_key == expected then
+        expected = expected + 1
       else
-        what = type(entry_key)
+        hashed = hashed + 1
+        local what = type(entry_key)
         if what == "string" then
-          if not first[entry_key] then bytes = claim_string(entry_key) end
+          if not seen[entry_key] then bytes = claim_string(entry_key) end
         elseif what == "number" then
-          if array_count == entries - 1 and entry_key > top and entry_key < 2 ^ 27 and entry_key % 1 == 0 then
-            if not hole and entry_key > top + 1 then hole, before_hole = top + 1, array_count end
-            array_count, top = entries, entry_key
-          end
+          has_holes = has_holes or entry_key > expected
         elseif what ~= "boolean" then
           refer(ENTRY, entry_key, 0, entry_key)
         end
       end
-      what = type(value)
-      if what == "string" then
-        if not first[value] then bytes = bytes + claim_string(value) end
+      local what = HOLDS[type(value)]
+      if what == "text" then
+        if not seen[value] then bytes = bytes + claim_string(value) end
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif what == "number" or what == "boolean" then
+      elseif not what then
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif kids > MANY_KIDS and bounded and bytes == 0 and not first[value] and not is_seen(value) then
+      elseif kids > MANY_KIDS and bounded and bytes == 0 and not seen[value] then
         push(value) -- may get a line when it is visited
       else
         refer(ENTRY, entry_key, bytes, value)
       end
     end
-    return table_bytes(t, entries, array_count, top, hole, before_hole)
+    return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
   end
 
-  -- Entries that only add to a sum: what most of a heap is made of.
+  -- Bytes of a list. One is like many: what was the same often enough is believed for a while.
+  local function list_bytes(t, after_last)
+    local bytes = entries_bytes(t, after_last - 1, 0)
+    local times = bytes == trusted[after_last] and agreed[after_last] + 1 or 0
+    trusted[after_last], agreed[after_last] = bytes, times
+    patience[after_last] = times > 8 and 8 * times or 0 -- asking takes as long as reading twenty entries
+    return bytes
+  end
+
+  -- Entries that only add to a sum: what most of a heap is made of, so this is written out. Returns own bytes.
   local function visit_table(t)
     local metatable = getmetatable(t)
     if metatable then
       discover(metatable)
       local weak_keys, weak_values = weakness(metatable)
-      if weak_keys or weak_values then return visit_weak(t, weak_keys, weak_values, false) end
+      if weak_keys or weak_values then
+        visit_weak(t, weak_keys, weak_values, false)
+        return measure_table(t)
+      end
     end
-    local entries, array_count, top, hole, before_hole = 0, 0, 0, nil, nil
+    local expected, hashed, has_holes = 1, 0, false
+    local texts, letters = 0, 0
     for entry_key, value in next, t do
-      entries = entries + 1
-      if entry_key == entries and array_count == entries - 1 then
-        array_count, top = entries, entries
-      elseif not first[entry_key] then
-        local what = type(entry_key)
-        if what == "string" then
-          content = content + claim_string(entry_key)
-        elseif what == "number" then
-          if array_count == entries - 1 and entry_key > top and entry_key < 2 ^ 27 and entry_key % 1 == 0 then
-            if not hole and entry_key > top + 1 then hole, before_hole = top + 1, array_count end
-            array_count, top = entries, entry_key
+      if entry_key == expected then
+        expected = expected + 1
+      else
+        hashed = hashed + 1
+        if not seen[entry_key] then
+          local what = type(entry_key)
+          if what == "string" then
+            content = content + claim_string(entry_key)
+          elseif what == "number" then
+            has_holes = has_holes or entry_key > expected
+          else
+            discover(entry_key)
           end
-        elseif what ~= "boolean" then
-          discover(entry_key)
         end
       end
-      if not first[value] then
-        local what = type(value)
-        if what == "string" then
-          content = content + claim_string(value)
-        elseif what == "table" then
-          if piece_count == 1 or not is_seen(value) then push(value) end
-        elseif what ~= "number" and what ~= "boolean" then
-          discover(value)
+      local what = HOLDS[type(value)]
+      if what and not seen[value] then
+        if what == "text" then
+          local length = #value
+          texts, letters = texts + 1, letters + length
+          if length <= SHORT or not is_address(length) then
+            piece[value] = true
+            local left = room - 1
+            room = left
+            if left == 0 then grow() end
+          end
+        else
+          push(value)
         end
       end
     end
-    if array_count == top and (entries == array_count or entries == 0) then -- a list, or nothing: one of many alike
-      local bytes, left = trusted[top], patience[top] or -16
-      if left > 0 then
-        patience[top] = left - 1
-        return bytes
-      end
-      local asked = table_bytes(t, entries, array_count, top)
-      if asked ~= bytes then left = -16 end
-      trusted[top] = asked
-      patience[top] = left == -1 and 31 or left == 0 and 31 or left + 1
-      return asked
+    if texts > 0 then
+      content = content + letters + texts * STRING
+      string_count = string_count + texts
     end
-    return table_bytes(t, entries, array_count, top, hole, before_hole)
+    if has_holes then return measure_table(t) end
+    if hashed > 0 then return entries_bytes(t, expected - 1, hashed) end
+    local left = patience[expected] or 0
+    if left == 0 then return list_bytes(t, expected) end
+    patience[expected] = left - 1
+    return trusted[expected]
   end
 
   -- ---- prototypes: what `string.dump` writes, read once and not kept ----
 
-  local code, at, chunk, is_cut = nil, 1, 0, false -- the dump, the next byte, which chunk it is of
+  local code, at, chunk, is_bare, is_cut = nil, 1, 0, false, false -- the dump, the next byte, which chunk it is of
+  local upvalue_count = 0
 
   local function read_number()
+    local value
     if not IS_54 then
-      local value
       value, at = unpack("<i4", code, at)
       return value
     end
-    local value = 0
+    value = 0
     repeat
       local b = byte(code, at)
       value, at = value * 128 + b % 128, at + 1
@@ -625,133 +653,143 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- The length of the string that begins here; -1 for none.
   local function read_length()
     if IS_54 then return read_number() - 1 end
-    local b = byte(code, at)
+    local length = byte(code, at)
     at = at + 1
-    if b < 255 then return b - 1 end
-    b, at = unpack("<T", code, at)
-    return b - 1
+    if length == 255 then length, at = unpack("<T", code, at) end
+    return length - 1
   end
 
-  -- Bytes of the string that begins here, unless it was met before. A long one is not read: it would be a copy.
-  local function read_string(counts_here, by_content)
-    local length = read_length()
-    if length < 0 then return 0 end
-    local from = at
-    at = at + length
-    if not counts_here then return 0 end
-    if length <= SHORT or by_content then return claim_string(sub(code, from, at - 1)) end
-    string_count, string_sum = string_count + 1, string_sum + STRING + length
-    return STRING + length
-  end
-
-  -- Reads a prototype and those in it. Where `line` is given it may have lines below; else all is content.
-  local function read_proto(line, source)
-    local started = at
-    local source_length = read_length()
-    local source_from = at
-    if source_length > 0 then at = at + source_length end
-    local line_defined = read_number()
-    local last_line = read_number()
-    local parameters = byte(code, at)
-    at = at + 3
-    local code_count = read_number()
-    local code_from, code_end = at, at + 4 * code_count
-    local identity = chunk ~ line_defined * 0x9E3779B97F4A7C15 ~ last_line * 0x51ED270B27220A95 ~ code_count * 0x2545F4914F6CDD1D
-    local middle = code_from + code_count // 2 * 4
-    identity = identity * 31 ~ unpack("<i8", code, code_from)
-    if code_count > 2 then
-      identity = (identity * 31 ~ unpack("<i8", code, middle)) * 31 ~ unpack("<i8", code, code_end - 8)
-    end
-    local is_new = not protos[identity]
-    protos[identity] = true
-    at = code_end
-
-    local constants, names, below = 0, 0, 0
-    local own_line = line and is_new
-    if own_line then
-      line = new_line(line, PROTO_NAME, proto_text(source, line_defined), 0)
-      if depth[line] >= max_depth then own_line = false end
-    else
-      line = is_new and line or nil
-    end
-    local source_bytes = 0
-    if source_length > 0 and is_new then
-      source_bytes = claim_string(sub(code, source_from, source_from + source_length - 1))
-    end
-
-    local constant_count = read_number()
+  -- Bytes of the constants that were not met before. A long string is not read, it would be a copy; a chunk has it once.
+  local function read_constants(constant_count, is_new)
+    local code, from, bytes = code, at, 0
     for _ = 1, constant_count do
-      local tag = byte(code, at)
-      at = at + 1
-      if tag == 4 or tag == 0x14 then
-        constants = constants + read_string(is_new)
-      elseif tag == 3 or tag == 0x13 then
-        at = at + 8
-      elseif tag == 1 and not IS_54 then
-        at = at + 1
+      local tag, length = byte(code, from, from + 1)
+      if tag == 4 then
+        length = length - NAME_BIAS
+        local name = sub(code, from + 2, from + length + 1)
+        from = from + length + 2
+        if not seen[name] then bytes = bytes + claim_string(name) end
+      elseif tag == 0x14 then
+        at = from + 1
+        length = read_length()
+        from = at + length
+        local a, b = unpack("<i8", code, at), unpack("<i8", code, from - 8)
+        local identity = ((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b
+        if is_new and not known[identity] then
+          known[identity] = true
+          string_count, long_count, bytes = string_count + 1, long_count + 1, bytes + STRING + length
+        end
+      else
+        from = from + ((tag == 3 or tag == 0x13) and 9 or tag == 1 and not IS_54 and 2 or 1)
       end
     end
-    local upvalue_count = read_number()
-    at = at + upvalue_count * (IS_54 and 3 or 2)
-    local proto_count = read_number()
-    for _ = 1, proto_count do below = below + read_proto(own_line and line, source) end
-    local lines, absolute_lines = read_number(), 0
-    at = at + lines * (IS_54 and 1 or 4)
+    at = from
+    return bytes
+  end
+
+  -- Bytes of names that were not met before; behind each stand the places between which a local variable lives.
+  local function read_names(name_count, is_local)
+    local code, from, bytes = code, at, 0
+    local behind = is_local and not IS_54 and 9 or 1
+    for _ = 1, name_count do
+      local length = byte(code, from) - NAME_BIAS
+      if length < 0 or length > 253 then -- none, or longer than a byte says
+        at = from
+        length = read_length()
+        from = at - 1
+        if length < 0 then length = 0 end
+      end
+      local name = sub(code, from + 1, from + length)
+      if not seen[name] then bytes = bytes + claim_string(name) end
+      from = from + length + behind
+      if is_local and IS_54 then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
+    end
+    at = from
+    return bytes
+  end
+
+  local names, values, cells = {}, {}, {} -- of the upvalues of the function in hand
+
+  -- Bytes of upvalues' names that were not met before: of the function in hand they are known.
+  local function read_upvalue_names(is_outer)
+    if not is_outer then return read_names(read_number()) end
+    local bytes = 0
+    for i = 1, is_bare and 0 or upvalue_count do
+      if not seen[names[i]] then bytes = bytes + claim_string(names[i]) end
+    end
+    return bytes
+  end
+
+  -- Bytes of the debug information, and of the names in it; estimated where it was cut from the dump.
+  local function read_debug(code_count, parameters, is_outer)
+    if is_cut then
+      at = at + (IS_54 and 4 or 12) -- of each part that there is none
+      local bytes = LINE * code_count + (IS_54 and code_count // 16 or 0) + LOCAL * (2 * parameters + code_count // 17)
+      return is_bare and 0 or bytes, is_outer and read_upvalue_names(true) or 0
+    end
+    local lines = read_number()
+    local bytes = LINE * lines
+    at = at + bytes
     if IS_54 then
-      absolute_lines = read_number()
+      local absolute_lines = read_number()
+      bytes = bytes + 8 * absolute_lines
       for _ = 1, 2 * absolute_lines do read_number() end
     end
     local local_count = read_number()
-    for _ = 1, local_count do
-      names = names + read_string(is_new)
-      if IS_54 then
-        read_number()
-        read_number()
-      else
-        at = at + 8
-      end
+    local local_names = read_names(local_count, true)
+    return bytes + LOCAL * local_count, local_names + read_upvalue_names(is_outer)
+  end
+
+  -- Reads a prototype and those in it; `is_outer`: that of the function in hand. Where `line` is given it may have lines
+  -- below; else all is content.
+  local function read_proto(line, is_outer)
+    local source_length = read_length()
+    if source_length > 0 then at = at + source_length end
+    local line_defined, last_line, parameters, code_count, _
+    if IS_54 then
+      line_defined, last_line = read_number(), read_number()
+      parameters, at = byte(code, at), at + 3
+      code_count = read_number()
+    else
+      line_defined, last_line, parameters, _, _, code_count, at = unpack("<i4i4BBBi4", code, at)
     end
-    for _ = 1, read_number() do names = names + read_string(is_new) end
-    if is_cut then -- without its debug information
-      lines, local_count, absolute_lines = code_count, parameters + code_count // 16, code_count // 128
+    at = at + 4 * code_count
+    -- equal lines and size may be chance, the same in the middle is not
+    local a, b = unpack("<i8i8", code, at - code_count // 2 * 4 - 8)
+    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b
+    local is_new = not known[identity]
+    if not is_new and is_outer then return 0 end -- nor is anything in it
+    known[identity] = true
+
+    local own_line = line and is_new
+    if own_line then
+      line = new_line(line, PROTO_NAME, chunk << 32 | line_defined, 0)
+      own_line = depth[line] < max_depth
+    else
+      line = is_new and line
     end
+    local source_bytes = source_length > 0 and is_new and claim_string(chunk_sources[chunk]) or 0
+
+    local constant_count = read_number()
+    local constants = read_constants(constant_count, is_new)
+    local proto_upvalues = read_number()
+    at = at + proto_upvalues * (IS_54 and 3 or 2)
+    local proto_count, below = read_number(), 0
+    for _ = 1, proto_count do below = below + read_proto(own_line and line) end
+    local debug_bytes, name_bytes = read_debug(code_count, parameters, is_outer)
     if not is_new then return 0 end
-    local bytes = tally("proto", PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * upvalue_count
-      + WORD * proto_count + (IS_54 and lines + 8 * absolute_lines or 4 * lines) + LOCAL * local_count)
-    if not line then return bytes + constants + names + source_bytes + below end
+    local bytes = tally("proto", PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues
+      + WORD * proto_count + debug_bytes)
+    if not line then return bytes + constants + name_bytes + source_bytes + below end
     own[line] = bytes
     if own_line then
       add_leaf(line, TEXT, "[constant]", constants)
       add_leaf(line, TEXT, "[source]", source_bytes)
-      add_leaf(line, TEXT, "[names]", names)
+      add_leaf(line, TEXT, "[names]", name_bytes)
     else
-      rest[line] = constants + names + source_bytes + below
+      rest[line] = constants + name_bytes + source_bytes + below
     end
     return 0
-  end
-
-  -- Closures of one shape are mostly made from one prototype: then most of them need no look at it.
-  local function is_routine(f, upvalue_count)
-    local shape = shapes
-    for i = 1, upvalue_count do
-      local name = getupvalue(f, i)
-      local next_shape = shape[name]
-      if not next_shape then next_shape = {} shape[name] = next_shape end
-      shape = next_shape
-    end
-    local i, name = 1, getlocal(f, 1)
-    local next_shape = shape[name or 0]
-    while name do
-      if not next_shape then next_shape = {} shape[name] = next_shape end
-      shape = next_shape
-      i = i + 1
-      name = getlocal(f, i)
-      next_shape = name and shape[name]
-    end
-    local met = (shape[1] or 0) + 1
-    shape[1] = met
-    local is_uniform = (shape[2] or 0) <= 1
-    return is_uniform and met > 8 and met % 16 ~= 0, shape
   end
 
   -- The number of a function's chunk. A main function is made once a chunk, so equal ones are different chunks.
@@ -764,52 +802,88 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return chunk_count
   end
 
-  -- Returns the chunk too; it is given where another function of it was met.
-  local function read_protos(f, upvalue_count, known_chunk, lined)
-    local routine, shape = is_routine(f, upvalue_count)
-    if routine then return 0, known_chunk end
-    local before = counts.proto
+  -- ---- functions ----
+
+  local numbers, name_count, met, varied = {}, 0, {}, {} -- of names; how often a shape was met, with how many prototypes
+
+  local function number_of(name)
+    local number = numbers[name]
+    if not number then
+      name_count = name_count + 1
+      number, numbers[name] = name_count, name_count
+    end
+    return number
+  end
+
+  -- What functions of one prototype have in common: the names of their upvalues and parameters.
+  local function shape_of(f)
+    local shape = upvalue_count
+    for i = 1, upvalue_count do shape = shape * 1000003 ~ number_of(names[i]) end
+    local i, name = 1, getlocal(f, 1)
+    while name do
+      shape = shape * 1000003 ~ number_of(name) << 32
+      i = i + 1
+      name = getlocal(f, i)
+    end
+    return shape
+  end
+
+  -- Content of prototypes that were not met before, and the chunk; it is given where another function of it was met.
+  local function read_protos(f, known_chunk, lined)
     chunk = known_chunk or chunk_of(f)
     local source = chunk_sources[chunk]
+    is_bare = source == "=?"
     is_cut = #source > LONGEST_SOURCE -- a dump would repeat the source
     local bytes = is_cut and claim_string(source) or 0
     code = dump(f, is_cut)
     at = IS_54 and 33 or 35 -- behind the header
-    bytes = bytes + read_proto(lined and owner, source)
+    bytes = bytes + read_proto(lined and owner, true)
     code = nil
-    if counts.proto > before then shape[2] = (shape[2] or 0) + 1 end
     return bytes, chunk
   end
 
-  -- A cell has its function's chunk as its value, so that functions that share it need not be asked.
-  local function claim_cell(id, known_chunk)
-    if is_seen(id) then return 0 end
-    piece[id] = known_chunk or true
-    seen_count = seen_count + 1
-    room = room - 1
-    if room == 0 then grow() end
-    return tally("upvalue", UPVALUE)
+  -- The same. Of many closures, those of one shape are mostly made from one prototype: most of them need no look at it.
+  local function read_some_protos(f, known_chunk, lined)
+    if counts["function"] < FEW_FUNCTIONS then return read_protos(f, known_chunk, lined) end
+    local shape = shape_of(f)
+    local times, before = (met[shape] or 0) + 1, counts.proto
+    met[shape] = times
+    if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
+    local bytes, chunk_there = read_protos(f, known_chunk, lined)
+    if counts.proto > before and times > 1 then varied[shape] = true end
+    return bytes, chunk_there
   end
 
+  -- A cell has its function's chunk as its value, so that functions that share it need not be asked.
   local function visit_function(f, lined)
-    local bytes, upvalue_count, is_c = function_bytes(f)
-    if bytes == 0 then return 0 end
     local known_chunk
-    if not is_c then
-      for i = 1, upvalue_count do
-        local known = is_seen(upvalueid(f, i))
-        if known and known ~= true then
-          known_chunk = known
-          break
-        end
+    local name, value = getupvalue(f, 1)
+    upvalue_count = 0
+    local is_c = name == ""
+    while name do
+      upvalue_count = upvalue_count + 1
+      names[upvalue_count], values[upvalue_count] = name, value
+      if not is_c then
+        local id = upvalueid(f, upvalue_count)
+        cells[upvalue_count] = id
+        local chunk_there = seen[id]
+        if chunk_there and chunk_there ~= true then known_chunk = chunk_there end
       end
+      name, value = getupvalue(f, upvalue_count + 1)
+    end
+    if upvalue_count == 0 and is_plain_c(f) then return 0 end
+    if not is_c then
       local proto_content
-      proto_content, known_chunk = read_protos(f, upvalue_count, known_chunk, lined)
+      proto_content, known_chunk = read_some_protos(f, known_chunk, lined)
       content = content + proto_content
     end
     for i = 1, upvalue_count do
-      local name, value = getupvalue(f, i)
-      local cell = is_c and 0 or claim_cell(upvalueid(f, i), known_chunk)
+      local cell = 0
+      name, value, values[i] = names[i], values[i], nil
+      if not is_c and not seen[cells[i]] then
+        mark(cells[i], known_chunk or true)
+        cell = tally("upvalue", UPVALUE)
+      end
       if lined then
         if name == "" or find(name, "^%(") then name = i end
         refer(UPVALUE_NAME, name, cell, value)
@@ -818,7 +892,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         discover(value)
       end
     end
-    return tally("function", bytes)
+    return tally("function", CLOSURE + (is_c and SLOT or WORD) * upvalue_count)
   end
 
   -- ---- coroutines and userdata ----
@@ -850,20 +924,19 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local info = getinfo(thread, level, "f")
     while info do
       visit_slot(lined, nil, slot, info.func)
-      local i, name, value = 1, getlocal(thread, level, 1)
-      while name do
-        visit_slot(lined, name, slot + i, value)
-        i = i + 1
+      local i, step = 1, 1
+      local name, value = getlocal(thread, level, 1)
+      while name or step == 1 do
+        if name then
+          slot = slot + 1
+          visit_slot(lined, step == 1 and name, slot, value)
+          i = i + step
+        else
+          i, step = -1, -1 -- behind the named ones stand the extra arguments
+        end
         name, value = getlocal(thread, level, i)
       end
-      local extra = -1
-      name, value = getlocal(thread, level, extra)
-      while name do
-        visit_slot(lined, nil, slot + i, value)
-        extra, i = extra - 1, i + 1
-        name, value = getlocal(thread, level, extra)
-      end
-      slot, level = slot + i, level + 1
+      slot, level = slot + 1, level + 1
       info = getinfo(thread, level, "f")
     end
     return tally("thread", bytes)
@@ -872,15 +945,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function visit_userdata(u, lined)
     local bytes = userdata_bytes(u)
     if bytes == 0 then return 0 end
-    local metatable = getmetatable(u)
-    if lined then refer(TEXT, "[metatable]", 0, metatable) else discover(metatable) end
-    local i, value, more_values = 1, getuservalue(u, 1)
-    repeat
-      if lined then refer(TEXT, "[uservalue " .. i .. "]", 0, value) else discover(value) end
+    local i, value, is_there = 0, getmetatable(u), true
+    while is_there do
+      if lined then refer(TEXT, i == 0 and "[metatable]" or "[uservalue " .. i .. "]", 0, value) else discover(value) end
       i = i + 1
-      value, more_values = nil, false
-      if IS_54 then value, more_values = getuservalue(u, i) end
-    until not more_values
+      value, is_there = getuservalue(u, i)
+      if not IS_54 then is_there = i == 1 end
+    end
     return tally("userdata", bytes)
   end
 
@@ -890,9 +961,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function visit(object, lined)
     local what = type(object)
     if what == "table" then
-      local bytes
-      if lined then bytes = visit_table_lined(object) else bytes = visit_table(object) end
-      table_count, table_sum = table_count + 1, table_sum + bytes
+      table_count = table_count + 1
+      local bytes = (lined and visit_table_lined or visit_table)(object)
+      table_sum = table_sum + bytes
       return bytes
     end
     if what == "function" then return visit_function(object, lined) end
@@ -901,108 +972,87 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return claim_string(object)
   end
 
-  local function has_lines_below(i) return depth[i] < max_depth and not flat[i] end
+  local function has_lines_below(i) return depth[i] < max_depth and kind[i] ~= FLAT end
 
   local function visit_line(i, object)
-    local before = owner
     owner, content, kids = i, 0, 0
     local bytes = visit(object, has_lines_below(i))
     own[i] = own[i] + bytes
     rest[i] = rest[i] + content
-    if content > 0 and has_lines_below(i) then more[i] = (more[i] or 0) + 1 end
-    owner = before
+    if content > 0 and has_lines_below(i) then more[i] = more[i] + 1 end
+    owner = nil
   end
 
-  -- A child of the line `above` that has none of its own yet.
-  local function visit_child(above, object)
-    owner, child, parent_of_child, content = nil, object, above, 0
-    local bytes = visit(object, false)
-    if owner == nil and bytes + content > threshold then owner = become_owner() end
-    local i = owner or above
-    if i ~= above then
-      own[i] = own[i] + bytes
-      rest[i] = rest[i] + content
-      if content > 0 then more[i] = (more[i] or 0) + 1 end
-    else
-      rest[above] = rest[above] + bytes + content
-      more[above] = (more[above] or 0) + 1
-    end
-    parent_of_child = nil
+  local stopped, ticks = false, 0
+  -- True if the walk has to end before this object: looked at now and then.
+  local function must_stop(object)
+    in_hand = object
+    ticks = ticks + 1
+    if ticks % 256 == 0 and may_use and collectgarbage("count") * 1024 > may_use then stopped = true end
+    return stopped or holders and holders[wanted]
   end
 
-  local stopped = false
-  local function is_over_budget()
-    if may_use and collectgarbage("count") * 1024 > may_use then stopped = true end
-    return stopped
-  end
-
+  local is_watched = may_use or holders
+  -- Visits what is queued. A child of a line that may have lines below gets its own if it turns out large.
   local function run()
-    local now, is_lined
-    local ticks = 0
-    while head ~= nil do
-      local element = head
-      local following = queue_after[element]
-      if following ~= nil then -- whose the next ones are
-        queue_after[element] = nil
-        head, now = following, element
+    local element, now, is_lined, tables, bytes_of_tables = start[1], nil, false, 0, 0
+    while element do
+      local what = type(element)
+      if what == "number" then -- whose the next ones are
+        now = element
+        element, queue_after[now] = queue_after[now], false
         is_lined = has_lines_below(now)
+        parent_of_child = is_lined and now
       else
-        following = pieces[head_piece][element]
-        while following == nil do
-          head_piece = head_piece + 1
-          following = pieces[head_piece][element]
-        end
-        if following == true then
-          head, tail_key, tail_owner = nil, nil, now
+        if is_watched and must_stop(element) then break end
+        local i = is_lined and line_of[element]
+        if i then
+          line_of[element], queue_after[i] = nil, false
+          visit_line(i, element)
         else
-          head = following
-        end
-        ticks = ticks + 1
-        if ticks == 256 then
-          ticks = 0
-          if is_over_budget() or wanted and holders[wanted] then return end
-        end
-        in_hand = element
-        if not is_lined then
-          owner, content = now, 0
-          local bytes = visit(element)
-          rest[now] = rest[now] + bytes + content
-        else
-          local i = line_of[element]
-          if i then
-            line_of[element] = nil
-            queue_after[i] = nil
-            visit_line(i, element)
+          content = 0
+          if is_lined then owner, child = nil, element else owner = now end
+          local bytes
+          if what == "table" then
+            bytes = visit_table(element)
+            tables, bytes_of_tables = tables + 1, bytes_of_tables + bytes
           else
-            visit_child(now, element)
+            bytes = visit(element, false)
+          end
+          local all = bytes + content
+          if owner == nil and all > threshold then owner = become_owner() end
+          if owner == now then
+            rest[now] = rest[now] + all
+          elseif owner == nil then
+            rest[now], more[now] = rest[now] + all, more[now] + 1
+          else
+            own[owner] = own[owner] + bytes
+            if content > 0 then add_rest(owner, content) end
           end
         end
+        element = seen[element]
+        if element == true then break end
       end
     end
-    tail_owner = nil
+    table_count, table_sum = table_count + tables, table_sum + bytes_of_tables
+    start[1], tail_piece, tail, tail_owner, owner, parent_of_child = nil, start, 1, 0, nil, nil
   end
 
   -- Looks at parked tables again, as long as keys come to life.
   local function settle()
-    local progress = true
-    while progress and not stopped do
-      local list, before = parked, seen_count
-      parked = {}
+    local before
+    repeat
+      local list = parked
+      before, parked = seen_count(), {}
       for i = 1, #list, 2 do
-        local t = list[i]
         owner, content = list[i + 1], 0
-        if own[owner] then
-          local weak_keys, weak_values = weakness(getmetatable(t))
-          if visit_weak_entries(t, weak_keys, weak_values, false) then
-            parked[#parked + 1] = t
-            parked[#parked + 1] = list[i + 1]
-          end
-          rest[owner] = rest[owner] + content
-        end
+        kids_of[owner] = kids_of[owner] - 1
+        visit_weak(list[i], true, false, false)
+        rest[owner] = rest[owner] + content
       end
       run()
-      progress = #parked > 0 and seen_count > before
-    end
+    until #parked == 0 or seen_count() == before or stopped
+    for i = 2, #parked, 2 do kids_of[parked[i]] = kids_of[parked[i]] - 1 end
     parked = {}
   end
 
@@ -1010,10 +1060,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Walks from a root, unless another one reached it first.
   function walk.root(name, object)
-    if object == nil or stopped or (type(object) ~= "string" and is_seen(object)) then return end
+    if object == nil or stopped or holders and holders[wanted] or seen[object] then return end
     local i = new_line(0, TEXT, name, 0, object)
-    tail_key, tail_owner, head = nil, nil, nil
-    if type(object) ~= "string" then mark(object) end
+    if type(object) ~= "string" then mark(object, true) end
     in_hand = object
     if holders then holders[object] = name end
     visit_line(i, object)
@@ -1022,49 +1071,48 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   function walk.settle() settle() end
   function walk.block(object)
-    if is_plain(object) or is_seen(object) then return false end
-    first[object] = true
+    if is_plain(object) or seen[object] then return false end
+    seen[object] = true
+    if piece == seen then room = room - 1 end
+    if room == 0 then grow() end
     return true
   end
-  function walk.unblock(object) first[object] = nil end
+  function walk.unblock(object) seen[object] = nil end
 
   function walk.type_metatables()
     local i = new_line(0, TEXT, "[type metatables]", 0)
-    tail_key, tail_owner, head = nil, nil, nil
     owner, content, kids = i, 0, 0
-    local samples = { { "nil" }, { "boolean", true }, { "number", 0 }, { "string", "" }, { "function", print },
-      { "thread", registry[1] } }
-    for _, sample in next, samples do
-      local metatable = getmetatable(sample[2])
-      if metatable then
-        if has_lines_below(i) then refer(TEXT, sample[1], 0, metatable) else discover(metatable) end
-      end
+    local samples = { nil, true, 0, "", next, registry[1] }
+    for place, name in next, { "nil", "boolean", "number", "string", "function", "thread" } do
+      local metatable = getmetatable(samples[place])
+      if metatable and has_lines_below(i) then refer(TEXT, name, 0, metatable) else discover(metatable) end
     end
     run()
   end
 
   function walk.runtime()
     local state = tally("state", STATE)
-    for word in string.gmatch(FIXED .. " ", "(%S*) ") do state = state + claim_string(word) end
-    state = state + claim_string("not enough memory")
-    new_line(0, TEXT, "[state]", state)
-    local slots = power_of_two(short_count < 128 and 128 or short_count)
-    new_line(0, TEXT, "[string table]", tally("string_table", WORD * slots))
+    for word in string.gmatch(FIXED, "%S+") do state = state + claim_string(word) end
+    new_line(0, TEXT, "[state]", state + claim_string("not enough memory"))
+    local slots = power_of_two((string_count - long_count) * 5 // 4) -- it grew with strings that are garbage since
+    new_line(0, TEXT, "[string table]", tally("string_table", WORD * (slots < 128 and 128 or slots)))
   end
 
   function walk.bytes()
-    local sum = string_sum + table_sum
-    for _, bytes in next, bytes_of do sum = sum + bytes end
+    local sum = 0
+    for i = 1, used do
+      if own[i] then sum = sum + own[i] + rest[i] end
+    end
     return sum
   end
 
   function walk.kinds()
+    local strings = walk.bytes() - table_sum
+    for _, bytes in next, bytes_of do strings = strings - bytes end
     local kinds = {}
-    for name, number in next, counts do
-      kinds[name] = { count = floor(number), bytes = floor(bytes_of[name]) }
-    end
-    kinds.string = { count = floor(string_count), bytes = floor(string_sum) }
-    kinds.table = { count = floor(table_count), bytes = floor(table_sum) }
+    for name, number in next, counts do kinds[name] = { count = number, bytes = floor(bytes_of[name]) } end
+    kinds.table = { count = table_count, bytes = floor(table_sum) }
+    kinds.string = { count = string_count, bytes = floor(strings) }
     return kinds
   end
 
@@ -1072,82 +1120,80 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- results ----
 
+  -- Texts of lines, and the lines: the largest first; then what is alike, by depth and name.
   local function texts_in_order(totals)
     local texts, order = {}, {}
     local function text(i)
-      if not texts[i] then texts[i] = label_text(kind[i], key[i]) end
-      return texts[i]
+      local found = texts[i]
+      if not found then
+        local name = key[i]
+        found = kind[i] == PROTO_NAME and proto_text(chunk_sources[name >> 32], name & 0xFFFFFFFF) or label_text(kind[i], name)
+        texts[i] = found
+      end
+      return found
     end
-    -- as numbers, which Lua sorts fastest: largest first; then what is alike, by depth and name
     for i = 1, used do
-      if own[i] then order[#order + 1] = -floor(totals[i]) << 24 | i end
+      if own[i] then order[#order + 1] = -floor(totals[i]) << 24 | i end -- numbers are sorted fastest
     end
     sort(order)
-    for at = 1, #order do order[at] = order[at] & 0xFFFFFF end
+    for place, packed in next, order do order[place] = packed & 0xFFFFFF end
     local function comes_first(a, b)
       if depth[a] ~= depth[b] then return depth[a] < depth[b] end
       local x, y = key[a], key[b]
-      if type(x) == "number" and type(y) == "number" then
-        if x ~= y then return x < y end
-      elseif text(a) ~= text(b) then
-        return text(a) < text(b)
-      end
+      local x_is_number = type(x) == "number" and kind[a] ~= PROTO_NAME
+      local y_is_number = type(y) == "number" and kind[b] ~= PROTO_NAME
+      if x_is_number ~= y_is_number then return x_is_number end
+      if not x_is_number then x, y = text(a), text(b) end
+      if x ~= y then return x < y end
       return a < b
     end
     local from = 1
     while from <= #order do
-      local to, alike = from, { order[from] }
-      while order[to + 1] and totals[order[to + 1]] == totals[order[from]] do
-        to = to + 1
-        alike[#alike + 1] = order[to]
-      end
+      local to, total = from, totals[order[from]]
+      while order[to + 1] and totals[order[to + 1]] == total do to = to + 1 end
       if to > from then
+        local alike = move(order, from, to, 1, {})
         sort(alike, comes_first)
-        for at = from, to do order[at] = alike[at - from + 1] end
+        move(alike, 1, #alike, from, order)
       end
       from = to + 1
     end
     return text, order
   end
 
-  local function line_count(i) return (rest[i] > 0 and 2 or 1) end
+  local function line_count(i) return rest[i] > 0 and 2 or 1 end
 
   -- Folds what the options leave no line for.
   local function select_lines(order, children, max_lines)
-    local shown, dropped, lines = {}, {}, 0
-    for _, i in next, order do
+    local shown, lines = {}, 0
+    for i = 1, used do
+      if own[i] and kids_of[i] > children then shown[i] = 0 end
+    end
+    local dropped = {}
+    for _, i in next, next(shown) and order or {} do
       local above = parent[i]
-      if above > 0 then
-        dropped[i] = dropped[above] or (shown[above] or 0) >= children
-        if not dropped[i] then shown[above] = (shown[above] or 0) + 1 end
-      end
+      local place = shown[above]
+      if place then shown[above] = place + 1 end
+      dropped[i] = dropped[above] or place and place >= children
     end
-    for at = #order, 1, -1 do
-      if dropped[order[at]] then drop(order[at]) end
+    for place = #order, 1, -1 do
+      local i = order[place]
+      if dropped[i] then drop(i) elseif own[i] then lines = lines + line_count(i) end
     end
-    for _, i in next, order do
-      if own[i] then lines = lines + line_count(i) end
-    end
-    local kids_of = {}
-    for _, i in next, order do
-      if own[i] then kids_of[parent[i]] = (kids_of[parent[i]] or 0) + 1 end
-    end
-    for at = #order, 1, -1 do
-      local i = order[at]
+    for place = #order, 1, -1 do
+      local i = order[place]
+      local above = parent[i]
       if lines <= max_lines then break end
-      if own[i] and parent[i] > 0 and (kids_of[i] or 0) == 0 then
-        local above = parent[i]
+      if own[i] and above > 0 and kids_of[i] == 0 then
         lines = lines - line_count(i) - line_count(above)
         drop(i)
-        kids_of[above] = kids_of[above] - 1
         lines = lines + line_count(above)
       end
     end
   end
 
   function walk.results(children, max_lines, retained_of)
-    local totals, paths, sizes, sums, retained, last_number = {}, {}, {}, {}, {}, {}
-    total_of(totals)
+    local totals, paths, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}, {}
     local text, order = texts_in_order(totals)
     select_lines(order, children, max_lines)
     local function unique(path)
@@ -1165,23 +1211,23 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for _, i in next, order do
       if own[i] then
         local above = parent[i]
-        local path = unique((above > 0 and paths[above] .. "/" or "") .. text(i))
+        local path = unique(above > 0 and paths[above] .. "/" .. text(i) or text(i))
         paths[i] = path
         if totals[i] > 0 then
           sizes[path], sums[path] = floor(own[i]), floor(totals[i])
           if above == 0 then total = total + totals[i] end
-          if retained_of then retained[path] = retained_of(holds[i], own[i], totals[i]) end
+          if retained_of then retained[path] = retained_of(holds[i], own[i]) end
         end
         if rest[i] > 0 then
-          local name = depth[i] >= max_depth and "..." or "[" .. floor(more[i] or 1) .. " more]"
+          local name = depth[i] >= max_depth and "..." or "[" .. (more[i] > 0 and more[i] or 1) .. " more]"
           sizes[unique(path .. "/" .. name)] = floor(rest[i])
         end
       end
     end
     local circular = {}
-    for i = 0, cycle_count - 1 do
-      local from, line_kind, line_key, to = cycle_list[4 * i + 1], cycle_list[4 * i + 2], cycle_list[4 * i + 3], cycle_list[4 * i + 4]
-      if paths[from] and paths[to] then circular[paths[from] .. "/" .. label_text(line_kind, line_key)] = paths[to] end
+    for _, cycle in next, cycle_list do
+      local from, to = paths[cycle[1]], paths[cycle[4]]
+      if from and to then circular[from .. "/" .. label_text(cycle[2], cycle[3])] = to end
     end
     return {
       type = "membuddy-results", totalSize = floor(total), sizes = sizes, totalSizes = sums, circular = circular,

@@ -20,8 +20,7 @@ for (const name of ["aos2_0_6", "aos2_0_4_32", "aos2_0_1", "sqlite"]) {
       assert.equal(process.memoryBytes, pages);
     });
 
-    const todo = name === "sqlite" && "one small function is off by 20 percent; 15 are allowed";
-    test("the 100 largest paths are as large as they are seen from outside", { todo }, async () => {
+    test("the 100 largest paths are as large as they are seen from outside", async () => {
       const { errors, live } = await errorsOfPaths(process);
       assert.ok(errors.length >= 90, `only ${errors.length} of 100 paths are there`);
       const { path, error } = errors[errors.length - 1];
