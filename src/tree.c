@@ -168,15 +168,13 @@ static int compare_sizes(const tree *t, uint32_t a, uint32_t b) {
 
 static int compare_nodes(const tree *t, tree_compare compare, uint32_t a, uint32_t b) {
   int order = compare_sizes(t, a, b);
-  return order == 0 && compare ? compare(t, a, b) : order;
+  return order == 0 ? compare(t, a, b) : order;
 }
 
 /* Merges the sorted `from[low..middle)` and `from[middle..high)`. */
 static void merge(const tree *t, tree_compare compare, const uint32_t *from, uint32_t low,
                   uint32_t middle, uint32_t high, uint32_t *to) {
   uint32_t left = low, right = middle;
-  if (middle < high && compare_nodes(t, compare, from[middle - 1], from[middle]) <= 0)
-    right = middle = high; /* they are in order as they stand */
   while (low < high) {
     int takes_right =
         left == middle || (right < high && compare_nodes(t, compare, from[left], from[right]) > 0);
@@ -202,6 +200,32 @@ static uint32_t sort_nodes(tree *t, tree_compare compare) {
   }
   if (from != t->order) memcpy(t->order, from, count * sizeof *from);
   return count;
+}
+
+static int is_larger_node(const tree *t, uint32_t a, uint32_t b) {
+  int order = compare_sizes(t, a, b);
+  return order < 0 || (order == 0 && a < b);
+}
+
+/* Puts the `wanted` largest nodes of `order` before the others: C. A. R. Hoare, "Algorithm 65:
+ *find",
+ ** Communications of the ACM 4 (1961). */
+static void select_largest(tree *t, int wanted, int count) {
+  uint32_t *order = t->order;
+  for (int low = 0, high = count - 1; low < high;) {
+    uint32_t pivot = order[low + (high - low) / 2];
+    int left = low, right = high;
+    do {
+      while (is_larger_node(t, order[left], pivot)) left++;
+      while (is_larger_node(t, pivot, order[right])) right--;
+      if (left > right) break;
+      uint32_t larger = order[right];
+      order[right--] = order[left];
+      order[left++] = larger;
+    } while (left <= right);
+    if (wanted > right) low = left;
+    if (wanted < left) high = right;
+  }
 }
 
 /* ---- folding ---- */
@@ -236,18 +260,28 @@ void tree_fold(tree *t, uint32_t node) {
   settle(t);
 }
 
-/* Folds the smallest nodes that have no children, `kept` excepted. Children stand behind their
-** parents in the order, so one look from its end does. */
+static int folds(const tree *t, uint32_t node, uint32_t kept) {
+  const tree_node *n = &t->nodes[node];
+  return n->in_use == IN_USE && n->child_count == 0 && node != kept && !tree_wants(t, n->object);
+}
+
+/* Folds the smaller half of the nodes, but for `kept`. Children are no larger than their parents:
+** they are there as well, and go first. */
 static void make_room(tree *t, uint32_t kept) {
+  uint32_t left = t->capacity / 2, count_before;
   tree_sum(t);
-  for (uint32_t i = sort_nodes(t, NULL); i-- > 0 && t->count > t->capacity / 2;) {
-    uint32_t node = t->order[i];
-    const tree_node *n = &t->nodes[node];
-    if (n->in_use != IN_USE || n->child_count > 0 || node == kept || tree_wants(t, n->object))
-      continue;
-    if (n->total_bytes > t->threshold_bytes) t->threshold_bytes = n->total_bytes;
-    fold_node(t, node);
-  }
+  for (uint32_t i = 0; i < t->used; i++) t->order[i] = i; /* every slot is in use */
+  select_largest(t, (int)left, (int)t->used);
+  do {
+    count_before = t->count;
+    for (uint32_t i = left; i < t->used; i++) {
+      uint32_t node = t->order[i];
+      if (!folds(t, node, kept)) continue;
+      size_t bytes = t->nodes[node].total_bytes;
+      if (bytes > t->threshold_bytes) t->threshold_bytes = bytes;
+      fold_node(t, node);
+    }
+  } while (t->count < count_before);
   settle(t);
 }
 
