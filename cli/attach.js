@@ -71,7 +71,7 @@ const verdicts = [
   (/** @type {string} */ at, /** @type {number} */ value) => `${at} refers to ${hex(value)}, where no such object is`,
   (/** @type {string} */ at) => `a list comes back to ${at}`,
   () => "there was no memory to check it with",
-  (/** @type {string} */ _at, /** @type {number} */ value) => `its objects add up to ${grouped(Math.abs(value))} bytes ${value > 0 ? "less" : "more"} than Lua says it took`,
+  (/** @type {string} */ _at, /** @type {number} */ value) => `its objects add up to ${grouped(value)} bytes less than Lua says it took`,
 ];
 const unbalanced = verdicts.length - 1;
 
