@@ -1,7 +1,7 @@
 /**
  * What every subcommand gets: opening memories with progress, options of a report, colours, and the way out.
  */
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
 import { writeWhole } from "./files.js";
@@ -38,6 +38,17 @@ export function bytesOf(text) {
   if (!parts) throw new InvalidArgumentError("a number of bytes is needed, such as 1500, 4k or 1.5m.");
   return Math.round(Number(parts[1]) * unitBytes[/** @type {keyof typeof unitBytes} */ (parts[2].toLowerCase())]);
 }
+
+/** @type {Record<"depth" | "top" | "minSize" | "children" | "lines" | "json" | "module", { flags: string, more?: string, read?: (text: string) => unknown }>} */
+const shared = {
+  depth: { flags: "--depth <steps>", more: "; all", read: depth },
+  top: { flags: "--top <lines>", more: "; all", read: limit },
+  minSize: { flags: "--min-size <bytes>", more: ": 1500, 4k, 1.5m", read: bytesOf },
+  children: { flags: "--children <lines>", more: "; all", read: limit },
+  lines: { flags: "--lines <lines>", more: "; all", read: limit },
+  json: { flags: "--json" },
+  module: { flags: "--module <file>" },
+};
 
 export const context = {
   isTerminal,
@@ -83,19 +94,39 @@ export const context = {
   },
 
   writeWhole,
-  limit, depth, wholeNumber, bytesOf,
+  wholeNumber,
+
+  /**
+   * Adds options that several commands have: spelt and read alike in all of them, each told in the command's own words.
+   * @param {Command} command @param {Partial<Record<keyof typeof shared, { about: string, standard?: number }>>} wanted  by name
+   */
+  addOptions(command, wanted) {
+    for (const [name, { about, standard }] of Object.entries(wanted)) {
+      const { flags, more = "", read } = shared[/** @type {keyof typeof shared} */ (name)];
+      const option = new Option(flags, `${about}${more}`);
+      if (read) option.argParser(read);
+      if (standard !== undefined) option.default(standard);
+      command.addOption(option);
+    }
+    return command;
+  },
 
   /** @param {Command} command */
-  addModuleOption: (command) => command.option("--module <file>", "the WASM that the process runs: tells stack, allocator and version exactly"),
+  addModuleOption: (command) => context.addOptions(command, { module: { about: "the WASM that the process runs: tells stack, allocator and version exactly" } }),
 
   /** The options of a report, as in Lua. @param {Command} command */
-  addReportOptions: (command) => command
-    .option("--target <path>", "only what is held by this, a path as the report gives it")
-    .option("--depth <steps>", "steps below the root; all", depth)
-    .option("--top <lines>", "lines that are printed; all", limit)
-    .option("--min-size <bytes>", "smallest line that is printed: 1500, 4k, 1.5m", bytesOf)
-    .option("--children <lines>", "lines that one table may have; all", limit)
-    .option("--lines <lines>", "lines that the report may have; all", limit),
+  addReportOptions: (command) => context.addOptions(
+    command.option("--target <path>", "only what is held by this, a path as the report gives it"), {
+      depth: { about: "steps below the root" },
+      top: { about: "lines that are printed" },
+      minSize: { about: "smallest line that is printed" },
+      children: { about: "lines that one table may have" },
+      lines: { about: "lines that the report may have" },
+      json: { about: "the report as one JSON object" },
+    }),
+
+  /** A limit as a number. @param {number | false | "inf"} value */
+  asNumber: (value) => (typeof value === "number" ? value : Infinity),
 
   /** @param {CommandOptions} options @returns {ReportOptions} */
   reportOptions({ target, depth: steps, top, minSize, children, lines }) {

@@ -3,6 +3,7 @@
  * so that entries which shift, come and go in a list stay the same line; a table of very many names counts as a list, too.
  */
 import { MembuddyError } from "./errors.js";
+import { countObjects } from "./results.js";
 
 /** @typedef {import("./heap.js").Heap} Heap */
 
@@ -87,10 +88,9 @@ export function summarize(heap, { depth = 8 } = {}) {
   addRuntime(shapes, "[state]", kinds.state.bytes);
   addRuntime(shapes, "[string table]", kinds.string_table.bytes);
   addUp(shapes);
-  const objects = Object.values(kinds).reduce((sum, { count }) => sum + count, 0);
   return {
     type: "membuddy-summary", name: heap.name, image: heap.image, kinds, shapes,
-    totals: { luaSize: books.luaSize, live: books.live, garbage: books.garbage, objects, memory: heap.image.bytes },
+    totals: { luaSize: books.luaSize, live: books.live, garbage: books.garbage, objects: countObjects(kinds), memory: heap.image.bytes },
   };
 }
 

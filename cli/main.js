@@ -49,8 +49,10 @@ async function report(file, options) {
   context.print(text);
 }
 
-/** @param {string | undefined} file @param {CommandOptions} options */
-async function run(file, options) {
+/** @param {string | undefined} file @param {CommandOptions} options @param {Command} program */
+async function run(file, options, program) {
+  if (program.args.length > 1)
+    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${program.commands.map((command) => command.name()).join(", ")}`);
   if (file !== undefined) await report(file, options);
   else context.print(welcome);
 }
@@ -63,9 +65,10 @@ async function makeProgram() {
     .addHelpText("after", examples)
     .showHelpAfterError("(membuddy --help tells more)")
     .enablePositionalOptions()
+    .allowExcessArguments()
     .exitOverride()
     .action(run);
-  context.addModuleOption(context.addReportOptions(program)).option("--json", "the report as one JSON object");
+  context.addModuleOption(context.addReportOptions(program));
   const folder = new URL("./commands/", import.meta.url);
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".js")).sort()) {
     const { register } = await import(new URL(file, folder).href);

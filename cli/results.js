@@ -44,8 +44,8 @@ const makeKinds = (tell) => /** @type {Kinds} */ (Object.fromEntries(kindNames.m
 /** @param {Walker} walker @returns {Kinds} of everything that lives */
 export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(8 + 2 * kind + figure));
 
-/** @param {Kinds} kinds */
-const countObjects = (kinds) => kindNames.slice(0, kindNames.indexOf("state")).reduce((sum, name) => sum + kinds[name].count, 0);
+/** Without the state and the string table, which are none. @param {Kinds} kinds */
+export const countObjects = (kinds) => kindNames.slice(0, kindNames.indexOf("state")).reduce((sum, name) => sum + kinds[name].count, 0);
 
 /** What the walker tells of a line (src/attach.h). */
 export const lineFigure = { parent: 0, own: 1, below: 2, foldedBytes: 3, foldedCount: 4, total: 5, retained: 6, object: 7, depth: 8 };

@@ -133,6 +133,8 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["sample.dat", "--depth", "-3"], 2, /a whole number from 0/],
     [["sample.dat", "--min-size", "lots"], 2, /a number of bytes/],
     [["sample"], 2, /required option/],
+    [["exprt", "sample.dat"], 2, /^error: 'exprt' is no command.*commands: diff, export/],
+    [["export", "sample.dat", "-o", "x.heapsnapshot", "--depth", "3"], 1, /^membuddy: a heapsnapshot has every object.*\n$/],
   ];
   for (const [commandLine, code, message] of failures)
     test(commandLine.map((word) => path.basename(word)).join(" "), () => {
@@ -142,13 +144,14 @@ describe("what goes wrong is told in one line on the standard error", () => {
     });
 });
 
-test("a reader who stops reading is no error", async () => {
-  const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" --preserve-symlinks "$1" sample.dat --json --depth inf | head -c 10 >/dev/null`, process.execPath, bin], { cwd: folder });
-  let said = "";
-  child.stderr.on("data", (piece) => { said += piece; });
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  assert.deepEqual({ code, said }, { code: 0, said: "" });
-});
+for (const words of ["sample.dat --json --depth inf", "export sample.dat --format json --min-size 0 --depth all -o -"])
+  test(`a reader who stops reading is no error: ${words}`, async () => {
+    const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" --preserve-symlinks "$1" ${words} | head -c 10 >/dev/null`, process.execPath, bin], { cwd: folder });
+    let said = "";
+    child.stderr.on("data", (piece) => { said += piece; });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    assert.deepEqual({ code, said }, { code: 0, said: "" });
+  });
 
 describe("files are there whole or not at all", () => {
   const writer = `

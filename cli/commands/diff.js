@@ -37,16 +37,17 @@ function lines(found, { top, minSize }, { colours }) {
   const shown = telling.slice(0, top === false ? undefined : top);
   const colourOf = { grew: colours.red, appeared: colours.red, shrank: colours.green, went: colours.green, changed: colours.gray };
   const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
+  const head = [`${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, ""];
+  if (found.paths.length === 0) return [...head, "nothing changed"];
   const kinds = columns([["bytes", "count", "kind"], ...kindRows(found.kinds)], ["right", "right", "left"]);
   const paths = columns([["total", "own", "objects", "", "path"], ...shown.map(({ path, change, total, own, objects }) =>
     [signedSize(total), signedSize(own), signedCount(objects), change, path])], ["right", "right", "right", "left", "left"]);
   return [
-    `${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, "",
-    colours.bold("Kinds of live objects"), ...kinds, "",
+    ...head, colours.bold("Kinds of live objects"), ...kinds, "",
     colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
     colours.gray(paths[0]), ...paths.slice(1).map((line, index) => colourOf[shown[index].change](line)),
     ...(telling.length > shown.length ? [colours.gray(`... and ${grouped(telling.length - shown.length)} others`)] : []),
-    ...(telling.length === 0 ? ["nothing changed"] : []),
+    ...(telling.length === 0 ? [colours.gray(`${grouped(found.paths.length)} changes are smaller`)] : []),
   ];
 }
 
@@ -62,21 +63,22 @@ Examples:
 
 /** @param {import("commander").Command} program @param {Context} context */
 export function register(program, context) {
-  program.command("diff")
+  const command = program.command("diff")
     .description("what grew, appeared and went from one memory to another, by kind and by path")
     .argument("<a>", "the memory before")
     .argument("<b>", "the memory after, of this process or of another")
-    .option("--depth <steps>", "steps of a path that are told apart", context.wholeNumber, 8)
-    .option("--top <lines>", "lines that are printed; all", context.limit, 20)
-    .option("--min-size <bytes>", "smallest change: 1500, 4k, 1.5m", context.bytesOf, 1)
-    .option("--json", "one JSON object, with all changes")
-    .addHelpText("after", help)
-    .action(async (a, b, options) => {
-      const [before, after] = [
-        await context.withHeap(a, {}, (heap) => summarize(heap, options)),
-        await context.withHeap(b, {}, (heap) => summarize(heap, options)),
-      ];
-      const found = diff(before, after);
-      context.print(options.json ? JSON.stringify(found) : lines(found, options, context).join("\n"));
-    });
+    .addHelpText("after", help);
+  context.addOptions(command, {
+    depth: { about: "steps of a path that are told apart", standard: 8 },
+    top: { about: "lines that are printed", standard: 20 },
+    minSize: { about: "smallest change", standard: 1 },
+    json: { about: "one JSON object, with all changes" },
+  });
+  command.action(async (a, b, options) => {
+    const limits = { depth: context.asNumber(options.depth) };
+    const before = await context.withHeap(a, {}, (heap) => summarize(heap, limits));
+    const after = await context.withHeap(b, {}, (heap) => summarize(heap, limits));
+    const found = diff(before, after);
+    context.print(options.json ? JSON.stringify(found) : lines(found, options, context).join("\n"));
+  });
 }

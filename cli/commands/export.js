@@ -39,7 +39,7 @@ function writeToOutput(bytes) {
       at += writeSync(1, bytes, at);
     } catch (error) {
       const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-      if (code === "EPIPE") throw new MembuddyError("who read the output went away before its end", { cause: error });
+      if (code === "EPIPE") process.exit(0); // who reads has had enough, as in bin.js
       if (code !== "EAGAIN") throw error;
       Atomics.wait(second, 0, 0, 5);
     }
@@ -51,8 +51,10 @@ const standardOutput = { write: (/** @type {string | Uint8Array} */ piece) => wr
 async function run(input, options, context) {
   const format = chosenFormat(options);
   if (options.with !== undefined && format !== "html") throw new MembuddyError(`--with is of the format html; ${format} is of one memory`);
+  if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
+    throw new MembuddyError("a heapsnapshot has every object: --min-size and --depth are of the other formats");
   const older = options.with === undefined ? undefined : await context.withHeap(options.with, { module: options.module }, (heap) => summarize(heap));
-  const limits = { minSize: options.minSize, depth: options.depth === "inf" ? Infinity : options.depth, ...(older && { older }) };
+  const limits = { minSize: options.minSize, depth: options.depth && context.asNumber(options.depth), ...(older && { older }) };
   await context.withHeap(input, { module: options.module }, (heap) => {
     const write = (/** @type {import("../export/index.js").Sink} */ file) => exportHeap(heap, format, file, limits);
     return options.output === "-" ? write(standardOutput) : context.writeWhole(options.output, write);
@@ -66,10 +68,12 @@ export function register(program, context) {
     .argument("<file>", "the memory of a process, raw or gzip; - for the standard input")
     .requiredOption("-o, --output <file>", "where to; - for the standard output")
     .addOption(new Option("--format <name>", "the format").choices(formatNames))
-    .option("--min-size <bytes>", "what retains less is summed up: 1500, 4k, 1.5m (default: a ten thousandth of all; not of a heapsnapshot)", context.bytesOf)
-    .option("--depth <steps>", "what is deeper in the dominator tree is summed up; all (default: 64; not of a heapsnapshot)", context.depth)
     .option("--with <older>", "an earlier memory, which the page tells the changes from (html)")
     .addHelpText("after", examples)
     .action((file, options) => run(file, options, context));
+  context.addOptions(command, {
+    minSize: { about: "what retains less is summed up (default: a ten thousandth of all, in html a twenty thousandth)" },
+    depth: { about: "what is deeper in the dominator tree is summed up (default: 64, in html 250)" },
+  });
   context.addModuleOption(command);
 }

@@ -56,15 +56,17 @@ export function register(program, context) {
     .description("the dominator tree: below each object, what would be freed with it")
     .argument("<file>", "the memory of a process")
     .argument("[path]", "where to begin, a path as the report gives it; otherwise above all roots")
-    .option("--depth <steps>", "steps down; all", context.limit, 3)
-    .option("--top <lines>", "lines below each object; all", context.limit, 10)
-    .option("--min-size <bytes>", "smallest line, by what it retains: 1500, 4k, 1.5m", context.bytesOf, 1)
-    .option("--json", "one JSON object")
     .addHelpText("after", help);
+  context.addOptions(command, {
+    depth: { about: "steps down", standard: 3 },
+    top: { about: "lines below each object", standard: 10 },
+    minSize: { about: "smallest line, by what it retains", standard: 1 },
+    json: { about: "one JSON object" },
+  });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const graph = heap.graph();
-      const wanted = { depth: options.depth === false ? Infinity : options.depth, top: options.top === false ? Infinity : options.top, minSize: options.minSize };
+      const wanted = { depth: context.asNumber(options.depth), top: context.asNumber(options.top), minSize: options.minSize };
       const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), wanted);
       if (options.json) return JSON.stringify({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);

@@ -55,8 +55,8 @@ export function register(program, context) {
     .argument("<file>", "the memory of a process")
     .argument("<path>", "the object, by a path as the report gives it")
     .option("--chains <count>", "chains that are shown, and other references", context.wholeNumber, 10)
-    .option("--json", "one JSON object")
     .addHelpText("after", help);
+  context.addOptions(command, { json: { about: "one JSON object" } });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const found = why(heap.graph(), path, { chains: Math.max(1, options.chains) });

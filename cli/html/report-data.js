@@ -16,6 +16,7 @@ import { formatBytes, formatCount } from "./words.js";
  * @property {{ lua: number, live: number, garbage: number, unaccounted: number }} books  bytes
  * @property {import("./account-bar.js").Part[]} account  parts, which sum to `memoryBytes`
  * @property {{ name: string, value: string, meaning: string }[]} facts
+ * @property {number} objects  live
  * @property {{ kind: string, count: number, bytes: number }[]} kinds
  * @property {Line[]} lines  largest by path
  * @property {TreeData} tree  dominator tree
@@ -123,6 +124,6 @@ export function reportData(heap, { title = heap.name, changes, ...limits } = {})
   return {
     version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
     books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
-    account: accountRows(account), facts: factRows(account), kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
+    account: accountRows(account), facts: factRows(account), objects: results.objects, kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
   };
 }

@@ -21,7 +21,7 @@ export function renderReport(place, data) {
       "Each block is as large as what would be freed if it went away. What stands under it is kept alive by it alone; the rest of its room is its own bytes.",
       searchBar(picture, largest), legend(data), picture.node, keysHelp()),
     section("largest", "Largest by path", "Shallow: own bytes. With everything below: what is first reached through the path. Retained: what would be freed if it went away.", largest.node),
-    section("kinds", "Kinds of objects", `${formatCount(data.kinds.reduce((sum, { count }) => sum + count, 0))} live objects.`, kindsTable(data)),
+    section("kinds", "Kinds of objects", `${formatCount(data.objects)} live objects.`, kindsTable(data)),
     footer(data));
   picture.draw();
 }
