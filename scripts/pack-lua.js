@@ -12,24 +12,20 @@ import { pathToFileURL } from "node:url";
 
 const keywords = new Set(("and break do else elseif end false for function goto if in local nil not or repeat return then " +
   "true until while").split(" "));
-// Names of the program's environment: a local of the same name keeps it.
-const globals = new Set(("_ENV _G _VERSION assert bit32 collectgarbage coroutine debug dofile error getmetatable io ipairs load " +
-  "loadfile loadstring math module next os package pairs pcall print rawequal rawget rawlen rawset require select " +
-  "setmetatable setfenv self string table tonumber tostring type unpack utf8 xpcall ao json Handlers Send Inbox Errors Owner").split(" "));
 const token = /--\[(=*)\[[^]*?\]\1\]|--[^\n]*|\[(=*)\[[^]*?\]\2\]|"(?:\\[^]|[^"\\\n])*"|'(?:\\[^]|[^'\\\n])*'|0[xX][\da-fA-F.]+(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[A-Za-z_]\w*|\.\.\.|\.\.|::|<<|>>|\/\/|[=~<>]=|\s+|[^]/g;
 
-/** @typedef {{ text: string, newline: boolean }} Token */
+/** @typedef {{ text: string, newlines: number }} Token how many lines end in front of it */
 
 /** @param {string} source @returns {Token[]} without comments and white space */
 function tokensOf(source) {
   /** @type {Token[]} */
   const tokens = [];
-  let newline = false;
+  let newlines = 0;
   for (const [text] of source.matchAll(token)) {
-    if (/^(?:--|\s)/.test(text)) newline ||= text.includes("\n");
+    if (/^(?:--|\s)/.test(text)) newlines += text.split("\n").length - 1;
     else {
-      tokens.push({ text, newline });
-      newline = false;
+      tokens.push({ text, newlines });
+      newlines = 0;
     }
   }
   return tokens;
@@ -54,30 +50,144 @@ function fieldsAmong(tokens) {
   return fields;
 }
 
-/** Adds the names of a list that begins at a token. @param {Token[]} tokens @param {number} at @param {Set<string>} names */
-function addList(tokens, at, names) {
-  for (; isName(tokens[at]?.text); at += 2) {
-    names.add(tokens[at].text);
-    if (tokens[at + 1]?.text === "<") at += 3;
-    if (tokens[at + 1]?.text !== ",") break;
-  }
-}
+/**
+ * A local variable: where it is used, and from which token to which it is visible.
+ * @typedef {{ name: string, uses: number[], from: number, to: number }} Variable
+ * @typedef {{ closes: string, names: Map<string, Variable> }} Block
+ */
 
-/** @param {Token[]} tokens @returns {Set<string>} every local variable and parameter */
-function localsOf(tokens) {
-  /** @type {Set<string>} */
-  const names = new Set();
-  tokens.forEach(({ text }, at) => {
-    if (text === "local" && tokens[at + 1].text !== "function") addList(tokens, at + 1, names);
-    if (text === "local" && tokens[at + 1].text === "function") names.add(tokens[at + 2].text);
-    if (text === "for") addList(tokens, at + 1, names);
-    if (text === "function") {
-      let parameters = at + 1;
-      while (tokens[parameters].text !== "(") parameters += 1;
-      addList(tokens, parameters + 1, names);
+const operators = new Set("+ - * / // % ^ # & | ~ << >> .. == ~= <= >= < > = and or not , ; ( { [ . : in".split(" "));
+const goesOn = new Set("+ - * / // % ^ & | ~ << >> .. == ~= <= >= < > and or , ( { [ . :".split(" "));
+
+/** True if an expression that has come to a token ends in front of the next one. @param {string} text @param {string | undefined} next */
+const endsHere = (text, next) => !operators.has(text) && !(next !== undefined && (goesOn.has(next) || /^["'[]/.test(next)));
+
+/** Finds what every name means, as Lua's scopes say. */
+class Scopes {
+  /** @type {Variable[]} */
+  variables = [];
+  /** @type {Map<string, number[]>} names that are no local variable, and where they are used */
+  globals = new Map();
+  /** @type {Block[]} */
+  #blocks = [];
+  /** @type {{ names: string[], depth: number, isUntil: boolean }[]} what becomes visible, or ends, behind an expression */
+  #pending = [];
+  /** @type {string[]} */
+  #loopNames = [];
+  #tokens;
+  #fields;
+
+  /** @param {Token[]} tokens */
+  constructor(tokens) {
+    this.#tokens = tokens;
+    this.#fields = fieldsAmong(tokens);
+    this.#open("");
+    for (let at = 0; at < tokens.length; at++) at = this.#read(at);
+    while (this.#blocks.length > 0) this.#close(tokens.length);
+  }
+
+  /** @param {string} closes */
+  #open(closes) { this.#blocks.push({ closes, names: new Map() }); }
+
+  /** @param {number} at */
+  #close(at) { for (const variable of this.#blocks.pop()?.names.values() ?? []) variable.to = at; }
+
+  /** @param {string} name @param {number} at */
+  #declare(name, at) {
+    const block = /** @type {Block} */ (this.#blocks.at(-1));
+    const hidden = block.names.get(name);
+    if (hidden) hidden.to = at;
+    const variable = { name, uses: [], from: at, to: this.#tokens.length };
+    block.names.set(name, variable);
+    this.variables.push(variable);
+  }
+
+  /** @param {number} at */
+  #use(at) {
+    const name = this.#tokens[at].text;
+    const block = this.#blocks.findLast(({ names }) => names.has(name));
+    if (block) /** @type {Variable} */ (block.names.get(name)).uses.push(at);
+    else this.globals.set(name, [...(this.globals.get(name) ?? []), at]);
+  }
+
+  /** The names of a list, and the token behind it. @param {number} at @returns {[string[], number]} */
+  #list(at) {
+    const names = [];
+    for (; isName(this.#tokens[at]?.text); at++) {
+      names.push(this.#tokens[at].text);
+      if (this.#tokens[at + 1]?.text !== ",") return [names, at + 1];
+      at += 1;
     }
-  });
-  return names;
+    return [names, at];
+  }
+
+  /** @param {string[]} names @param {number} first where the list stands, whose names are uses as well */
+  #declareList(names, first) {
+    names.forEach((name, index) => {
+      this.#declare(name, first);
+      this.variables.at(-1)?.uses.push(first + 2 * index);
+    });
+  }
+
+  /** Reads a token, or a head of several; gives the last one read. @param {number} at @returns {number} */
+  #read(at) {
+    const tokens = this.#tokens, { text } = tokens[at];
+    let last = at;
+    if (text === "local" && tokens[at + 1].text === "function") {
+      this.#declareList([tokens[at + 2].text], at + 2);
+      last = this.#parameters(at + 3);
+    } else if (text === "local") {
+      const [names, behind] = this.#list(at + 1);
+      if (tokens[behind]?.text === "=") this.#pending.push({ names: [String(at + 1), ...names], depth: this.#depth(at), isUntil: false });
+      else this.#declareList(names, at + 1);
+      return behind - (tokens[behind]?.text === "=" ? 0 : 1);
+    } else if (text === "function") {
+      for (last = at + 1; tokens[last].text !== "("; last++) if (isName(tokens[last].text) && !this.#fields.has(last)) this.#use(last);
+      last = this.#parameters(last);
+    } else if (text === "for") {
+      const [names, behind] = this.#list(at + 1);
+      this.#loopNames = [String(at + 1), ...names];
+      return behind - 1;
+    } else if (text === "do") {
+      this.#open("end");
+      this.#declareList(this.#loopNames.slice(1), Number(this.#loopNames[0]));
+      this.#loopNames = [];
+    } else if (text === "then" || text === "repeat" || text === "{" || text === "(" || text === "[") this.#open(text);
+    else if (text === "else") {
+      this.#close(at);
+      this.#open("then");
+    } else if (text === "until") this.#pending.push({ names: [], depth: this.#depth(at), isUntil: true });
+    else if (text === "end" || text === "elseif" || text === "}" || text === ")" || text === "]") this.#close(at);
+    else if (isName(text) && !this.#fields.has(at)) this.#use(at);
+    this.#finish(last);
+    return last;
+  }
+
+  /** @param {number} at */
+  #depth(at) { return at < 0 ? 0 : this.#blocks.length; }
+
+  /** From the parenthesis on. @param {number} at */
+  #parameters(at) {
+    this.#open("end");
+    const [names, behind] = this.#list(at + 1);
+    this.#declareList(names, at + 1);
+    return this.#tokens[behind].text === "..." ? behind + 1 : behind;
+  }
+
+  /** Ends the statements whose expression ends here. @param {number} at */
+  #finish(at) {
+    for (;;) {
+      const pending = this.#pending.at(-1);
+      if (!pending || pending.depth !== this.#blocks.length || !endsHere(this.#tokens[at].text, this.#tokens[at + 1]?.text)) return;
+      if (keywords.has(this.#tokens[at].text) && !/^(?:end|nil|true|false)$/.test(this.#tokens[at].text)) return;
+      this.#pending.pop();
+      if (pending.isUntil) this.#close(at + 1);
+      else {
+        this.#declareList(pending.names.slice(1), Number(pending.names[0]));
+        for (const variable of this.variables.slice(1 - pending.names.length)) variable.from = at + 1;
+      }
+    }
+  }
 }
 
 /** a, b, ... z, A, ... Z, aa, ... @param {number} index @returns {string} */
@@ -86,39 +196,51 @@ function shortName(index) {
   return (index >= letters.length ? shortName(Math.floor(index / letters.length) - 1) : "") + letters[index % letters.length];
 }
 
-/** The most frequent local gets the shortest name. @param {Token[]} tokens */
+/**
+ * The most frequent local gets the shortest name. Two share a name where neither is used while the other one is visible.
+ * @param {Token[]} tokens
+ */
 function renameLocals(tokens) {
-  const fields = fieldsAmong(tokens);
-  const locals = localsOf(tokens);
-  /** @type {Map<string, number>} */
-  const uses = new Map();
-  /** @type {Set<string>} */
-  const taken = new Set([...keywords, ...globals]);
-  tokens.forEach(({ text }, at) => {
-    if (!isName(text) || fields.has(at)) return;
-    if (locals.has(text) && !globals.has(text)) uses.set(text, (uses.get(text) ?? 0) + 1);
-    else taken.add(text);
-  });
-  /** @type {Map<string, string>} */
-  const names = new Map();
-  let index = 0;
-  for (const [name] of [...uses].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))) {
-    while (taken.has(shortName(index))) index += 1;
-    names.set(name, shortName(index++));
+  const { variables, globals } = new Scopes(tokens);
+  /** @type {(Variable | undefined)[]} */
+  const meaning = [];
+  for (const variable of variables) for (const at of variable.uses) meaning[at] = variable;
+  /** @type {Map<Variable, Set<Variable>>} */
+  const conflicts = new Map(variables.map((variable) => [variable, new Set()]));
+  for (const one of variables) {
+    for (let at = one.from; at < one.to; at++) {
+      const other = meaning[at];
+      if (!other || other === one) continue;
+      conflicts.get(one)?.add(other);
+      conflicts.get(other)?.add(one);
+    }
   }
-  return tokens.map((one, at) => (fields.has(at) ? one : { ...one, text: names.get(one.text) ?? one.text }));
+  const taken = new Set([...keywords, ...globals.keys()]);
+  /** @type {Map<Variable, string>} */
+  const names = new Map();
+  for (const variable of [...variables].sort((a, b) => b.uses.length - a.uses.length || a.from - b.from)) {
+    const others = new Set([...conflicts.get(variable) ?? []].map((other) => names.get(other)));
+    let index = 0;
+    while (taken.has(shortName(index)) || others.has(shortName(index))) index += 1;
+    names.set(variable, shortName(index));
+  }
+  return tokens.map((one, at) => {
+    const variable = meaning[at];
+    return variable ? { ...one, text: names.get(variable) ?? one.text } : one;
+  });
 }
 
-/** @param {string} source @returns {string} */
-export function minified(source) {
+/** @param {string} source @param {boolean} [keepsLines] every token in its line, for the test @returns {string} */
+export function minified(source, keepsLines = false) {
   let text = "";
   let last = "";
-  for (const { text: next, newline } of renameLocals(tokensOf(source))) {
+  for (const { text: next, newlines } of renameLocals(tokensOf(source))) {
     const words = /\w$/.test(last) && /^\w/.test(next);
     const numberThenDots = /\d$/.test(last) && next.startsWith(".");
     const symbols = /[-[=.:<>~/]$/.test(last) && /^[-[=.:<>~/]/.test(next) && !/^\.\.?\.?$/.test(last);
-    const mayJoin = newline && next === "("; // a call, or a new statement
-    text += (text === "" ? "" : mayJoin ? "\n" : words || numberThenDots || symbols ? " " : "") + next;
+    const mayJoin = newlines > 0 && next === "("; // a call, or a new statement
+    if (keepsLines) text += "\n".repeat(newlines);
+    text += (text === "" ? "" : mayJoin && !keepsLines ? "\n" : words || numberThenDots || symbols ? " " : "") + next;
     last = next;
   }
   return `${text}\n`;

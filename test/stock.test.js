@@ -4,6 +4,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { attach } from "../cli/index.js";
+import { minified } from "../scripts/pack-lua.js";
 import { clientAs, ownClient, registry, registryId } from "./support/apm.js";
 import { ourImages, stockImage, stockImage32 } from "./support/images.js";
 import { assertLeaks, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
@@ -65,6 +67,35 @@ test("in an image that has the native library the blueprint adds the handlers an
   assert.match(output, /\(native\)/);
   const report = JSON.parse((await ask(process, { Action: "Membuddy-Report", Top: "3" })).data);
   assert.deepEqual([report.backend, report.exact, report.unaccounted, report.lines.length], ["native", true, 0, 3]);
+});
+
+test("packing leaves every instruction as it was", async () => {
+  const process = await spawnProcess(ourImages[0].file);
+  for (const name of ["membuddy", "checks", "handlers", "stock"]) {
+    const source = readFileSync(inRoot(`src/${name}.lua`), "utf8");
+    const codeOf = (/** @type {string} */ text) => `string.dump(assert(load([=====[\n${text}]=====])), true)`;
+    assert.equal(await process.eval(`return ${codeOf(source)} == ${codeOf(minified(source, true))}`), "true", name);
+  }
+});
+
+/** Strings in the process, read from outside. @param {Process} process */
+async function stringsIn(process) {
+  await process.eval("return 1");
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+  try {
+    return heap.profile().kinds.string.bytes;
+  } finally {
+    heap.close();
+  }
+}
+
+test("of the source hardly more stays than the packed checks and handlers: at most 24 KB of strings, names included", isHeavyHere ?? {}, async () => {
+  const process = await spawnProcess(stockImage.file);
+  await process.eval("return 1");
+  const before = await stringsIn(process);
+  assert.equal((await loadBlueprint(process)).Error, undefined);
+  const stays = await stringsIn(process) - before;
+  assert.ok(stays > 4096 && stays <= 24576, `${stays} bytes of strings more; the file has ${blueprint.length}`);
 });
 
 test("the blueprint's source does not stay in the process", isHeavyHere ?? {}, async () => {
