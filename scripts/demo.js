@@ -1,6 +1,7 @@
 /**
  * Spawns a real aos process in our image, under the loader that compute units use, sends it what a token process
- * receives, and lets it print where its memory went: first by path, then every byte of the linear memory.
+ * receives, and lets it print where its memory went: by path, by the names of known leaks, and every byte of the linear
+ * memory.
  *
  *   node --experimental-wasm-memory64 scripts/demo.js [IMAGE]
  */
@@ -21,6 +22,13 @@ const program = `
     local payment = Receive({ Action = "Payment", Order = message.Order })
     message.reply({ Data = "shipped " .. message.Order .. ", paid by " .. payment.From })
   end)`;
+
+const found = `
+  local lines = {}
+  for _, check in ipairs(require("membuddy").checks()) do
+    if check.found then lines[#lines + 1] = ("    %s: %s"):format(check.name, check.text) end
+  end
+  return table.concat(lines, "\\n")`;
 
 const everyByte = `
   local account = require("membuddy").account()
@@ -68,4 +76,5 @@ await live(token);
 console.log(`A token process: ${holders} holders credited, ${unread} messages unread in the Inbox, ${waiting} orders waiting for their payment.`);
 console.log(`Its linear memory: ${grouped(freshBytes).trim()} bytes when fresh, ${grouped(token.memoryBytes).trim()} now. > require("membuddy").print()\n`);
 console.log(await token.eval(`require("membuddy").print()`));
+console.log(`\n> require("membuddy").checks()\n${await token.eval(found)}`);
 await printEveryByte(token);

@@ -91,12 +91,14 @@ static void read_limits(account *a) {
   a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
 }
 
-size_t account_free_bytes(void) {
+int account_has_room(size_t bytes, size_t block_bytes) {
   struct platform_memory memory;
   chunk_sums sums = {0, 0, 0, 0};
-  if (platform_memory(&memory) != PLATFORM_KNOWN) return SIZE_MAX;
-  if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return SIZE_MAX;
-  return sums.free_bytes + memory.memory_bytes - memory.heap_end;
+  if (platform_memory(&memory) != PLATFORM_KNOWN) return 1;
+  if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return 1;
+  size_t beyond_bytes = memory.memory_bytes - memory.heap_end;
+  return sums.free_bytes + beyond_bytes >= bytes &&
+         (sums.largest_free_bytes >= block_bytes || beyond_bytes >= block_bytes);
 }
 
 void account_read_rest(lua_State *L, account *a) {

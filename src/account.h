@@ -43,7 +43,8 @@ walk_status account_read(lua_State *L, account *a);
 /* The same with the books that are in `a`. */
 void account_read_rest(lua_State *L, account *a);
 
-/* Bytes of linear memory that can be had without growing it; SIZE_MAX where unknown. */
-size_t account_free_bytes(void);
+/* True when so many bytes can be had without growing the linear memory, one block of `block_bytes`
+** among them, or when nobody knows. */
+int account_has_room(size_t bytes, size_t block_bytes);
 
 #endif

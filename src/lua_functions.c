@@ -20,8 +20,10 @@
 ** much room. */
 #define STACK_RESERVE_BYTES 32768u
 #define STACK_TREE_BYTES    TREE_MEMORY_BYTES(TREE_REPORT_NODES, TREE_REPORT_CYCLES)
-#define CHECKS_NEED_BYTES   196608u
-#define LONGEST_CHAIN       16 /* steps of a target's name; each takes a walk */
+/* What the checks need, and the largest block of it: the string table, when it doubles. */
+#define CHECKS_NEED_BYTES       196608u
+#define CHECKS_NEED_BLOCK_BYTES 65536u
+#define LONGEST_CHAIN           16 /* steps of a target's name; each takes a walk */
 
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
@@ -251,7 +253,7 @@ static void add_print(lua_State *L, int lines) {
 
 /* Reading the checks takes memory; a report shall not make the process grow. */
 static void add_checks(lua_State *L, int lines, int are_wanted) {
-  int fit = account_free_bytes() >= CHECKS_NEED_BYTES;
+  int fit = account_has_room(CHECKS_NEED_BYTES, CHECKS_NEED_BLOCK_BYTES);
   if (are_wanted && !fit) {
     lua_pushliteral(L, "Checks: left out, so that the process need not grow; membuddy.checks() "
                        "makes them");
