@@ -23,6 +23,7 @@ static const struct {
     {"cycles", OPTION_FLAG, offsetof(report_options, cycles)},
     {"no_header", OPTION_FLAG, offsetof(report_options, no_header)},
     {"retained", OPTION_FLAG, offsetof(report_options, retained)},
+    {"budget", OPTION_BYTES, offsetof(report_options, budget)},
     {"checks", OPTION_FLAG, offsetof(report_options, checks)},
 };
 #define KNOWN_COUNT (sizeof known_options / sizeof *known_options)

@@ -23,6 +23,7 @@ typedef struct {
   uint32_t children;
   uint32_t lines;
   lua_Number min_size; /* bytes */
+  lua_Number budget;   /* bytes of Lua memory that a walk may take; ours takes none */
   int cycles;
   int no_header;
   int retained;

@@ -113,13 +113,12 @@ end
 
 local function string_bytes(text) return STRING + #text end
 
--- True for a function written in C, of those without upvalues: it takes no memory.
-local function is_plain_c(f) return not getlocal(f, 1) and not getinfo(f, "L").activelines end
+local function is_c(f) return not getlocal(f, 1) and not getinfo(f, "L").activelines end
 
 local function function_bytes(f)
   local count = 0
   while getupvalue(f, count + 1) do count = count + 1 end
-  if count == 0 and is_plain_c(f) then return 0 end
+  if count == 0 and is_c(f) then return 0 end -- takes no memory
   return CLOSURE + (getupvalue(f, 1) == "" and SLOT or WORD) * count
 end
 
@@ -133,30 +132,34 @@ local function userdata_bytes(u)
   return USERDATA + 2 * WORD + (values > 0 and 8 + SLOT * values or 0)
 end
 
--- Frames and slots in use, told by what each frame shows up to the next one.
-local function thread_bytes(thread, first, main)
-  local level, used = first, 1
-  local info = getinfo(thread, level, "u")
-  local top_is_yield = info and info.nparams == 0 and info.isvararg
+-- Stack and frames from a level on, told by what they show; `visit` gets every slot: its name if any, number and value.
+local function thread_bytes(thread, first, is_main, visit)
+  local level, slot, copies = first, 1, 0
+  local info = getinfo(thread, level, "f")
+  local ends_in_c = not info or is_c(info.func)
   while info do
-    local count = 0
-    while getlocal(thread, level, count + 1) do count = count + 1 end
-    used = used + 1 + count
-    if info.isvararg then
-      local extra = 0
-      while getlocal(thread, level, -extra - 1) do extra = extra + 1 end
-      used = used + extra + (extra > 0 and info.nparams or 0)
+    visit(nil, slot, info.func)
+    local i, step = 1, 1
+    local name, value = getlocal(thread, level, 1)
+    while name or step == 1 do
+      if name then
+        slot, i = slot + 1, i + step
+        visit(step == 1 and name, slot, value)
+      else
+        i, step = -1, -1 -- behind the named ones stand the extra arguments
+      end
+      name, value = getlocal(thread, level, i)
     end
-    level = level + 1
-    info = getinfo(thread, level, "u")
+    if i < -1 then copies = copies + getinfo(thread, level, "u").nparams end
+    slot, level = slot + 1, level + 1
+    info = getinfo(thread, level, "f")
   end
-  if level == first then top_is_yield = true end
-  used = used + 1 + (top_is_yield and C_FRAME or 2)
+  local used = slot + copies + 1 + (ends_in_c and C_FRAME or 2)
   local slots = FIRST_STACK
   while slots < used + EXTRA_STACK do slots = slots * 2 end
   local good = IS_54 and (slots > 3 * used and 2 * used + EXTRA_STACK) or used + used // 8 + 2 * EXTRA_STACK
   if good and good < slots then slots = good end
-  return (main and 0 or THREAD) + SLOT * slots + FRAME * (level - first + (main and 2 or level > first and 1 or 0))
+  return (is_main and 0 or THREAD) + SLOT * slots + FRAME * (level - first + (is_main and 2 or level > first and 1 or 0))
 end
 
 -- ---- names ----
@@ -859,11 +862,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local known_chunk
     local name, value = getupvalue(f, 1)
     upvalue_count = 0
-    local is_c = name == ""
+    local in_c = name == ""
     while name do
       upvalue_count = upvalue_count + 1
       names[upvalue_count], values[upvalue_count] = name, value
-      if not is_c then
+      if not in_c then
         local id = upvalueid(f, upvalue_count)
         cells[upvalue_count] = id
         local chunk_there = seen[id]
@@ -871,8 +874,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       name, value = getupvalue(f, upvalue_count + 1)
     end
-    if upvalue_count == 0 and is_plain_c(f) then return 0 end
-    if not is_c then
+    if upvalue_count == 0 and is_c(f) then return 0 end
+    if not in_c then
       local proto_content
       proto_content, known_chunk = read_some_protos(f, known_chunk, lined)
       content = content + proto_content
@@ -880,7 +883,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, upvalue_count do
       local cell = 0
       name, value, values[i] = names[i], values[i], nil
-      if not is_c and not seen[cells[i]] then
+      if not in_c and not seen[cells[i]] then
         mark(cells[i], known_chunk or true)
         cell = tally("upvalue", UPVALUE)
       end
@@ -892,12 +895,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         discover(value)
       end
     end
-    return tally("function", CLOSURE + (is_c and SLOT or WORD) * upvalue_count)
+    return tally("function", CLOSURE + (in_c and SLOT or WORD) * upvalue_count)
   end
 
   -- ---- coroutines and userdata ----
 
-  -- The first frame of a thread that is the program's and not ours.
+  -- The first frame of the running coroutine that is the program's and not ours.
   local function first_level(thread)
     local level, info = 0, getinfo(thread, 0, "f")
     while info and info.func ~= entry do
@@ -907,39 +910,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return info and level + 1 or 0
   end
 
-  local function visit_slot(lined, name, slot, value)
-    if lined then
-      refer(LOCAL_NAME, (name and not find(name, "^%(")) and name or slot, 0, value)
-    else
-      discover(value)
-    end
-  end
+  local function refer_slot(name, slot, value) refer(LOCAL_NAME, (name and not find(name, "^%(")) and name or slot, 0, value) end
+  local function discover_slot(_, _, value) discover(value) end
 
-  local registry = getregistry()
+  local registry, running = getregistry(), coroutine.running()
 
   local function visit_thread(thread, lined)
-    local level, slot = first_level(thread), 1
-    local bytes = thread_bytes(thread, level, rawequal(thread, registry[1]))
-    if level > 0 then level = level - 1 end -- `first_level` was on the stack as well
-    local info = getinfo(thread, level, "f")
-    while info do
-      visit_slot(lined, nil, slot, info.func)
-      local i, step = 1, 1
-      local name, value = getlocal(thread, level, 1)
-      while name or step == 1 do
-        if name then
-          slot = slot + 1
-          visit_slot(lined, step == 1 and name, slot, value)
-          i = i + step
-        else
-          i, step = -1, -1 -- behind the named ones stand the extra arguments
-        end
-        name, value = getlocal(thread, level, i)
-      end
-      slot, level = slot + 1, level + 1
-      info = getinfo(thread, level, "f")
-    end
-    return tally("thread", bytes)
+    local level = rawequal(thread, running) and first_level(thread) or 0
+    return tally("thread", thread_bytes(thread, level, rawequal(thread, registry[1]), lined and refer_slot or discover_slot))
   end
 
   local function visit_userdata(u, lined)
@@ -1453,7 +1431,7 @@ local function object_bytes(value)
   if kind == "table" then return measure_table(value) end
   if kind == "string" then return string_bytes(value) end
   if kind == "function" then return (function_bytes(value)) end
-  if kind == "thread" then return thread_bytes(value, 0, rawequal(value, getregistry()[1])) end
+  if kind == "thread" then return thread_bytes(value, 0, rawequal(value, getregistry()[1]), function() end) end
   if kind == "userdata" then return userdata_bytes(value) end
   return 0
 end

@@ -744,6 +744,7 @@ test("an option of the wrong kind is refused with its name, its value and what i
     { "depth", 0 / 0, "nan" }, { "max_depth", -2, "-2" }, { "depth", true, "true" },
     { "top", -1, "-1" }, { "top", "all", "all" }, { "top", true, "true" }, { "children", 2.5, "2.5" }, { "children", {}, "table" },
     { "lines", -5, "-5" }, { "min_size", -1, "-1" }, { "min_size", "big", "big" }, { "cycles", 1, "1" },
+    { "budget", -1, "-1" }, { "budget", "much", "much" },
     { "cycles", "no", "no" }, { "no_header", 0, "0" }, { "retained", "yes", "yes" },
   }
   for _, case in ipairs(cases) do
@@ -754,6 +755,15 @@ test("an option of the wrong kind is refused with its name, its value and what i
       contains(message, "accepted", "the error")
     end
   end
+end)
+
+test("a budget bounds the Lua memory of a walk: one that needs none is never stopped, any other says so", function()
+  equal(membuddy.profile({ budget = 1e9 }).stopped, nil, "a walk with room")
+  local r = membuddy.profile({ budget = 0 })
+  local expected
+  if membuddy.backend ~= "native" then expected = true end
+  equal(r.stopped, expected, "a walk without")
+  if expected then contains(table.concat(printed(r), "\n"), "Stopped early", "the report") end
 end)
 
 test("an unknown option is refused with what is accepted", function()

@@ -47,17 +47,22 @@ export async function shareOf(process) {
 }
 
 /** What the message that asks has under way: it is over when the memory is read from outside. */
-const ofTheMoment = /^(?:\[|_G\/(?:Inbox|Handlers|Errors|Outbox|os\/time)(?:\/|$)|_G\/ao(?:\/outbox.*)?$)/;
+export const ofTheMoment = /^(?:\[|_G\/(?:Inbox|Handlers|Errors|Outbox|os\/time)(?:\/|$)|_G\/ao(?:\/outbox.*)?$)/;
+
+const count = 100;
 
 /**
- * Errors of the largest paths, as shares, smallest first; and what is found of all that lives.
- * @param {Awaited<ReturnType<typeof import("./process.js").spawnProcess>>} process @param {number} [count]
+ * Errors of the 100 largest paths, as shares, smallest first; and what is found of all that lives.
+ * @param {Awaited<ReturnType<typeof import("./process.js").spawnProcess>>} process
+ * @param {RegExp} [leftOut] paths that are not compared
  */
-export async function errorsOfPaths(process, count = 100) {
+export async function errorsOfPaths(process, leftOut = ofTheMoment) {
   const text = await process.eval(`
     collectgarbage() collectgarbage()
-    local results, lines = package.loaded.membuddy.profile(), {}
-    for path, bytes in pairs(results.totalSizes) do lines[#lines + 1] = bytes .. " " .. path end
+    local results, lines = package.loaded.membuddy.profile({ lines = false, children = false }), {}
+    for path, bytes in pairs(results.totalSizes) do lines[#lines + 1] = { bytes, path } end
+    table.sort(lines, function(a, b) return a[1] > b[1] end)
+    for i, line in ipairs(lines) do lines[i] = i <= 2000 and line[1] .. " " .. line[2] or nil end -- the answer is live, too
     return results.totalSize .. "\\n" .. table.concat(lines, "\\n")`);
   const [total, ...lines] = text.split("\n");
   const computed = new Map(lines.map((line) => {
@@ -66,8 +71,8 @@ export async function errorsOfPaths(process, count = 100) {
   }));
   const heap = await attach(/** @type {Uint8Array} */ (process.memory));
   try {
-    const exact = heap.profile();
-    const largest = Object.entries(exact.totalSizes).filter(([path]) => !ofTheMoment.test(path))
+    const exact = heap.profile({ lines: false, children: false }); // all: of equals each would show others
+    const largest = Object.entries(exact.totalSizes).filter(([path]) => !leftOut.test(path))
       .sort(([, a], [, b]) => b - a).slice(0, count);
     const errors = largest.flatMap(([path, bytes]) => {
       const found = computed.get(path);
