@@ -105,7 +105,7 @@ class Scopes {
   /** @param {number} at */
   #use(at) {
     const name = this.#tokens[at].text;
-    const block = this.#blocks.findLast(({ names }) => names.has(name));
+    const block = [...this.#blocks].reverse().find(({ names }) => names.has(name));
     if (block) /** @type {Variable} */ (block.names.get(name)).uses.push(at);
     else this.globals.set(name, [...(this.globals.get(name) ?? []), at]);
   }

@@ -165,6 +165,40 @@ test("the tags of a report: Depth, Top, Target; what is wrong is told in the rep
   assert.equal(await process.eval("return #Errors"), "0");
 });
 
+const deepPath = "_G/".repeat(20000);
+/** @type {Record<string, string>[]} */
+const hostileTags = [
+  { Depth: "9e999" }, { Depth: "-0" }, { Depth: "0x7fffffffffffffff" }, { Depth: "nan" }, { Depth: "1".repeat(5000) }, { Top: "-1" }, { Top: "1e300" },
+  { Top: "%s%n\u0000" }, { Target: deepPath }, { Target: "/".repeat(5000) }, { Target: "%z\u0000\\\\/\\" }, { Target: "_G/_G/_G/package/loaded/_G" },
+  { Target: "Trap/a" }, { Target: "Trap" }, { Format: "json\nX: y" }, { Format: "constructor" }, { reply: "no function" }, { Reply: "{}" }, { Tags: "x" },
+  { Target: "Balances", Depth: "inf", Top: "inf" }, { "": "empty" }, { [`k${"y".repeat(3000)}`]: "long name" },
+];
+
+test("a hostile sender gets one bounded reply, no error is raised, and no program of the process runs", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`local function fail() Ran = true error("a metamethod ran") end
+    Trap = setmetatable({}, { __index = fail, __len = fail, __pairs = fail, __tostring = fail, __eq = fail, __name = fail })`);
+  for (const tags of hostileTags) {
+    for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
+      for (const from of [owner, stranger]) {
+        const result = await process.send({ From: from, Owner: from, Tags: Object.entries({ Action: action, ...tags }).map(([name, value]) => ({ name, value })) });
+        const what = `${action} ${JSON.stringify(tags).slice(0, 80)}`;
+        assert.equal(result.Error, undefined, what);
+        assert.equal(result.Messages.length, 1, what);
+        assert.ok(result.Messages[0].Data.length < 100000, what);
+        if (from === stranger) assert.match(result.Messages[0].Data, /is for the owner of this process/, what);
+      }
+    }
+  }
+  assert.equal(await process.eval("return #Errors .. tostring(Ran)"), "0nil");
+});
+
+test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
+  const { process } = await withBlueprint(stockImage);
+  const text = await process.eval(readFileSync(inRoot("src/example.lua"), "utf8"));
+  assert.match(text, /== The whole process[^]*Total size[^]*== One table[^]*Example\/balances/);
+});
+
 test("a reply is bounded whatever the heap", async () => {
   const { process } = await withBlueprint(ourImages[0]);
   await process.eval(`Wide = {} for i = 1, 2000 do Wide[("k"):rep(60) .. i] = { [("l"):rep(60) .. i] = { { {} } } } end`);
