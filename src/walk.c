@@ -750,10 +750,10 @@ LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, G
   if (is_marked(object)) {
     meet_again(w, kind, place, object, key_bytes);
   } else if (layout_is_string(object)) {
-    add_entry(w, kind, place, object, claim_new_string(w, object) + key_bytes);
+    tree_add(w->t, w->node, (uint8_t)kind, place, object, claim_new_string(w, object) + key_bytes);
   } else if (layout_is_table(object)) {
     size_t bytes = claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
-    uint32_t node = add_entry(w, kind, place, object, bytes + key_bytes);
+    uint32_t node = tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes + key_bytes);
     enqueue(w, object, &gco2t(object)->gclist);
     set_line_role(object, node, key_bytes);
   } else {
