@@ -6,12 +6,13 @@ import { MembuddyError, grouped } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
-import { clearBehind, copyMemory, hasWideMemories, loadMemory, pageBytes } from "./memory.js";
+import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
 import { isWide, makeWalker } from "./module.js";
 
 /**
  * @typedef {import("./module.js").Variant} Variant
  * @typedef {import("./module.js").Walker} Walker
+ * @typedef {import("./module.js").WalkerName} WalkerName
  *
  * @typedef {object} Progress
  * @property {string} phase  what is being done, in words: `reading`, `looking for Lua`, ...
@@ -20,7 +21,7 @@ import { isWide, makeWalker } from "./module.js";
  * @typedef {object} AttachOptions
  * @property {import("./input.js").Input} [module]  the WASM that the process runs: says which image it is, where its stack and its allocator are
  * @property {(progress: Progress) => void} [onProgress]
- * @property {(variant: Variant) => Promise<BufferSource | Response>} [loadWalker]  where the walkers come from, if not from beside this file
+ * @property {(name: WalkerName) => Promise<BufferSource | Response>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
  *
  * @typedef {{ variant: Variant, address: number, reason: string, closeness: number }} Refusal
  */
@@ -28,6 +29,7 @@ import { isWide, makeWalker } from "./module.js";
 /** @type {Variant[]} most processes are of the first kind */
 const variants = ["lua53-wasm64", "lua54-wasm64", "lua53-wasm32", "lua54-wasm32"];
 const mostCandidates = 64;
+const mostOf32Bits = 2 ** 32;
 const names = { lua53: "Lua 5.3", lua54: "Lua 5.4", wasm32: "32 bits", wasm64: "64 bits" };
 
 /** @param {Variant} variant */
@@ -38,29 +40,32 @@ function versionOf(variant) {
 
 /* ---- the walkers ---- */
 
-/** @type {Map<Variant, Promise<WebAssembly.Module>>} */
+/** @type {Map<WalkerName, Promise<WebAssembly.Module>>} */
 const compiled = new Map();
 
-/** @param {Variant} variant @returns {Promise<BufferSource | Response>} */
-async function walkerFile(variant) {
-  const url = new URL(`../dist/attach-${variant}.wasm`, import.meta.url);
+/** @param {WalkerName} name @returns {Promise<BufferSource | Response>} */
+async function walkerFile(name) {
+  const url = new URL(`../dist/attach-${name}.wasm`, import.meta.url);
   if (url.protocol !== "file:") return fetch(url);
   return (await import("node:fs/promises")).readFile(url);
 }
 
-/** @param {Variant} variant @param {NonNullable<AttachOptions["loadWalker"]>} load */
-async function compileWalker(variant, load) {
-  const source = await load(variant);
+/** @param {WalkerName} name @param {NonNullable<AttachOptions["loadWalker"]>} load */
+async function compileWalker(name, load) {
+  const source = await load(name);
   return WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
 }
 
-/** @param {Variant} variant @param {AttachOptions["loadWalker"]} load */
-function walkerModule(variant, load) {
-  if (load) return compileWalker(variant, load);
-  let module = compiled.get(variant);
-  if (!module) compiled.set(variant, (module = compileWalker(variant, walkerFile)));
+/** @param {WalkerName} name @param {AttachOptions["loadWalker"]} load */
+function walkerModule(name, load) {
+  if (load) return compileWalker(name, load);
+  let module = compiled.get(name);
+  if (!module) compiled.set(name, (module = compileWalker(name, walkerFile)));
   return module;
 }
+
+/** @param {Variant} variant @param {boolean} isLarge @returns {WalkerName} */
+const walkerName = (variant, isLarge) => (isLarge ? /** @type {WalkerName} */ (`${variant}-large`) : variant);
 
 /* ---- candidates ---- */
 
@@ -135,9 +140,6 @@ function checkShape(name, bytes) {
 
 /** @param {string} name @param {Uint8Array} bytes @param {Refusal[]} refusals @param {Variant[]} tried */
 function noHeap(name, bytes, refusals, tried) {
-  if (tried.length < variants.length)
-    return new MembuddyError(`${name}: no Lua of 32 bits in these ${grouped(bytes.length)} bytes, and this engine cannot read processes of 64 bits: it has no ` +
-      "64-bit memories (memory64). Chrome and Edge from 133 and Firefox from 134 have them, and Node.js 18 and later");
   const looked = `looked for the main thread of ${tried.map(versionOf).join("; ")}`;
   if (refusals.length === 0) {
     const why = isZero(bytes) ? "every byte of it is zero" : "nothing in it is one";
@@ -172,20 +174,20 @@ export async function attach(input, { module, onProgress = () => {}, loadWalker 
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
   /** @type {Refusal[]} */
   const refusals = [];
-  const hasWide = await hasWideMemories();
-  const readable = likelyVariants(moduleImage).filter((variant) => hasWide || !isWide(variant));
-  let isLoadedWide = isWide(readable[0]);
-  let loaded = await loadMemory(source, isLoadedWide, (done, total) => onProgress({ phase: "reading", done, total }));
+  const likely = likelyVariants(moduleImage);
+  let loaded = await loadMemory(source, (done, total) => onProgress({ phase: "reading", done, total }));
   checkShape(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes));
   onProgress({ phase: "looking for Lua" });
-  for (const variant of readable) {
-    if (isWide(variant) !== isLoadedWide) loaded = copyMemory(source.name, loaded, (isLoadedWide = isWide(variant)));
-    else clearBehind(loaded);
-    const walker = await makeWalker(await walkerModule(variant, loadWalker), variant, loaded.memory, loaded.bytes);
+  for (const variant of likely) {
+    if (loaded.isLarge && !isWide(variant)) {
+      if (loaded.bytes > mostOf32Bits) continue;
+      loaded = copyMemory(source.name, loaded, false);
+    } else clearBehind(loaded);
+    const walker = await makeWalker(await walkerModule(walkerName(variant, loaded.isLarge), loadWalker), variant, loaded.memory, loaded.bytes);
     const root = moduleImage ? wordOf(moduleImage, "statePointer", new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)) : 0;
     const state = findHeap(walker, refusals, root);
     if (state && moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, new Uint8Array(walker.buffer(), 0, loaded.bytes));
     if (state) return new Heap({ walker, state, name: source.name, moduleImage, onProgress });
   }
-  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, readable);
+  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, likely);
 }

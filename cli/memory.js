@@ -3,11 +3,13 @@
  */
 import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { pourBytes } from "./input.js";
-import { makeMemory } from "./module.js";
+import { largeMaximumPages, makeMemory } from "./module.js";
 
-/** @typedef {{ memory: WebAssembly.Memory, bytes: number }} Loaded */
+/** @typedef {{ memory: WebAssembly.Memory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
 export const pageBytes = 65536;
+/** The other half of a 32-bit memory is room to walk this one. */
+const mostNarrowBytes = 2 ** 31;
 const engine = typeof process === "object" && process.versions?.node ? `Node.js ${process.versions.node}` : "this browser";
 
 /**
@@ -15,41 +17,42 @@ const engine = typeof process === "object" && process.versions?.node ? `Node.js 
  * Nothing else in the process changes.
  */
 let flagIsSet = false;
-async function allowWideMemories() {
+async function allowLargeMemories() {
   if (flagIsSet || typeof process !== "object" || !process.versions?.node) return;
   flagIsSet = true;
   if (Number(process.versions.node.split(".")[0]) < 24) (await import("node:v8")).setFlagsFromString("--experimental-wasm-memory64");
 }
 
-/** A module that has nothing but a 64-bit memory. */
-const wideModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 4, 1]);
-
-/** Whether this engine can read 64-bit processes: some browsers lack memory64. */
-export async function hasWideMemories() {
-  await allowWideMemories();
-  return WebAssembly.validate(wideModule);
+/** Whether this engine has memories of more than 4 GiB. */
+async function hasLargeMemories() {
+  await allowLargeMemories();
+  return largeMaximumPages() * pageBytes > 2 ** 32;
 }
 
-/** @param {string} name @param {number} bytes @param {boolean} wide @param {unknown} error */
-function tooLarge(name, bytes, wide, error) {
-  const limit = wide ? "Node.js 18 and 20 hold 4 GiB, Node.js 22 holds 16 GiB" : "a 32-bit memory holds 4 GiB";
+/** @param {number} bytes @param {Loaded["isLarge"]} hasLarge */
+const needsLarge = (bytes, hasLarge) => hasLarge && bytes > mostNarrowBytes;
+
+/** @param {string} name @param {number} bytes @param {unknown} error */
+function tooLarge(name, bytes, error) {
+  const gibibytes = (largeMaximumPages() * pageBytes) / 2 ** 30;
+  const more = gibibytes > 4 ? "" : "; more have Node.js 22, Chrome and Edge from 133, Firefox from 134";
   return new MembuddyError(
-    `${name}: ${grouped(bytes)} bytes, and the room to walk them, do not fit into a WebAssembly memory of ${engine} (${limit}): ${messageOf(error)}`,
+    `${name}: ${grouped(bytes)} bytes, and the room to walk them, do not fit into a WebAssembly memory of ${engine} (${gibibytes} GiB${more}): ${messageOf(error)}`,
     { cause: error });
 }
 
-/** @param {string} name @param {number} bytes @param {boolean} wide */
-function allocate(name, bytes, wide) {
+/** @param {string} name @param {number} bytes @param {boolean} isLarge */
+function allocate(name, bytes, isLarge) {
   try {
-    return makeMemory(bytes, wide);
+    return makeMemory(bytes, isLarge);
   } catch (error) {
-    throw tooLarge(name, bytes, wide, error);
+    throw tooLarge(name, bytes, error);
   }
 }
 
-/** @param {WebAssembly.Memory} memory @param {number} pages @param {boolean} wide */
-function grow(memory, pages, wide) {
-  if (!wide) return memory.grow(pages);
+/** @param {Loaded} loaded @param {number} pages */
+function grow({ memory, isLarge }, pages) {
+  if (!isLarge) return memory.grow(pages);
   try { // the final specification
     return memory.grow(/** @type {any} */ (BigInt(pages)));
   } catch (error) {
@@ -58,39 +61,46 @@ function grow(memory, pages, wide) {
   }
 }
 
-/**
- * @param {import("./input.js").Source} source @param {boolean} wide
- * @param {(done: number, total: number) => void} onProgress @returns {Promise<Loaded>}
- */
-export async function loadMemory(source, wide, onProgress) {
-  if (wide) await allowWideMemories();
-  const memory = allocate(source.name, source.bytes, wide);
-  let at = 0;
-  await source.pour({
-    room(wanted) {
-      const missing = at + wanted - memory.buffer.byteLength;
-      if (missing > 0)
-        try {
-          grow(memory, Math.max(256, Math.ceil(missing / pageBytes)), wide);
-        } catch (error) {
-          throw tooLarge(source.name, at + wanted, wide, error);
-        }
-      return new Uint8Array(memory.buffer, at, wanted);
-    },
-    advance(bytes) {
-      at += bytes;
-      onProgress(at, Math.max(at, source.bytes));
-    },
-  });
-  return { memory, bytes: at };
+/** Room for `wanted` bytes more. @param {string} name @param {Loaded} loaded @param {number} wanted */
+function makeRoom(name, loaded, wanted) {
+  const missing = loaded.bytes + wanted - loaded.memory.buffer.byteLength;
+  if (missing <= 0) return;
+  try {
+    grow(loaded, Math.max(256, Math.ceil(missing / pageBytes)));
+  } catch (error) {
+    throw tooLarge(name, loaded.bytes + wanted, error);
+  }
 }
 
-/** The same bytes in a memory of the other width. @param {string} name @param {Loaded} from @param {boolean} wide @returns {Loaded} */
-export function copyMemory(name, from, wide) {
-  const memory = allocate(name, from.bytes, wide);
+/**
+ * @param {import("./input.js").Source} source
+ * @param {(done: number, total: number) => void} onProgress @returns {Promise<Loaded>}
+ */
+export async function loadMemory(source, onProgress) {
+  const hasLarge = await hasLargeMemories();
+  const isLarge = needsLarge(source.bytes, hasLarge);
+  let loaded = { memory: allocate(source.name, source.bytes, isLarge), bytes: 0, isLarge };
+  await source.pour({
+    room(wanted) {
+      // gzip promises the rest of a division by 4 GiB
+      if (!loaded.isLarge && needsLarge(loaded.bytes + wanted, hasLarge)) loaded = copyMemory(source.name, loaded, true);
+      makeRoom(source.name, loaded, wanted);
+      return new Uint8Array(loaded.memory.buffer, loaded.bytes, wanted);
+    },
+    advance(bytes) {
+      loaded.bytes += bytes;
+      onProgress(loaded.bytes, Math.max(loaded.bytes, source.bytes));
+    },
+  });
+  return loaded;
+}
+
+/** The same bytes in a memory of the other kind. @param {string} name @param {Loaded} from @param {boolean} isLarge @returns {Loaded} */
+export function copyMemory(name, from, isLarge) {
+  const memory = allocate(name, from.bytes, isLarge);
   let at = 0;
   pourBytes({ room: (bytes) => new Uint8Array(memory.buffer, at, bytes), advance: (bytes) => { at += bytes; } }, new Uint8Array(from.memory.buffer, 0, from.bytes));
-  return { memory, bytes: from.bytes };
+  return { memory, bytes: from.bytes, isLarge };
 }
 
 /** Zeroes what stands behind the subject: a walker expects it so. @param {Loaded} loaded */

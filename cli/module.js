@@ -8,7 +8,10 @@ const stackBytes = 4 * pageBytes;
 const tableLength = 64;
 const firstFunction = 1; // 0 is C's null pointer
 
-/** @typedef {"lua53-wasm64" | "lua53-wasm32" | "lua54-wasm64" | "lua54-wasm32"} Variant */
+/**
+ * @typedef {"lua53-wasm64" | "lua53-wasm32" | "lua54-wasm64" | "lua54-wasm32"} Variant  of processes
+ * @typedef {Variant | "lua53-wasm64-large" | "lua54-wasm64-large"} WalkerName  large: in a 64-bit memory
+ */
 
 /** @param {Variant} variant */
 export const isWide = (variant) => variant.endsWith("64");
@@ -16,12 +19,12 @@ export const isWide = (variant) => variant.endsWith("64");
 /**
  * A memory that holds `bytes` of the subject and may grow. `fill` writes the subject: straight from a file, if need be,
  * so that it is in memory only once.
- * @param {number} bytes @param {boolean} wide
+ * @param {number} bytes @param {boolean} isLarge  a 64-bit memory
  */
-export function makeMemory(bytes, wide) {
+export function makeMemory(bytes, isLarge) {
   const initial = Math.ceil(bytes / pageBytes) + stackBytes / pageBytes + 16;
-  const maximum = wide ? Math.max(initial + 1, wideMaximumPages()) : 65536;
-  if (!wide) return new WebAssembly.Memory({ initial, maximum });
+  const maximum = isLarge ? Math.max(initial + 1, largeMaximumPages()) : narrowMaximumPages;
+  if (!isLarge) return new WebAssembly.Memory({ initial, maximum });
   try { // the final specification
     return new WebAssembly.Memory(/** @type {any} */ ({ initial: BigInt(initial), maximum: BigInt(maximum), address: "i64" }));
   } catch { // Node.js up to 22
@@ -29,21 +32,22 @@ export function makeMemory(bytes, wide) {
   }
 }
 
-let widest = 0;
-/** How far this engine lets a 64-bit memory grow, in pages. */
-function wideMaximumPages() {
-  for (const pages of widest ? [widest] : [262144, 131072, 65536]) {
+const narrowMaximumPages = 65536;
+let largest = 0;
+/** How far this engine lets a 64-bit memory grow, in pages; no further than a 32-bit one where it has none. */
+export function largeMaximumPages() {
+  for (const pages of largest ? [largest] : [262144, 131072]) {
     try {
       new WebAssembly.Memory(/** @type {any} */ ({ initial: 0n, maximum: BigInt(pages), address: "i64" }));
-      return (widest = pages);
+      return (largest = pages);
     } catch {
       try {
         new WebAssembly.Memory(/** @type {any} */ ({ initial: 0, maximum: pages, index: "i64" }));
-        return (widest = pages);
+        return (largest = pages);
       } catch { /* less, then */ }
     }
   }
-  return 65536;
+  return (largest = narrowMaximumPages);
 }
 
 /** `%.14g`, as Lua writes a number. @param {number} value */
@@ -120,7 +124,7 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
     __memory_base32: constant(base, false),
     __table_base: constant(firstFunction),
     __table_base32: constant(firstFunction, false),
-    __indirect_function_table: makeTable(wide),
+    __indirect_function_table: new WebAssembly.Table({ initial: tableLength, element: "anyfunc" }),
     write_number(/** @type {number | bigint} */ at, /** @type {number} */ value) {
       const text = encoder.encode(formatNumber(value));
       new Uint8Array(buffer(), Number(at), text.length).set(text);
@@ -130,10 +134,7 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
       walker.onWrite?.(new Uint8Array(buffer(), Number(at), Number(count)));
     },
   };
-  const instance = await WebAssembly.instantiate(module, { env }).catch(async (error) => {
-    if (!wide) throw error;
-    return WebAssembly.instantiate(module, { env: { ...env, __indirect_function_table: makeTable(false) } });
-  });
+  const instance = await WebAssembly.instantiate(module, { env });
   const exports = /** @type {Record<string, Function>} */ (/** @type {unknown} */ (instance.exports));
   exports.__wasm_apply_data_relocs?.();
   const call = /** @type {Walker["call"]} */ ({});
@@ -158,16 +159,6 @@ export async function makeWalker(module, variant, memory, subjectBytes) {
     },
   };
   return walker;
-}
-
-/** @param {boolean} wide */
-function makeTable(wide) {
-  if (wide) {
-    try {
-      return new WebAssembly.Table(/** @type {any} */ ({ initial: BigInt(tableLength), element: "anyfunc", address: "i64" }));
-    } catch { /* not in this engine: tables have 32 bits */ }
-  }
-  return new WebAssembly.Table({ initial: tableLength, element: "anyfunc" });
 }
 
 /** Bytes of static data that a position-independent module asks for: its dylink.0 section says it. @param {WebAssembly.Module} module */

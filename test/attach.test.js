@@ -2,13 +2,14 @@
  * Attaching: every published image, every kind of input, and what is said of what is no memory of a process.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { attach, MembuddyError } from "../cli/index.js";
+import { attach, Heap, MembuddyError } from "../cli/index.js";
+import { makeMemory, makeWalker } from "../cli/module.js";
 import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
 import { ourImages } from "./support/images.js";
@@ -94,6 +95,32 @@ describe("what a memory can be read from", () => {
     const copy = memory.slice();
     await reportOf(copy, { retained: true });
     assert.ok(Buffer.from(copy).equals(Buffer.from(memory)));
+  });
+});
+
+describe("64-bit memories, for what does not fit into others", () => {
+  test("the walker in one gives the same reports", async () => {
+    const large = makeMemory(memory.length, true);
+    new Uint8Array(large.buffer).set(memory);
+    const module = await WebAssembly.compile(readFileSync(inRoot("dist/attach-lua54-wasm64-large.wasm")));
+    const walker = await makeWalker(module, "lua54-wasm64", large, memory.length);
+    const state = walker.call.attach_find_state(0);
+    assert.equal(walker.call.attach_check(state), 0);
+    const heap = new Heap({ walker, state, name: "the memory", onProgress() {} }), other = await attach(memory);
+    assert.deepEqual(heap.profile({ retained: true }), other.profile({ retained: true }));
+    assert.deepEqual(heap.account(), other.account());
+    assert.deepEqual([...heap.graph().retained], [...other.graph().retained]);
+  });
+
+  test("a memory of more than 2 GiB is read, and its zeros take no memory", async () => {
+    const file = path.join(folder, "large.dat");
+    writeFileSync(file, memory);
+    truncateSync(file, 2 ** 31 + 2 ** 20);
+    const before = process.memoryUsage().rss;
+    const heap = await attach(file), { totalSize } = heap.profile();
+    assert.equal(heap.image.bytes, 2 ** 31 + 2 ** 20);
+    assert.equal(totalSize, (await attach(memory)).profile().totalSize);
+    assert.ok(process.memoryUsage().rss - before < 2 ** 28);
   });
 });
 

@@ -80,7 +80,7 @@ async function buildSite() {
 
 function walkers() {
   const found = fs.readdirSync(path.join(root, "dist")).filter((name) => /^attach-.*\.wasm$/.test(name)).sort();
-  if (found.length !== 4) throw new Error(`dist has ${found.length} of the 4 modules attach-*.wasm; build them with: make attach`);
+  if (found.length !== 6) throw new Error(`dist has ${found.length} of the 6 modules attach-*.wasm; build them with: make attach`);
   return found;
 }
 

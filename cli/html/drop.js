@@ -9,7 +9,6 @@ import { visible } from "./words.js";
 
 /** @typedef {import("./report-data.js").ReportData} ReportData */
 
-const wideBrowsers = "Chrome and Edge from 133, Firefox from 134";
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const drop = byId("drop"), place = byId("place");
 
@@ -35,15 +34,6 @@ function button(text, act, className) {
   const made = element("button", { type: "button", class: className }, text);
   made.addEventListener("click", act);
   return made;
-}
-
-/** Does this browser have memories of 64 bits? */
-export function hasWideMemories() {
-  try {
-    return Boolean(new WebAssembly.Memory(/** @type {any} */ ({ initial: 0n, maximum: 1n, address: "i64" })));
-  } catch {
-    return false;
-  }
 }
 
 // --- files
@@ -149,6 +139,4 @@ document.addEventListener("drop", (event) => {
   if (event.dataTransfer?.files.length) void take([...event.dataTransfer.files]);
 });
 
-const narrow = element("p", { class: "problem", hidden: hasWideMemories() },
-  `This browser has no 64-bit WebAssembly memories (memory64): only processes of 32 bits can be read in it. ${wideBrowsers} can read both; so can the command \`membuddy FILE\`.`);
-drop.replaceChildren(welcome, narrow, tools, status, problem, input, olderInput);
+drop.replaceChildren(welcome, tools, status, problem, input, olderInput);

@@ -14,7 +14,7 @@ const telling = (name) => ({ phase, done, total }) => post({ progress: `${name}:
 
 /** @param {File} memory @param {File | null} module */
 const open = (memory, module) =>
-  attach(memory, { module: module ?? undefined, onProgress: telling(memory.name), loadWalker: (variant) => fetch(`attach-${variant}.wasm`) });
+  attach(memory, { module: module ?? undefined, onProgress: telling(memory.name), loadWalker: (name) => fetch(`attach-${name}.wasm`) });
 
 /** @param {{ memory: File, older: File | null, module: File | null }} files */
 async function read({ memory, older, module }) {

@@ -84,7 +84,7 @@ async function measure({ heap, snapshot }) {
 async function measureFinding() {
   const { makeMemory, makeWalker } = await import("../../../cli/module.js");
   const bytes = readFileSync(await memoryFile("stock.dat", stockImage));
-  const memory = makeMemory(bytes.length, true);
+  const memory = makeMemory(bytes.length, false);
   new Uint8Array(memory.buffer).set(bytes);
   const module = await WebAssembly.compile(readFileSync(inRoot("dist/attach-lua53-wasm64.wasm")));
   const walker = await makeWalker(module, "lua53-wasm64", memory, bytes.length);
