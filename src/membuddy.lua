@@ -227,7 +227,7 @@ end
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
 local FEW_FUNCTIONS = 500 -- so many are looked at one by one
-local ROOMY, KEPT, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 384, 256, 128, 6000, 32
+local ROOMY, KEPT, ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 320, 208, 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
 local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
 local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table" }
@@ -457,7 +457,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   -- A reference of the line `owner`, which may have lines below; `bytes` are those of the key.
-  local kids = 0
+  local kids, most_kids = 0, ROOT_KIDS
   local function refer(line_kind, line_key, bytes, value)
     local what = HOLDS[type(value)]
     if what == "text" then
@@ -469,7 +469,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       note_cycle(owner, line_kind, line_key, value)
     else
       kids = kids + 1
-      if not bounded or kids <= MANY_KIDS and count < MOST_OWNERS or type(holds[owner]) ~= "table" then
+      if not bounded or kids <= most_kids and count < MOST_OWNERS or type(holds[owner]) ~= "table" then
         local i = new_line(owner, line_kind, line_key, bytes, value)
         queue_after[i] = true -- waits for its visit
         line_of[value] = i
@@ -559,7 +559,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
       elseif not what then
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif kids > MANY_KIDS and bounded and bytes == 0 and not seen[value] then
+      elseif kids > most_kids and bounded and bytes == 0 and not seen[value] then
         push(value) -- may get a line when it is visited
       else
         refer(ENTRY, entry_key, bytes, value)
@@ -953,7 +953,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function has_lines_below(i) return depth[i] < max_depth and kind[i] ~= FLAT end
 
   local function visit_line(i, object)
-    owner, content, kids = i, 0, 0
+    owner, content, kids, most_kids = i, 0, 0, depth[i] == 0 and ROOT_KIDS or MANY_KIDS
     local bytes = visit(object, has_lines_below(i))
     own[i] = own[i] + bytes
     rest[i] = rest[i] + content
