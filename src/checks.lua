@@ -9,7 +9,7 @@
 -- `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60 bytes each.
 
 local membuddy, request, options = ...
-local get, type, next, pairs, ipairs = rawget, type, next, pairs, ipairs
+local get, type, next = rawget, type, next
 local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupvalue
 
 local quick_objects, default_objects = 500, 4000
@@ -25,7 +25,8 @@ local aos_inbox_cap = 10000
 ---- words
 
 local function clip(value)
-  local text = type(value) == "string" and value or tostring(type(value) == "number" and value or type(value))
+  local kind = type(value)
+  local text = (kind == "string" or kind == "number") and tostring(value) or kind
   if #text > 43 then text = text:sub(1, 40) .. "..." end
   return (text:gsub("[%c\127-\255]", "?"))
 end
@@ -43,7 +44,7 @@ end
 -- The three most frequent, most first, as { name, count }.
 local function top_of(counts)
   local list = {}
-  for name, count in pairs(counts) do
+  for name, count in next, counts do
     if name ~= 1 then list[#list + 1] = { name = name, count = count } end
   end
   table.sort(list, function(a, b) return a.count > b.count or a.count == b.count and a.name < b.name end)
@@ -53,7 +54,7 @@ end
 
 local function top_text(list)
   local texts = {}
-  for i, entry in ipairs(list) do texts[i] = entry.name .. " (" .. entry.count .. ")" end
+  for i, entry in next, list do texts[i] = entry.name .. " (" .. entry.count .. ")" end
   return table.concat(texts, ", ")
 end
 
@@ -69,6 +70,15 @@ end
 local function array(owner, name)
   local list = type(owner) == "table" and get(owner, name)
   return type(list) == "table" and list or {}
+end
+
+-- The handlers of aos that are what handlers are, for one message or lasting.
+local function handlers(once)
+  local list = {}
+  for _, handler in next, array(global("Handlers"), "list") do
+    if type(handler) == "table" and is_once(handler) == once then list[#list + 1] = handler end
+  end
+  return list
 end
 
 -- Bytes of all that a table holds, each object once, without what has a name of its own.
@@ -90,9 +100,7 @@ local function prepare_code()
     if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
     if type(module) == "function" then code[#code + 1] = module end
   end
-  for _, handler in next, array(global("Handlers"), "list") do
-    if type(handler) == "table" and not is_once(handler) then add_functions(code, handler) end
-  end
+  for _, handler in next, handlers(false) do add_functions(code, handler) end
   code_bytes = held(code)
 end
 
@@ -252,10 +260,8 @@ local function inbox_cap()
       if type(value) == "function" and depth > 0 then search(value, depth - 1) end
     end
   end
-  for _, handler in next, array(global("Handlers"), "list") do
-    if type(handler) == "table" and get(handler, "name") == "_default" and type(get(handler, "handle")) == "function" then
-      search(get(handler, "handle"), 4)
-    end
+  for _, handler in next, handlers(false) do
+    if get(handler, "name") == "_default" and type(get(handler, "handle")) == "function" then search(get(handler, "handle"), 4) end
   end
   return found or aos_inbox_cap
 end
@@ -294,15 +300,11 @@ local function pattern_text(pattern)
 end
 
 checks[2] = { "once_handlers", function()
-  local patterns, list = {}, {}
-  for _, handler in next, array(global("Handlers"), "list") do
-    if type(handler) == "table" and is_once(handler) then
-      list[#list + 1] = handler
-      local pattern = get(handler, "pattern")
-      if type(pattern) == "string" or type(pattern) == "table" or type(pattern) == "function" then
-        tally(patterns, pattern_text(pattern))
-      end
-    end
+  local patterns, list = {}, handlers(true)
+  for _, handler in next, list do
+    local pattern = get(handler, "pattern")
+    local kind = type(pattern)
+    if kind == "string" or kind == "table" or kind == "function" then tally(patterns, pattern_text(pattern)) end
   end
   local waits = top_of(patterns)
   return #list, held_by_list(list), #list > 0,
@@ -369,7 +371,7 @@ end
 checks[5] = { "sources", function(seen)
   local count, bytes, largest, place = 0, 0, 0, ""
   loader_sources(seen.sources)
-  for text, where in pairs(seen.sources) do
+  for text, where in next, seen.sources do
     local own = sizeof(text)
     count, bytes = count + 1, bytes + own
     if own > largest or own == largest and where < place then largest, place = own, where end
@@ -379,43 +381,27 @@ checks[5] = { "sources", function(seen)
     "Give chunks short names, load(text, \"=name\"); a module that is loaded needs its text no more", {}
 end }
 
--- A list of references tells objects from references: each string in it is measured once.
-local function distinct_strings(references)
-  if membuddy.backend == "native" then
-    local _, strings = held(references) -- of an empty list 0
-    return strings.count, strings.bytes
-  end
-  local can_tell, objects, count, bytes = pcall(format, "%p", ""), {}, 0, 0
-  for i, text in ipairs(references) do
-    local identity = can_tell and format("%p", text) or i
-    if not objects[identity] then
-      objects[identity] = true
-      count, bytes = count + 1, bytes + sizeof(text)
-    end
-  end
-  return count, bytes, not can_tell
-end
-
+-- The walk of the library tells objects from references: it measures each string of a list once.
 checks[6] = { "duplicate_strings", function(seen)
-  local contents, once, example, most = 0, 0, "", 1
-  local count, bytes, is_bound = distinct_strings(seen.references)
-  local listed = {}
-  for _, text in ipairs(seen.references) do
-    if not listed[text] then
-      listed[text] = true
-      contents, once = contents + 1, once + sizeof(text)
-      if seen.strings[text] > most then example, most = text, seen.strings[text] end
-    end
+  local exact, listed, example, most = membuddy.backend == "native", {}, "", 1
+  local _, strings = nil, { count = 0, bytes = 0 }
+  if exact then _, strings = held(seen.references) end
+  local count, bytes, sign = strings.count, strings.bytes, exact and -1 or 1
+  for _, text in next, seen.references do
+    local is_first = not listed[text]
+    listed[text] = true
+    if is_first == exact then count, bytes = count + sign, bytes + sign * sizeof(text) end
+    if is_first and seen.strings[text] > most then example, most = text, seen.strings[text] end
   end
-  return count - contents, bytes - once, bytes - once >= 1024,
+  return count, bytes, bytes >= 1024,
     format("%slong strings with the same contents as another; the most frequent, %d times: %s",
-      is_bound and "at most so many " or "", most, clip(example)),
-    "Keep one and refer to it: long strings are not shared by themselves", { exact = not is_bound }
+      exact and "" or "at most so many ", most, clip(example)),
+    "Keep one and refer to it: long strings are not shared by themselves", { exact = exact }
 end }
 
 checks[7] = { "sparse_tables", function(seen)
   local bytes, largest, tables = 0, { bytes = 0 }, {}
-  for _, entry in ipairs(seen.sparse) do
+  for _, entry in next, seen.sparse do
     bytes = bytes + entry.bytes
     if entry.bytes > largest.bytes then largest = entry end
   end
@@ -428,7 +414,7 @@ end }
 
 checks[8] = { "held_messages", function(seen)
   local list, first = {}, seen.holders[1]
-  for message in pairs(seen.messages) do list[#list + 1] = message end
+  for message in next, seen.messages do list[#list + 1] = message end
   local holder = first and path_of(seen.parents, first) or ""
   return #list, held_by_list(list), #list > 0,
     "messages kept alive by a function that uses them: " .. holder,
@@ -446,7 +432,7 @@ checks[9] = { "growth", function()
     return 0, 0, false, "nothing to compare with", "Call membuddy.mark(), and look again some messages later", {}
   end
   local current, paths = snapshot(), {}
-  for path, bytes in pairs(current.sizes) do
+  for path, bytes in next, current.sizes do
     local grown = bytes - (marked.sizes[path] or 0)
     if grown > 0 and path:sub(1, 3) == "_G/" then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
   end
@@ -454,7 +440,7 @@ checks[9] = { "growth", function()
   for i = 4, #paths do paths[i] = nil end
   local bytes = current.totalSize - marked.totalSize
   local text = top_text(paths)
-  for _, path in ipairs(paths) do path.count = nil end
+  for _, path in next, paths do path.count = nil end
   return current.objects - marked.objects, bytes, bytes >= 1024,
     "objects more than at membuddy.mark(); grown: " .. text,
     "Profile the largest with membuddy.print({ target = ... })", { paths = paths }
@@ -465,12 +451,12 @@ end }
 local function run(objects)
   local list = {}
   local ok, seen = pcall(look, objects)
-  for i, check in ipairs(checks) do
+  for i, check in next, checks do
     local entry = { name = check[1], found = false, count = 0, bytes = 0, text = "not checked", advice = "" }
     local succeeded, count, bytes, found, text, advice, details = pcall(check[2], ok and seen)
     if succeeded then
       entry.count, entry.bytes, entry.found, entry.text, entry.advice = count, bytes, found, text, advice
-      for name, value in pairs(details) do entry[name] = value end
+      for name, value in next, details do entry[name] = value end
     else
       entry.error = clip(count)
     end
@@ -498,7 +484,7 @@ function requests.lines()
     local colour, reset = get(colours, name), get(colours, "reset")
     return type(colour) == "string" and type(reset) == "string" and colour .. text .. reset or text
   end
-  for _, check in ipairs(run(quick_objects)) do
+  for _, check in next, run(quick_objects) do
     if check.found then
       if #lines == 0 then lines[1] = coloured("Checks:", "gray") end
       lines[#lines + 1] = format("    %s: %d, %s: %s. %s.", coloured(check.name, "blue"), check.count,
