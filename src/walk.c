@@ -530,6 +530,7 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
 
 static void visit_entries_deep(walker *w, const Table *table);
 static void visit_entries_in_tree(walker *w, const Table *table);
+static void visit_proto_deep(walker *w, const Proto *proto);
 
 static void visit_strong_references(walker *w, GCObject *object) {
   if (layout_is_table(object)) {
@@ -540,8 +541,14 @@ static void visit_strong_references(walker *w, GCObject *object) {
       visit_entries_in_tree(w, gco2t(object));
     return;
   }
-  walk_each_reference(object, w->node == TREE_NONE ? visit_deep : visit_in_tree, w);
-  if (w->node != TREE_NONE) add_shared_entries(w);
+  if (w->node != TREE_NONE) {
+    walk_each_reference(object, visit_in_tree, w);
+    add_shared_entries(w);
+  } else if (layout_kind(object) == KIND_PROTO) {
+    visit_proto_deep(w, gco2p(object));
+  } else {
+    walk_each_reference(object, visit_deep, w);
+  }
 }
 
 static void visit_references(walker *w, GCObject *object, int is_owner) {
@@ -742,6 +749,17 @@ LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t pl
 /* What most of a heap is made of. */
 static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
   layout_each_entry(table, visit_entry_deep, w);
+}
+
+/* Most of what a prototype refers to are names that others have as well. */
+LAYOUT_INLINE void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                   GCObject *value) {
+  (void)kind, (void)place, (void)key;
+  if (!is_marked(value)) discover_other(context, value);
+}
+
+static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
+  layout_each_in_proto(proto, visit_part_deep, w);
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
