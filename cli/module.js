@@ -23,8 +23,8 @@ export const isWide = (variant) => variant.endsWith("64");
  */
 export function makeMemory(bytes, isLarge) {
   const initial = Math.ceil(bytes / pageBytes) + stackBytes / pageBytes + 16;
-  const maximum = isLarge ? Math.max(initial + 1, largeMaximumPages()) : narrowMaximumPages;
-  if (!isLarge) return new WebAssembly.Memory({ initial, maximum });
+  if (!isLarge) return new WebAssembly.Memory({ initial }); // no maximum: some engines set as much aside
+  const maximum = Math.max(initial + 1, largeMaximumPages());
   try { // the final specification
     return new WebAssembly.Memory(/** @type {any} */ ({ initial: BigInt(initial), maximum: BigInt(maximum), address: "i64" }));
   } catch { // Node.js up to 22

@@ -9,11 +9,10 @@
 typedef struct {
   size_t bytes;        /* of the memory */
   uint32_t *is_object; /* a bit for every word */
-  /* The same of upvalues' cells that are no objects; their next word's bit: a thread lists it. */
-  uint32_t *is_cell;
-  size_t loose_cells; /* open ones that no thread lists so far */
-  size_t bytes_left;  /* of what Lua says it took, for the blocks to come */
-  lu_byte dead_bits;  /* of `marked`: the sweep in hand will free it */
+  uint32_t *is_cell;   /* the same of upvalues' cells that are no objects */
+  size_t loose_cells;  /* open ones that no thread lists so far */
+  size_t bytes_left;   /* of what Lua says it took, for the blocks to come */
+  lu_byte dead_bits;   /* of `marked`: the sweep in hand will free it */
   check_problem *problem;
   const GCObject *in_hand;
 } checker;
@@ -215,32 +214,30 @@ static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObjec
 
 /* ---- cells of upvalues ---- */
 
-/* Cells that are no objects have no list of all. What shows that one is where a pointer says: a
-** closed one refers to its own value, an open one to a slot of the thread that lists it. */
-static int is_closed(const UpVal *cell) { return layout_cell_slot(cell) == &cell->u.value; }
-
-static int note_cell(checker *c, const void *place) {
-  uint32_t *word = word_of(c->is_cell, place), bit = bit_of(place);
-  int is_new = !(*word & bit);
-  *word |= bit;
-  return is_new;
-}
-
-/* Each cell is a block, however many hold it. */
-static void check_cell(checker *c, const UpVal *cell) {
-  check_pointer(c, cell, sizeof *cell);
-  if (!note_cell(c, cell)) return;
-  check_block(c, cell, sizeof *cell);
+/* A closed cell refers to its own value, an open one to a slot of the one thread that lists it.
+** Where cells have no list of all, this alone shows that one is where a pointer says. */
+static void check_slot(checker *c, const UpVal *cell) {
   check_pointer(c, layout_cell_slot(cell), sizeof(TValue));
-  if (layout_cell_is_claimed(cell)) refuse(c, ATTACH_NO_OBJECT, cell, 0);
-  if (!is_closed(cell)) c->loose_cells++;
+  if (layout_cell_slot(cell) != &cell->u.value) c->loose_cells++;
 }
 
 static void check_listed_cell(checker *c, lua_State *thread, const UpVal *cell) {
   uintptr_t offset = (uintptr_t)layout_cell_slot(cell) - (uintptr_t)layout_stack(thread);
-  if (offset >= layout_stack_bytes(thread) || !note_cell(c, (const char *)cell + sizeof(void *)))
+  int is_known = !LAYOUT_CELLS_ARE_OBJECTS || is_object(c, cell);
+  if (offset >= layout_stack_bytes(thread) || !is_known)
     refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)cell);
   c->loose_cells--;
+}
+
+/* One that is no object: a block, however many hold it. */
+static void check_cell(checker *c, const UpVal *cell) {
+  check_pointer(c, cell, sizeof *cell);
+  uint32_t *word = word_of(c->is_cell, cell), bit = bit_of(cell);
+  if (*word & bit) return;
+  *word |= bit;
+  check_block(c, cell, sizeof *cell);
+  if (layout_cell_is_claimed(cell)) refuse(c, ATTACH_NO_OBJECT, cell, 0);
+  check_slot(c, cell);
 }
 
 static void check_cell_of(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -255,7 +252,7 @@ static void check_open_upvalues(checker *c, lua_State *thread) {
   for (const UpVal *cell = thread->openupval; cell; cell = cell->u.open.next) {
     check_pointer(c, cell, sizeof *cell);
     if (++count > most) refuse(c, ATTACH_ENDLESS, thread, 0);
-    if (!LAYOUT_CELLS_ARE_OBJECTS) check_listed_cell(c, thread, cell);
+    check_listed_cell(c, thread, cell);
   }
 }
 
@@ -342,6 +339,7 @@ static LAYOUT_APART void check_other(checker *c, const global_State *g, GCObject
   check_blocks(c, g, object);
   remember(c, object);
   if (layout_kind(object) == KIND_THREAD) check_open_upvalues(c, gco2th(object));
+  if (layout_kind(object) == KIND_UPVALUE) check_slot(c, (const UpVal *)object);
   if (!is_dead(c, object))
     check_references(c, object);
   else if (!LAYOUT_CELLS_ARE_OBJECTS)

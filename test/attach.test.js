@@ -187,6 +187,15 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /refers to 0x/);
   });
 
+  test("an upvalue whose value is somewhere else", async () => {
+    const { at, put, memory: damaged } = await spawned("lua54-wasm32", "local kept = 'kept' Kept = { function() return kept end }");
+    const cell = at("Kept/1/[upvalue kept]");
+    for (const slot of [damaged.byteLength + 65536, at("Kept")]) {
+      put(cell + 8, slot);
+      await assertRefused(damaged, /refers to 0x/);
+    }
+  });
+
   test("a chain of a metatable's entries that does not end", async () => {
     const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = setmetatable({}, { __index = {} }) getmetatable(Kept).a = 1");
     const node = word(at("Kept/[metatable]") + 16);
