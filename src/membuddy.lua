@@ -34,6 +34,12 @@ end
 
 local VERSION = "1.0.0"
 
+-- What Lua counts; nil where it does not tell: in a finalizer of Lua 5.4.
+local function lua_bytes()
+  local kilobytes = collectgarbage("count")
+  return kilobytes and floor(kilobytes * 1024 + 0.5)
+end
+
 -- ---- how Lua lays its objects out, in bytes ----
 
 local IS_54 = byte(dump(function() end), 5) == 0x54
@@ -132,6 +138,10 @@ local function userdata_bytes(u)
   return USERDATA + 2 * WORD + (values > 0 and 8 + SLOT * values or 0)
 end
 
+-- Lua finds a level by counting frames, so looking at all of a deep stack takes the square of its depth: only the newest
+-- and the oldest frames are looked at, and those between are taken for as large as the newest on average.
+local NEWEST_FRAMES, OLDEST_FRAMES, MOST_FRAMES = 1000, 16, 1 << 20
+
 -- Stack and frames from a level on, told by what they show; `visit` gets every slot: its name if any, number and value.
 local function thread_bytes(thread, first, is_main, visit)
   local level, slot, copies = first, 1, 0
@@ -152,6 +162,18 @@ local function thread_bytes(thread, first, is_main, visit)
     end
     if i < -1 then copies = copies + getinfo(thread, level, "u").nparams end
     slot, level = slot + 1, level + 1
+    if level == first + NEWEST_FRAMES then
+      local oldest, step = level, MOST_FRAMES
+      while step > 0 do
+        if getinfo(thread, oldest + step, "") then oldest = oldest + step end
+        step = step // 2
+      end
+      local skipped = oldest - level - OLDEST_FRAMES
+      if skipped > 0 then
+        slot, copies = slot + slot * skipped // NEWEST_FRAMES, copies + copies * skipped // NEWEST_FRAMES
+        level = level + skipped
+      end
+    end
     info = getinfo(thread, level, "f")
   end
   local used = slot + copies + 1 + (ends_in_c and C_FRAME or 2)
@@ -241,6 +263,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
   local seen = {}
+local SEEN_BYTES = 53 -- at most, an object in `seen`
   local piece, room, capacity = seen, FIRST_PIECE - 1, FIRST_PIECE -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
@@ -966,7 +989,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function must_stop(object)
     in_hand = object
     ticks = ticks + 1
-    if ticks % 256 == 0 and may_use and collectgarbage("count") * 1024 > may_use then stopped = true end
+    if ticks % 256 == 0 and may_use and (lua_bytes() or SEEN_BYTES * seen_count()) > may_use then stopped = true end
     return stopped or holders and holders[wanted]
   end
 
@@ -1289,7 +1312,7 @@ local function held_by(holder, object)
     end
   elseif type(holder) == "thread" then
     local level = 0
-    while getinfo(holder, level, "u") do
+    while level < NEWEST_FRAMES and getinfo(holder, level, "u") do
       local i, name, value = 1, getlocal(holder, level, 1)
       while name do
         if rawequal(value, object) then return label_text(LOCAL_NAME, find(name, "^%(") and i or name) end
@@ -1444,12 +1467,10 @@ local function check_target(value)
     value_name(value))
 end
 
-local function lua_bytes() return floor((collectgarbage("count") or 0) * 1024 + 0.5) end
-
 local function profile(options, entry, has_target)
   local target, total = options.target, lua_bytes()
   local bounded = options.depth <= 3 and options.lines <= 320
-  local may_use = options.budget and total + options.budget
+  local may_use = options.budget and (total or 0) + options.budget
   local name
   if has_target then
     check_target(target)
@@ -1475,8 +1496,9 @@ local function profile(options, entry, has_target)
   local objects = 0
   results.kinds = walk.kinds()
   for i = 1, 7 do objects = objects + results.kinds[KINDS[i]].count end
-  results.objects, results.luaSize, results.garbage, results.unaccounted = objects, total, 0, floor(total - live)
-  results.explained, results.exact, results.backend = total > 0 and 100 * live / total or 0, false, "lua"
+  results.explained, results.exact, results.backend = total and 100 * live / total, false, "lua"
+  total = total or live
+  results.objects, results.luaSize, results.garbage, results.unaccounted = objects, floor(total), 0, floor(total - live)
   results.stopped = walk.stopped() or nil
   return results
 end
@@ -1592,6 +1614,8 @@ local function lines_of(results, options)
   local retained = rawget(results, "retained")
   if not options.no_header then add_header(lines, results) end
   lines[#lines + 1] = amount("Total size: ", total)
+  else
+    lines[3] = coloured("Pure Lua, where Lua tells no count: sizes are computed", "gray")
   lines[#lines + 1] = coloured("Sizes:", "gray")
   local list, size_of = sorted_paths(sizes, totals, options.min_size)
   local others = 0
@@ -1729,8 +1753,7 @@ end
 membuddy.kinds = public(function(entry) return walk_all(entry).kinds() end)
 
 membuddy.account = public(function(entry)
-  local total = lua_bytes()
-  local walk = walk_all(entry)
+  local total, walk = lua_bytes(), walk_all(entry)
   local kinds, live = walk.kinds(), floor(walk.bytes())
   local runtime = kinds.state.bytes + kinds.string_table.bytes
   return {
@@ -1740,3 +1763,4 @@ membuddy.account = public(function(entry)
 end)
 
 return membuddy
+  total = total or live

@@ -1017,3 +1017,34 @@ test("a report works in a finalizer", function()
 end)
 
 return tests
+test("the books of a report in a finalizer are right, with a budget too", function()
+  local results, text
+  setmetatable({}, { __gc = function()
+    results = membuddy.profile({ depth = 1, budget = 1e7 })
+    text = table.concat(printed(results), "\n")
+  end })
+  collectgarbage()
+  check(results and text, "there are no results")
+  equal(results.luaSize, results.totalSize + results.garbage + results.unaccounted, "Lua's size")
+  check(results.luaSize > 0.9 * results.totalSize, "Lua has %d bytes, %d of them live", results.luaSize, results.totalSize)
+  check(not text:find("Explained: 0.00"), "nothing is explained: %s", text)
+end)
+
+-- Lua walks down a stack to look at one frame of it.
+test("a report below many frames takes no more than a while, and counts the stack and what the oldest frame holds", function()
+  local frames, most_seconds = 40000, 5
+  local held = big("held by the oldest frame ", 50000)
+  local results
+  local function recurse(left)
+    if left == 0 then results = membuddy.profile({ depth = 0 }) else recurse(left - 1) end
+    return left
+  end
+  local before = os.clock()
+  recurse(frames)
+  local seconds = os.clock() - before
+  check(seconds < most_seconds, "it took %.1f seconds", seconds)
+  check(results.totalSize > #held + 80 * frames, "the oldest frame is missing")
+  local bytes = results.kinds.thread.bytes / frames
+  check(bytes > 80 and bytes < 320, "the stack has %.1f bytes a frame", bytes)
+end)
+

@@ -12,5 +12,5 @@ return {
   ["the books of a target's report are those of the process"] = no_garbage,
   ["a print may profile itself"] = no_garbage,
   ["a report works in a coroutine, in a pcall, as a tail call and as a callback"] = no_garbage,
-  ["a report works in a finalizer"] = no_garbage,
+  ["a report works in a finalizer"] = _VERSION == "Lua 5.3" and no_garbage or nil, -- 5.4 tells no count there
 }
