@@ -247,6 +247,7 @@ end
 -- ---- the walk ----
 
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
+local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
 local FEW_FUNCTIONS = 500 -- so many are looked at one by one
 local ROOMY, KEPT, ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 320, 208, 300, 64, 6000, 32
@@ -263,7 +264,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
   local seen = {}
-local SEEN_BYTES = 53 -- at most, an object in `seen`
   local piece, room, capacity = seen, FIRST_PIECE - 1, FIRST_PIECE -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
@@ -1396,11 +1396,16 @@ local DEPTH, LIMIT, BYTES, FLAG = 'a whole number from 0, math.huge, "inf" or "i
 local ACCEPTED = { depth = DEPTH, max_depth = DEPTH, min_size = BYTES, top = LIMIT, children = LIMIT, lines = LIMIT,
   cycles = FLAG, no_header = FLAG, retained = FLAG, checks = FLAG, budget = BYTES, target = "" }
 
+-- A name as an error shows it, or the type of what is none; it has its quotes already.
+local function shown_name(name)
+  if type(name) ~= "string" then return type(name) end
+  return #name > 64 and "a long string" or gsub(name, "%c.*", "")
+end
+
 local function shown(value)
   local kind = type(value)
   if kind == "boolean" or kind == "number" then return tostring(value) end
-  if kind ~= "string" then return kind end
-  return #value > 64 and "a long string" or gsub(value, "%c.*", "")
+  return kind == "string" and '"' .. shown_name(value) .. '"' or kind
 end
 
 local function are_options(t)
@@ -1423,7 +1428,7 @@ local function read_options(t)
   local options = { depth = 3, top = 20, children = 256, min_size = 1, cycles = true }
   for name in next, t do
     if type(name) ~= "string" or not ACCEPTED[name] then
-      refuse("unknown option '%s'; accepted: %s", shown(type(name) == "string" and name or type(name)), concat(OPTIONS, ", "))
+      refuse("unknown option '%s'; accepted: %s", shown_name(name), concat(OPTIONS, ", "))
     end
   end
   for i = 2, #OPTIONS do
@@ -1540,19 +1545,22 @@ local function number_field(results, name)
   return value
 end
 
+-- Somebody else may have written it: nothing of that may reach a terminal.
+local function check_path(name, what, path)
+  if find(path, "[%z\1-\31\127]") then refuse_results(name, what, "paths as profile wrote them") end
+end
+
 -- A table of paths that `profile` made, and the sum of its numbers.
 local function check_paths(results, name, value_type)
-  local t, sum = rawget(results, name), 0
+  local t, sum, what = rawget(results, name), 0, "a table with control characters in a path"
   if type(t) ~= "table" then refuse_results(name, type(t), "a table") end
   for path, value in next, t do
     if type(path) ~= "string" then refuse_results(name, "a table with other keys than paths", "paths only") end
-    if find(path, "[%z\1-\31\127]") then
-      refuse_results(name, "a table with control characters in a path", "paths as profile wrote them")
-    end
+    check_path(name, what, path)
     if type(value) ~= value_type then
-      refuse("these results were changed: '%s' of '%s' is a %s; expected a %s", name, shown(path), type(value), value_type)
+      refuse("these results were changed: '%s' of '%s' is a %s; expected a %s", name, shown_name(path), type(value), value_type)
     end
-    if value_type == "number" then sum = sum + value end
+    if value_type == "number" then sum = sum + value else check_path(name, what, value) end
   end
   return t, sum
 end
@@ -1590,12 +1598,15 @@ local function add_header(lines, results)
   local explained = rawget(results, "explained")
   if type(explained) == "number" then
     lines[3] = coloured(format("Explained: %.2f percent of what Lua counts (pure Lua: sizes are computed)", explained), "gray")
+  else
+    lines[3] = coloured("Pure Lua, where Lua tells no count: sizes are computed", "gray")
   end
   if rawget(results, "stopped") then
     lines[#lines + 1] = coloured("Stopped early: the budget was used up, what is missing was not walked", "red")
   end
   local target = rawget(results, "target")
   if type(target) == "string" then
+    check_path("target", "a path with control characters", target)
     lines[#lines + 1] = "Held by " .. target .. amount("; others hold as well: ", number_field(results, "shared"))
   end
 end
@@ -1614,8 +1625,6 @@ local function lines_of(results, options)
   local retained = rawget(results, "retained")
   if not options.no_header then add_header(lines, results) end
   lines[#lines + 1] = amount("Total size: ", total)
-  else
-    lines[3] = coloured("Pure Lua, where Lua tells no count: sizes are computed", "gray")
   lines[#lines + 1] = coloured("Sizes:", "gray")
   local list, size_of = sorted_paths(sizes, totals, options.min_size)
   local others = 0
@@ -1636,7 +1645,8 @@ local function lines_of(results, options)
       lines[#lines + 1] = "    " .. path_text(list[i]) .. ": " .. path_text(circular[list[i]])
     end
     local left = rawget(results, "otherCycles")
-    left = (type(left) == "number" and left or 0) + (#list > options.top and #list - options.top or 0)
+    left = type(left) == "number" and math.tointeger(left) or 0 -- what is no count counts for none
+    left = (left > 0 and left or 0) + (#list > options.top and #list - options.top or 0)
     if left > 0 then lines[#lines + 1] = rest_text(left, "circular references") end
   end
   return lines
@@ -1684,9 +1694,13 @@ local function print_call(entry, given, more)
   end
   if more ~= nil and type(more) ~= "table" then refuse("the options are %s; accepted: a table", value_name(more)) end
   local lines, options
+  given, more = given or more, given and more
   if given and is_results(given) then
     lines = lines_of(given, read_options(more or {}))
   else
+    if more then
+      refuse("the first argument is no results of profile(); accepted: results and options, or options alone")
+    end
     options = read_options(given or {})
     lines = lines_of(profile(options, entry, options.target ~= nil), options)
   end
@@ -1724,21 +1738,27 @@ membuddy.print_results = membuddy.print
 
 membuddy.profile = public(profile_call)
 
-function membuddy.format_size(bytes, wanted)
+function membuddy.format_size(...)
+  local bytes, wanted = ...
   local number = tonumber(bytes)
   if not number then
-    error("bad argument #1 to 'format_size' (number expected, got " .. (bytes == nil and "no value" or type(bytes)) .. ")", 2)
+    bytes = select("#", ...) == 0 and "no value" or type(bytes)
+    error("bad argument #1 to 'format_size' (number expected, got " .. bytes .. ")", 2)
   end
   return size_text(number, wanted or false)
 end
 
+local function need_value(name, count)
+  if count == 0 then error({ REFUSAL, "bad argument #1 to '" .. name .. "' (value expected)" }, 0) end
+end
+
 membuddy.sizeof = public(function(_, ...)
-  if select("#", ...) == 0 then error("bad argument #1 to 'sizeof' (value expected)", 0) end
+  need_value("sizeof", select("#", ...))
   return floor(object_bytes((...)))
 end)
 
 membuddy.retained = public(function(entry, ...)
-  if select("#", ...) == 0 then error("bad argument #1 to 'retained' (value expected)", 0) end
+  need_value("retained", select("#", ...))
   local object = ...
   check_target(object)
   return floor((retained_bytes(object, entry)))
@@ -1755,6 +1775,7 @@ membuddy.kinds = public(function(entry) return walk_all(entry).kinds() end)
 membuddy.account = public(function(entry)
   local total, walk = lua_bytes(), walk_all(entry)
   local kinds, live = walk.kinds(), floor(walk.bytes())
+  total = total or live
   local runtime = kinds.state.bytes + kinds.string_table.bytes
   return {
     luaSize = total, unaccounted = total - live,
@@ -1763,4 +1784,3 @@ membuddy.account = public(function(entry)
 end)
 
 return membuddy
-  total = total or live

@@ -839,6 +839,14 @@ test("edited results cannot smuggle control characters into the print", function
   end
 end)
 
+test("a count that was edited to no count does not end the print", function()
+  local t = {}
+  t.itself = t
+  local r = membuddy.profile(t)
+  r.otherCycles = 1e300
+  contains(table.concat(printed(r), "\n"), "Circular references:", "the report")
+end)
+
 -- ---- print ----
 
 test("print prints one line a call", function()
@@ -1016,7 +1024,6 @@ test("a report works in a finalizer", function()
   check(results and results.unaccounted == 0, "there are no results")
 end)
 
-return tests
 test("the books of a report in a finalizer are right, with a budget too", function()
   local results, text
   setmetatable({}, { __gc = function()
@@ -1048,3 +1055,4 @@ test("a report below many frames takes no more than a while, and counts the stac
   check(bytes > 80 and bytes < 320, "the stack has %.1f bytes a frame", bytes)
 end)
 
+return tests
