@@ -2,6 +2,7 @@
  * Attaches to the memory of any aos process: finds out which Lua it runs and how wide its addresses are, checks every
  * object and reference in it, and believes it only when its books balance to the byte.
  */
+import { checkFunction, checkOptions } from "./check.js";
 import { MembuddyError, grouped } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
@@ -169,7 +170,11 @@ function likelyVariants(image) {
  * @returns {Promise<Heap>}
  * @throws {MembuddyError} that says what was looked for and what was wrong
  */
-export async function attach(input, { module, onProgress = () => {}, loadWalker } = {}) {
+export async function attach(input, options = {}) {
+  checkOptions(options, ["module", "onProgress", "loadWalker"]);
+  const { module, onProgress = () => {}, loadWalker } = options;
+  checkFunction("onProgress", onProgress);
+  checkFunction("loadWalker", loadWalker);
   const source = await openInput(input, () => onProgress({ phase: "reading" }));
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
   /** @type {Refusal[]} */

@@ -2,6 +2,7 @@
  * What changed between two memories: by kind, and by path. Nothing is compared by address. Numbers in a path read `[n]`,
  * so that entries which shift, come and go in a list stay the same line; a table of very many names counts as a list, too.
  */
+import { checkOptions, described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
 import { countObjects } from "./results.js";
 
@@ -80,7 +81,11 @@ function addRuntime({ below }, label, bytes) {
  * What a comparison needs of a memory; the heap may be closed then.
  * @param {Heap} heap @param {{ depth?: number }} [options] @returns {Summary}
  */
-export function summarize(heap, { depth = 8 } = {}) {
+export function summarize(heap, options = {}) {
+  checkOptions(options, ["depth"]);
+  const { depth = 8 } = options;
+  if (typeof depth !== "number" || !(depth >= 0)) throw new MembuddyError(`membuddy: option 'depth' is ${shown(depth)}; accepted: a number from 0`);
+  if (typeof /** @type {Partial<Heap> | null} */ (heap)?.books !== "function") throw new MembuddyError(`membuddy: ${described(heap)} was given; accepted: a heap, as attach() gives it`);
   const books = heap.books(), kinds = heap.kinds();
   heap.graph();
   heap.progress("grouping by path");
@@ -164,7 +169,8 @@ export function tellingPaths(paths) {
 }
 
 /** @param {Heap | Summary} subject @returns {Summary} */
-const summaryOf = (subject) => ("type" in subject ? subject : summarize(subject));
+const summaryOf = (subject) =>
+  /** @type {Partial<Summary> | null} */ (subject)?.type === "membuddy-summary" ? /** @type {Summary} */ (subject) : summarize(/** @type {Heap} */ (subject));
 
 /**
  * Compares two memories: of one process at two times, or of two processes.

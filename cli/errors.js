@@ -9,6 +9,9 @@ export class MembuddyError extends Error {
   }
 }
 
+/** A command line that can't be meant so, whatever the memory is. */
+export class UsageError extends MembuddyError {}
+
 /** @param {unknown} error */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 

@@ -2,6 +2,7 @@
  * The heap of a process, read from outside: what `membuddy` tells inside of one, asked of a copy of its memory.
  */
 import { readAccount } from "./account.js";
+import { described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
 import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
@@ -23,6 +24,17 @@ import { findTarget } from "./target.js";
  *
  * @typedef {{ walker: import("./module.js").Walker, state: number, name: string, moduleImage?: import("./image.js").Image, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
  */
+
+const printAccepts = "accepted: results and options, or options alone";
+
+/** What `print` was given, told apart as in Lua. @param {any} first @param {any} second */
+function printArguments(first, second) {
+  if (first === undefined || first === null) return { options: second };
+  if (typeof first !== "object") throw new MembuddyError(`membuddy: the first argument is ${described(first)}; ${printAccepts}`);
+  if ("type" in first || "sizes" in first) return { results: /** @type {Results} */ (first), options: second };
+  if (second !== undefined && second !== null) throw new MembuddyError(`membuddy: the first argument is no results of profile(); ${printAccepts}`);
+  return { options: first };
+}
 
 export class Heap {
   /** @type {import("./module.js").Walker | undefined} */
@@ -119,18 +131,18 @@ export class Heap {
 
   /**
    * The text of Lua's `membuddy.print`, of results or of a report with these options.
-   * @param {Results | ReportOptions} [resultsOrOptions] @param {ReportOptions} [options] @param {import("./print.js").Palette} [palette]
+   * @param {Results | ReportOptions | null} [resultsOrOptions] @param {ReportOptions} [options] @param {import("./print.js").Palette} [palette]
    * @returns {string} lines, each with its end
    */
-  print(resultsOrOptions = {}, options, palette) {
-    const isResults = "type" in resultsOrOptions || "sizes" in resultsOrOptions;
-    const results = isResults ? /** @type {Results} */ (resultsOrOptions) : this.profile(/** @type {ReportOptions} */ (resultsOrOptions));
-    const settled = readOptions(isResults ? options : /** @type {ReportOptions} */ (resultsOrOptions));
-    return printLines(results, settled, palette).map((line) => `${line}\n`).join("");
+  print(resultsOrOptions, options, palette) {
+    const given = printArguments(resultsOrOptions, options);
+    const settled = readOptions(given.options ?? {});
+    return printLines(given.results ?? this.profile(given.options ?? {}), settled, palette).map((line) => `${line}\n`).join("");
   }
 
   /** Bytes that only the object at this path keeps alive. @param {string} path @returns {number} */
   retained(path) {
+    if (typeof path !== "string" || path === "") throw new MembuddyError(`membuddy: the path is ${shown(path)}; accepted: a path, as a report gives it`);
     this.progress("what only it holds");
     return this.#ask((walker) => {
       const bytes = walker.call.attach_retained(this.state, findTarget(walker, this.state, path).object);
@@ -160,7 +172,7 @@ export class Heap {
    */
   async export(format, options, sink) {
     const { exportBytes, exportHeap } = await import("./export/index.js");
-    if (!sink) return exportBytes(this, format, options);
+    if (sink === undefined) return exportBytes(this, format, options);
     await exportHeap(this, format, sink, options);
     return new Uint8Array();
   }

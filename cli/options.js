@@ -2,8 +2,8 @@
  * The options of a report, as `membuddy.profile` and `membuddy.print` read them in Lua (src/lua_options.c): the same
  * names, the same defaults, the same sentences.
  */
+import { checkOptions, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
-import { formatNumber } from "./module.js";
 
 /**
  * @typedef {object} ReportOptions
@@ -17,6 +17,8 @@ import { formatNumber } from "./module.js";
  * @property {boolean} [cycles]
  * @property {boolean} [no_header]
  * @property {boolean} [retained]
+ * @property {number} [budget]  of Lua, as `checks`: taken, so that options of there do here; a walk from outside borrows nothing
+ * @property {boolean} [checks]
  *
  * @typedef {object} Settled  the same with every default in its place; Infinity: no limit
  * @property {string | undefined} target
@@ -35,7 +37,7 @@ const accepted = {
   target: "a path, as a report gives it",
 };
 
-/** @type {Record<string, { type: keyof typeof accepted, field: keyof Settled }>} in Lua's order */
+/** @type {Record<string, { type: keyof typeof accepted, field?: keyof Settled }>} in Lua's order */
 const known = {
   target: { type: "target", field: "target" },
   depth: { type: "depth", field: "depth" },
@@ -47,16 +49,9 @@ const known = {
   cycles: { type: "flag", field: "cycles" },
   no_header: { type: "flag", field: "no_header" },
   retained: { type: "flag", field: "retained" },
+  budget: { type: "bytes" },
+  checks: { type: "flag" },
 };
-
-/** A value as an error shows it: as Lua would. @param {unknown} value */
-function shown(value) {
-  let text;
-  if (typeof value === "number") text = Number.isInteger(value) && Math.abs(value) < 2 ** 53 ? String(value) : formatNumber(value);
-  else if (typeof value === "string" || typeof value === "boolean") text = String(value);
-  else text = typeof value === "function" ? "function" : "table";
-  return text.length > 64 ? "a long string" : text;
-}
 
 /** @param {unknown} value @returns {number | undefined} */
 function count(value) {
@@ -78,18 +73,15 @@ const readers = {
  * @throws {MembuddyError} that names the option, its value, and what is accepted
  */
 export function readOptions(options = {}) {
-  if (options === null || typeof options !== "object") throw new MembuddyError(`membuddy: the options are a ${typeof options}; accepted: a table`);
+  checkOptions(options, Object.keys(known));
   const settled = /** @type {Settled} */ (
     { target: undefined, depth: defaultDepth, min_size: 1, top: 20, children: defaultChildren, lines: NaN, cycles: true, no_header: false, retained: false });
-  for (const name of Object.keys(options))
-    if (!Object.hasOwn(known, name))
-      throw new MembuddyError(`membuddy: unknown option '${shown(name)}'; accepted: ${Object.keys(known).join(", ")}`);
   for (const [name, { type, field }] of Object.entries(known)) {
     const given = /** @type {any} */ (options)[name];
     if (given === undefined || given === null) continue;
     const value = readers[type](given);
     if (value === undefined) throw new MembuddyError(`membuddy: option '${name}' is ${shown(given)}; accepted: ${accepted[type]}`);
-    /** @type {any} */ (settled)[field] = value;
+    if (field) /** @type {any} */ (settled)[field] = value;
   }
   const asksForMore = settled.depth > defaultDepth || settled.children > defaultChildren;
   if (Number.isNaN(settled.lines)) settled.lines = asksForMore ? Infinity : defaultLines;

@@ -1,6 +1,7 @@
 /**
  * Results as text, line by line: the same bytes as `membuddy.print` writes (src/lua_print.c).
  */
+import { shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
 import { version } from "./version.js";
 
@@ -28,6 +29,7 @@ const coloured = (palette, colour, text) => palette[colour]?.(text) ?? text;
  * @param {number} bytes @param {Palette} [palette]
  */
 export function formatSize(bytes, palette = {}) {
+  if (typeof bytes !== "number") throw new MembuddyError(`membuddy: formatSize was given ${shown(bytes)}; accepted: a number of bytes`);
   let unit = 0;
   for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
   const number = coloured(palette, unit === 0 ? "green" : "red", fixed(bytes, unit === 0 ? 0 : 2));
@@ -60,26 +62,37 @@ function numberField(results, name) {
   return results[name];
 }
 
+/** What somebody else wrote may not reach a terminal. @param {string} name @param {string} what @param {string} path */
+function checkPath(name, what, path) {
+  if (/[\0-\x1f\x7f]/.test(path)) throw changed(name, what, "paths as profile wrote them");
+}
+
+const inTable = "a table with control characters in a path";
+
 /** @param {any} results @param {string} name @param {"number" | "string"} type */
 function checkPaths(results, name, type) {
   const table = results[name];
   if (typeof table !== "object" || table === null) throw changed(name, typeName(table), "a table");
   let sum = 0;
   for (const [path, value] of Object.entries(table)) {
-    if (/[\0-\x1f\x7f]/.test(path)) throw changed(name, "a table with control characters in a path", "paths as profile wrote them");
+    checkPath(name, inTable, path);
     if (typeof value !== type)
       throw new MembuddyError(`membuddy: these results were changed: '${name}' of '${path.length > 64 ? "a long string" : path}' is a ${typeName(value)}; expected a ${type}`);
     if (type === "number") sum += value;
+    else checkPath(name, inTable, value);
   }
   return sum;
 }
 
 /** @param {any} results */
 function checkResults(results) {
-  if (results?.type !== "membuddy-results") throw changed("type", typeof results?.type === "string" ? results.type : typeName(results?.type), "'membuddy-results'");
+  if (results?.type !== "membuddy-results") throw changed("type", typeof results?.type === "string" ? shown(results.type) : typeName(results?.type), "'membuddy-results'");
   const sum = checkPaths(results, "sizes", "number");
   checkPaths(results, "totalSizes", "number");
   checkPaths(results, "circular", "string");
+  if (results.retained !== undefined) checkPaths(results, "retained", "number");
+  if (results.otherCycles !== undefined) numberField(results, "otherCycles");
+  if (typeof results.target === "string") checkPath("target", "a path with control characters", results.target);
   const total = numberField(results, "totalSize");
   if (sum !== total)
     throw new MembuddyError(`membuddy: these results were changed: their sizes add up to ${sum} bytes; expected 'totalSize', which is ${total}`);

@@ -8,7 +8,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { attach, Heap, MembuddyError } from "../cli/index.js";
+import { attach, diff, Heap, MembuddyError, summarize } from "../cli/index.js";
 import { makeMemory, makeWalker } from "../cli/module.js";
 import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
@@ -233,18 +233,77 @@ describe("targets by path", () => {
 
 describe("options are read as Lua reads them", () => {
   const refused = {
-    "unknown option 'dept'; accepted: target, depth, max_depth, min_size, top, children, lines, cycles, no_header, retained": { dept: 1 },
+    "unknown option 'dept'; accepted: target, depth, max_depth, min_size, top, children, lines, cycles, no_header, retained, budget, checks": { dept: 1 },
     "option 'depth' is -1; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: -1 },
     "option 'depth' is 1.5; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 1.5 },
     "option 'top' is true; accepted: a whole number from 0, or false for all": { top: true },
     "option 'min_size' is table; accepted: a number of bytes from 0": { min_size: [] },
-    "option 'cycles' is yes; accepted: true or false": { cycles: "yes" },
+    "option 'cycles' is \"yes\"; accepted: true or false": { cycles: "yes" },
+    "option 'depth' is \"3\"; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: "3" },
+    "option 'depth' is 3n; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 3n },
+    "option 'target' is \"\"; accepted: a path, as a report gives it": { target: "" },
+    "option 'target' is 5; accepted: a path, as a report gives it": { target: 5 },
+    "option 'checks' is 1; accepted: true or false": { checks: 1 },
+    "option 'top' is \"a\"; accepted: a whole number from 0, or false for all": { top: "a\x1b[31m" },
+    "the options are null; accepted: an object": null,
+    "the options are a number; accepted: an object": 5,
+    "the options are an array; accepted: an object": [],
   };
   for (const [message, options] of Object.entries(refused))
     test(message, () => assert.throws(() => readOptions(/** @type {any} */ (options)), { message: `membuddy: ${message}` }));
 
+  test("those that mean nothing outside are taken", () => assert.deepEqual(readOptions({ checks: false, budget: 1e6 }), readOptions()));
   test("sizes are rounded as C rounds them", () => assert.deepEqual([0, 1023, 1024, 1152, 1162, 1048570, 1048576, 2 ** 40].map((bytes) => formatSize(bytes)),
     ["0 bytes", "1023 bytes", "1.00 KB", "1.12 KB", "1.13 KB", "1023.99 KB", "1.00 MB", "1024.00 GB"]));
+});
+
+describe("what a program gives is looked at first", () => {
+  /** @type {any} */
+  let heap;
+  before(async () => { heap = await attach(memory); });
+  const noResults = "membuddy: the first argument is no results of profile(); accepted: results and options, or options alone";
+  const results = () => heap.profile({ retained: true });
+
+  /** @type {Record<string, [() => any, string | RegExp]>} */
+  const refused = {
+    "retained()": [() => heap.retained(), "membuddy: the path is undefined; accepted: a path, as a report gives it"],
+    "retained(5)": [() => heap.retained(5), "membuddy: the path is 5; accepted: a path, as a report gives it"],
+    "profile(null)": [() => heap.profile(null), "membuddy: the options are null; accepted: an object"],
+    "print(5)": [() => heap.print(5), "membuddy: the first argument is a number; accepted: results and options, or options alone"],
+    "print of two options": [() => heap.print({}, { top: 1 }), noResults],
+    "print(results, 5)": [() => heap.print(results(), 5), "membuddy: the options are a number; accepted: an object"],
+    "print(null, { dept: 1 })": [() => heap.print(null, { dept: 1 }), /unknown option 'dept'/],
+    "a misspelt option of attach": [() => attach(memory, /** @type {any} */ ({ modul: "x" })), "membuddy: unknown option 'modul'; accepted: module, onProgress, loadWalker"],
+    "attach(memory, 5)": [() => attach(memory, /** @type {any} */ (5)), "membuddy: the options are a number; accepted: an object"],
+    "onProgress that is none": [() => attach(memory, /** @type {any} */ ({ onProgress: 5 })), "membuddy: option 'onProgress' is 5; accepted: a function"],
+    "a misspelt option of export": [() => heap.export("pprof", { min_size: 1 }), "membuddy: unknown option 'min_size'; accepted: minSize, depth, title, older"],
+    "export(format, 5)": [() => heap.export("pprof", 5), "membuddy: the options are a number; accepted: an object"],
+    "a limit as text": [() => heap.export("pprof", { minSize: "1" }), /^minSize is "1"; it must be a number/],
+    "a sink that takes nothing": [() => heap.export("pprof", {}, 5), /^the sink is a number; accepted:/],
+    "a title of what has none": [() => heap.export("pprof", { title: "x" }), /^a title was given for pprof/],
+    "a misspelt option of summarize": [() => summarize(heap, /** @type {any} */ ({ dept: 1 })), "membuddy: unknown option 'dept'; accepted: depth"],
+    "summarize()": [() => /** @type {any} */ (summarize)(), "membuddy: undefined was given; accepted: a heap, as attach() gives it"],
+    "diff(heap, 5)": [() => diff(heap, /** @type {any} */ (5)), "membuddy: a number was given; accepted: a heap, as attach() gives it"],
+    "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
+    "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
+    "an escape in 'target'": [() => heap.print({ ...results(), target: "\x1b[31m", shared: 0 }), /'target' is a path with control characters; expected paths/],
+    "an escape in 'retained'": [() => heap.print({ ...results(), retained: { _G: "\x1b[31m" } }), /'retained' of '_G' is a string; expected a number/],
+    "an escape in 'otherCycles'": [() => heap.print({ ...results(), otherCycles: "\x1b[31m" }), /'otherCycles' is string; expected a number/],
+    "an escape in 'type'": [() => heap.print({ ...results(), type: "x\x1b[31m" }), /'type' is "x"; expected/],
+  };
+  for (const [what, [call, message]] of Object.entries(refused))
+    test(what, () => assert.rejects(async () => call(), (/** @type {any} */ error) => {
+      assert.ok(error instanceof MembuddyError, error.stack);
+      if (typeof message === "string") assert.equal(error.message, message);
+      else assert.match(error.message, message);
+      return true;
+    }));
+
+  test("print takes its options in either place", () => {
+    assert.equal(heap.print(null, { top: 1 }), heap.print({ top: 1 }));
+    assert.equal(heap.print(undefined, { top: 1 }), heap.print({ top: 1 }));
+    assert.notEqual(heap.print({ top: 1 }), heap.print());
+  });
 });
 
 test("the file that attach was given is read piece by piece, and zeros take no memory", async () => {

@@ -5,6 +5,7 @@
  *
  * and hands its pieces to `file.write`, one after the other. The same memory gives the same bytes.
  */
+import { checkOptions, described, shown } from "../check.js";
 import { MembuddyError } from "../errors.js";
 
 /**
@@ -14,6 +15,7 @@ import { MembuddyError } from "../errors.js";
  * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
  * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
  * @property {number} [depth]  steps of the dominator tree; what is deeper is summed up; default 64
+ * @property {string} [title]  of html: what the memory is called, else its file's name
  * @property {import("../diff.js").Summary} [older]  of html: an earlier memory, which the page tells the changes from
  *
  * @typedef {(heap: Heap, file: Sink, options: ExportOptions) => Promise<void>} Writer
@@ -42,7 +44,7 @@ export function formatOfPath(path) {
 /** @param {number | undefined} value @param {string} name */
 function checkLimit(value, name) {
   if (value === undefined || (typeof value === "number" && value >= 0)) return;
-  throw new MembuddyError(`${name} is ${value}; it must be a number from 0, or Infinity for all`);
+  throw new MembuddyError(`${name} is ${shown(value)}; it must be a number from 0, or Infinity for all`);
 }
 
 /**
@@ -52,9 +54,12 @@ function checkLimit(value, name) {
 export async function exportHeap(heap, format, file, options = {}) {
   if (!Object.hasOwn(formats, format))
     throw new MembuddyError(`the format "${format}" is not known; there are ${formatNames.join(", ")}`);
+  checkOptions(options, ["minSize", "depth", "title", "older"]);
+  if (typeof file?.write !== "function") throw new MembuddyError(`the sink is ${described(file)}; accepted: an object whose write takes the pieces`);
   checkLimit(options.minSize, "minSize");
   checkLimit(options.depth, "depth");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
+  if (options.title !== undefined && format !== "html") throw new MembuddyError(`a title was given for ${format}; only html has one`);
   const { write } = await formats[/** @type {FormatName} */ (format)].load();
   if (heap.walker.onWrite) throw new MembuddyError("this heap is being exported already; wait for that first");
   await write(heap, file, options);
