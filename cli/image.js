@@ -21,7 +21,7 @@ const loaderUnwindBytes = 41943040;
 const publishedImages = new Map([
   ["43d053f3c7c4fb21534a6bd73a8e5d40de5f5019a160fc7ca67b4925e55e112c", "aos 2.0.1"],
   ["fb5524345b8057598416c5e1eb3c71ec96fa87e1b45bcc07fe7c151a32dbd712", "aos 2.0.3"],
-  ["3acf0325d20fa04aacb6684d0906fa25e4c46f26be391781536a82c40b8545e3", "aos 2.0.4 (32 bits)"],
+  ["3acf0325d20fa04aacb6684d0906fa25e4c46f26be391781536a82c40b8545e3", "aos 2.0.4"],
   ["0fbcfb85f6354a067ec909102430bd8a7ce0301c9686595f474eabffff7ba58e", "aos 2.0.6"],
   ["72a9a3d8280db4e1467df3829219f6f255e94da5ce0334bc4f79a64dd3fbca6f", "aos with SQLite"],
   ["a31804d32950db518a7c75d9a734129c5916dcd116a9436ee6562d8703f73ff5", "aos with Llama"],
@@ -170,11 +170,8 @@ async function sha256(bytes) {
   return digest && [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {WasmModule} wasm @param {string | undefined} lua @param {number} bits */
-function ownName(wasm, lua, bits) {
-  const isOurs = wasm.segmentNames.includes("aos_sources"); // wasm/bundle.js calls it so
-  return `${isOurs ? "MemBuddy's aos image" : "an image with MemBuddy"}, Lua ${lua ?? "of an unknown version"}, ${bits} bits`;
-}
+/** @param {WasmModule} wasm which wasm/bundle.js made, or somebody else from our archive */
+const ownName = (wasm) => (wasm.segmentNames.includes("aos_sources") ? "MemBuddy's aos image" : "an image with MemBuddy");
 
 /** @param {Uint8Array} bytes */
 function parse(bytes) {
@@ -194,6 +191,8 @@ function parse(bytes) {
 export async function readImage(bytes) {
   const wasm = parse(bytes);
   if (wasm.memory === undefined) throw new MembuddyError("this module has no memory: it is no image of a process");
+  if (findFunction(wasm, "handle") < 0)
+    throw new MembuddyError("this module has no function `handle`: it is no image of a process; give the module that the process runs");
   const bits = wasm.memory.is64 ? 64 : 32;
   const breakPointer = findBreakPointer(wasm, bits);
   const heapBegin = breakPointer === undefined ? undefined : initialWordAt(wasm, breakPointer, bits);
@@ -202,7 +201,7 @@ export async function readImage(bytes) {
   const digest = await sha256(bytes);
   const hasMemBuddy = wasm.functionNames.includes("luaopen_membuddy");
   return {
-    name: publishedImages.get(digest ?? "") ?? (hasMemBuddy ? ownName(wasm, lua, bits) : undefined),
+    name: publishedImages.get(digest ?? "") ?? (hasMemBuddy ? ownName(wasm) : undefined),
     sha256: digest,
     bits,
     lua,

@@ -31,10 +31,10 @@ function kindRows(kinds) {
     .map(([name, { count, bytes }]) => [signedSize(bytes), signedCount(count), name.replace("_", " ")]);
 }
 
-/** @param {Diff} found @param {{ top: number | false, minSize: number }} options @param {Context} context */
+/** @param {Diff} found @param {{ top: number, minSize: number }} options @param {Context} context */
 function lines(found, { top, minSize }, { colours }) {
   const telling = tellingPaths(found.paths).filter(({ total }) => Math.abs(total) >= minSize);
-  const shown = telling.slice(0, top === false ? undefined : top);
+  const shown = telling.slice(0, top);
   const colourOf = { grew: colours.red, appeared: colours.red, shrank: colours.green, went: colours.green, changed: colours.gray };
   const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
   const head = [`${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, ""];
@@ -68,17 +68,14 @@ export function register(program, context) {
     .argument("<a>", "the memory before")
     .argument("<b>", "the memory after, of this process or of another")
     .addHelpText("after", help);
-  context.addOptions(command, {
-    depth: { about: "steps of a path that are told apart", standard: 8 },
-    top: { about: "lines that are printed", standard: 20 },
-    minSize: { about: "smallest change", standard: 1 },
-    json: { about: "one JSON object, with all changes" },
-  });
+  context.addListOptions(command, {
+    depth: "steps of a path that are told apart", top: "lines that are printed", minSize: "smallest change", json: "one JSON object, with all changes",
+  }, { depth: 8, top: 20 });
   command.action(async (a, b, options) => {
-    const limits = { depth: context.asNumber(options.depth) };
-    const before = await context.withHeap(a, {}, (heap) => summarize(heap, limits));
-    const after = await context.withHeap(b, {}, (heap) => summarize(heap, limits));
+    const { depth, ...limits } = context.listLimits(options);
+    const before = await context.withHeap(a, {}, (heap) => summarize(heap, { depth }));
+    const after = await context.withHeap(b, {}, (heap) => summarize(heap, { depth }));
     const found = diff(before, after);
-    context.print(options.json ? JSON.stringify(found) : lines(found, options, context).join("\n"));
+    context.print(options.json ? JSON.stringify(found) : lines(found, limits, context).join("\n"));
   });
 }

@@ -57,17 +57,13 @@ export function register(program, context) {
     .argument("<file>", "the memory of a process")
     .argument("[path]", "where to begin, a path as the report gives it; otherwise above all roots")
     .addHelpText("after", help);
-  context.addOptions(command, {
-    depth: { about: "steps down", standard: 3 },
-    top: { about: "lines below each object", standard: 10 },
-    minSize: { about: "smallest line, by what it retains", standard: 1 },
-    json: { about: "one JSON object" },
-  });
+  context.addListOptions(command, {
+    depth: "steps down", top: "lines below each object", minSize: "smallest line, by what it retains", json: "one JSON object",
+  }, { depth: 3, top: 10 });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const graph = heap.graph();
-      const wanted = { depth: context.asNumber(options.depth), top: context.asNumber(options.top), minSize: options.minSize };
-      const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), wanted);
+      const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), context.listLimits(options));
       if (options.json) return JSON.stringify({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);
       return [head, ...inOrder(lines, context)].join("\n");
