@@ -4,7 +4,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
-import { writeWhole } from "./files.js";
+import { checkOutput, writeWhole } from "./files.js";
 import { startProgress } from "./progress.js";
 
 /**
@@ -30,6 +30,12 @@ function wholeNumber(text) {
 const limit = (text) => (text === "all" ? /** @type {false} */ (false) : wholeNumber(text));
 /** @param {string} text */
 const depth = (text) => (text === "all" || text === "inf" ? "inf" : wholeNumber(text));
+
+/** @param {string} text */
+function pathOf(text) {
+  if (text === "") throw new InvalidArgumentError("a path, as a report gives it, is needed.");
+  return text;
+}
 
 const unitBytes = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 /** `1500`, `4k`, `1.5m`. @param {string} text */
@@ -93,6 +99,7 @@ export const context = {
     });
   },
 
+  checkOutput,
   writeWhole,
   wholeNumber,
 
@@ -114,9 +121,23 @@ export const context = {
   /** @param {Command} command */
   addModuleOption: (command) => context.addOptions(command, { module: { about: "the WASM that the process runs: tells stack, allocator and version exactly" } }),
 
+  /**
+   * The options of what is listed, line by line, each told in the command's own words.
+   * @param {Command} command @param {Record<"depth" | "top" | "minSize" | "json", string>} about @param {{ depth: number, top: number }} standard
+   */
+  addListOptions: (command, about, standard) => context.addOptions(command, {
+    depth: { about: about.depth, standard: standard.depth },
+    top: { about: about.top, standard: standard.top },
+    minSize: { about: about.minSize, standard: 1 },
+    json: { about: about.json },
+  }),
+
+  /** The limits of a list, as numbers. @param {CommandOptions} options */
+  listLimits: ({ depth: steps, top, minSize = 0 }) => ({ depth: context.asNumber(steps), top: context.asNumber(top), minSize }),
+
   /** The options of a report, as in Lua. @param {Command} command */
   addReportOptions: (command) => context.addOptions(
-    command.option("--target <path>", "only what is held by this, a path as the report gives it"), {
+    command.option("--target <path>", "only what is held by this, a path as the report gives it", pathOf), {
       depth: { about: "steps below the root" },
       top: { about: "lines that are printed" },
       minSize: { about: "smallest line that is printed" },
@@ -125,7 +146,7 @@ export const context = {
       json: { about: "the report as one JSON object" },
     }),
 
-  /** A limit as a number. @param {number | false | "inf"} value */
+  /** A limit as a number. @param {number | false | "inf" | undefined} value */
   asNumber: (value) => (typeof value === "number" ? value : Infinity),
 
   /** @param {CommandOptions} options @returns {ReportOptions} */

@@ -1,11 +1,18 @@
 /**
  * Files that are there whole or not at all: written beside their place, then renamed. What breaks off, by an error or by
- * Ctrl-C, leaves nothing.
+ * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { W_OK } from "node:constants";
+import { accessSync, closeSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { MembuddyError, messageOf } from "./errors.js";
 
-/** @typedef {{ write: (piece: string | Uint8Array) => void, bytes: () => number }} FileWriter */
+/**
+ * @typedef {{ write: (piece: string | Uint8Array) => void }} FileWriter
+ * @typedef {import("node:fs").Stats} Stats
+ */
+
+const standardInput = 0, standardOutput = 1;
 
 /** @type {Set<string>} */
 const unfinished = new Set();
@@ -21,50 +28,133 @@ function endBySignal(signal) {
 }
 const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
 
-/** @param {number} descriptor @param {Uint8Array} bytes */
-function writeAll(descriptor, bytes) {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+/** Waits where a pipe is full. */
+const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+
+/** @param {number} descriptor @returns {FileWriter} */
+const writerOf = (descriptor) => ({
+  write(piece) {
+    const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
+    for (let at = 0; at < bytes.length; ) {
+      try {
+        at += writeSync(descriptor, bytes, at);
+      } catch (error) {
+        const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+        if (code === "EPIPE") process.exit(0); // who reads has had enough, as in bin.js
+        if (code !== "EAGAIN") throw error;
+        pause();
+      }
+    }
+  },
+});
+
+/* ---- where to ---- */
+
+/** @param {string} path @param {unknown} error */
+const unwritable = (path, error) => new MembuddyError(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
+
+/** @param {Stats | undefined} a @param {Stats | undefined} b */
+const isSame = (a, b) => a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
+
+/** @param {string} path */
+const inputStat = (path) => (path === "-" ? fstatSync(standardInput) : statSync(path, { throwIfNoEntry: false }));
+
+/** Where a chain of links leads; nothing needs to be there. @param {string} path @param {number} [most] */
+function followLinks(path, most = 40) {
+  while (most-- > 0 && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    path = resolve(realpathSync(dirname(path)), readlinkSync(path));
+  return path;
+}
+
+/**
+ * That a result can go to this path, before there is one.
+ * @param {string} path `-` is the standard output @param {string[]} [inputs]  that are read for it
+ * @returns {Stats | undefined} what is there already
+ */
+export function checkOutput(path, inputs = []) {
+  if (path === "-") return fstatSync(standardOutput);
+  let there;
+  try {
+    there = statSync(path, { throwIfNoEntry: false });
+    if (there?.isFile()) accessSync(path, W_OK);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+  if (there?.isDirectory()) throw new MembuddyError(`${path} is a directory; name the file to write`);
+  if (there?.isFile() && inputs.some((input) => isSame(there, inputStat(input))))
+    throw new MembuddyError(`${path} is the memory that is read, which the result would replace; name another file to write`);
+  return there;
+}
+
+/* ---- writing ---- */
+
+/**
+ * @template T
+ * @param {string} path  as the user calls it @param {string} place @param {string} flags @param {(descriptor: number) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+async function withDescriptor(path, place, flags, use) {
+  let descriptor;
+  try {
+    descriptor = openSync(place, flags);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+  try {
+    return await use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** @param {string} path @param {unknown} error @param {string} [rest] */
+function unfinishedError(path, error, rest = "") {
+  const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+  if (code !== "ENOSPC" && code !== "EIO" && code !== "EDQUOT") return error;
+  return new MembuddyError(`${path} could not be written to its end: ${messageOf(error)}${rest}`, { cause: error });
+}
+
+/** @template T @param {string} path @param {number} descriptor @param {(file: FileWriter) => T | Promise<T>} produce @returns {Promise<T>} */
+async function writeThrough(path, descriptor, produce) {
+  try {
+    return await produce(writerOf(descriptor));
+  } catch (error) {
+    throw unfinishedError(path, error);
+  }
 }
 
 /**
  * @template T
- * @param {string} path @param {(file: FileWriter) => T | Promise<T>} produce  writes the file, piece by piece
+ * @param {string} path @param {number | undefined} mode  of the file that it replaces @param {(file: FileWriter) => T | Promise<T>} produce
+ * @returns {Promise<T>}
+ */
+async function replaceFile(path, mode, produce) {
+  const place = followLinks(path), temporary = `${place}.${process.pid}.tmp`;
+  if (unfinished.size === 0) for (const signal of signals) process.on(signal, endBySignal);
+  try {
+    const made = await withDescriptor(path, temporary, "wx", async (descriptor) => {
+      unfinished.add(temporary);
+      if (mode !== undefined) fchmodSync(descriptor, mode & 0o7777);
+      return produce(writerOf(descriptor));
+    });
+    renameSync(temporary, place);
+    return made;
+  } catch (error) {
+    throw unfinishedError(path, error, "; nothing is left of it");
+  } finally {
+    if (unfinished.delete(temporary)) rmSync(temporary, { force: true });
+    if (unfinished.size === 0) for (const signal of signals) process.off(signal, endBySignal);
+  }
+}
+
+/**
+ * @template T
+ * @param {string} path `-` is the standard output @param {(file: FileWriter) => T | Promise<T>} produce  writes the file, piece by piece
  * @returns {Promise<T>}
  */
 export async function writeWhole(path, produce) {
-  const temporary = `${path}.${process.pid}.tmp`;
-  /** @type {number | undefined} */
-  let descriptor;
-  try {
-    descriptor = openSync(temporary, "wx");
-  } catch (error) {
-    throw new MembuddyError(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
-  }
-  if (unfinished.size === 0) for (const signal of signals) process.on(signal, endBySignal);
-  unfinished.add(temporary);
-  let count = 0;
-  try {
-    const made = await produce({
-      write(piece) {
-        const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
-        writeAll(/** @type {number} */ (descriptor), bytes);
-        count += bytes.length;
-      },
-      bytes: () => count,
-    });
-    closeSync(descriptor);
-    descriptor = undefined;
-    renameSync(temporary, path);
-    return made;
-  } catch (error) {
-    const code = /** @type {any} */ (error).code;
-    if (code === "ENOSPC" || code === "EIO" || code === "EDQUOT")
-      throw new MembuddyError(`${path} could not be written to its end: ${messageOf(error)}; nothing is left of it`, { cause: error });
-    throw error;
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
-    rmSync(temporary, { force: true });
-    unfinished.delete(temporary);
-    if (unfinished.size === 0) for (const signal of signals) process.off(signal, endBySignal);
-  }
+  const there = checkOutput(path);
+  if (isSame(there, fstatSync(standardOutput))) return writeThrough(path === "-" ? "the standard output" : path, standardOutput, produce); // by whatever name
+  if (there && !there.isFile()) return withDescriptor(path, path, "w", (descriptor) => writeThrough(path, descriptor, produce));
+  return replaceFile(path, there?.mode, produce);
 }

@@ -4,7 +4,7 @@
 import { readdirSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { context } from "./context.js";
-import { MembuddyError } from "./errors.js";
+import { MembuddyError, UsageError } from "./errors.js";
 import { bookLines, resultLines } from "./report.js";
 import { version } from "./version.js";
 
@@ -34,7 +34,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  the memory could not be read, or is none; the last line says why
+  1  the memory could not be read, or is none, or the result could not be written; the last line says why
   2  the command line was not understood
 `;
 
@@ -83,7 +83,7 @@ function exitCodeOf(error) {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (error instanceof MembuddyError) process.stderr.write(`membuddy: ${error.message.replace(/^membuddy: /, "")}\n`);
   else process.stderr.write(`membuddy: this should not have happened; please report it:\n${error instanceof Error ? error.stack : error}\n`);
-  return exitCodes.failed;
+  return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
 }
 
 /** @param {string[]} commandLine  without the program's name @returns {Promise<number>} the exit code */

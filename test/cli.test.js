@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -109,6 +109,7 @@ describe("membuddy FILE", () => {
     const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm");
     const { image, account } = JSON.parse(say(["sample.dat", "--json", "--module", module]));
     assert.equal(image.hasMemBuddy, true);
+    assert.match(say(["sample.dat", "--module", module]), /^sample\.dat: MemBuddy's aos image, Lua 5\.4, 64 bits, [\d,]+ bytes\n/);
     assert.ok(account.parts.stack > 0 && account.maximum > 0 && account.headroom > 0);
   });
 
@@ -129,12 +130,17 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [[path.join(root, "package.json")], 1, /^membuddy: .*JSON.*\n$/],
     [["sample.dat", "--target", "_G/Nothing"], 1, /^membuddy: there is nothing at the path '_G\/Nothing'.*\n$/],
     [["sample", "-o", "no/such/folder/x.dat"], 1, /^membuddy: no\/such\/folder\/x\.dat cannot be written.*\n$/],
+    [["sample.dat", "--module", path.join(root, "dist/attach-lua54-wasm64.wasm")], 1, /^membuddy: this module has no function `handle`: it is no image.*\n$/],
     [["sample.dat", "--dept", "2"], 2, /unknown option '--dept'/],
     [["sample.dat", "--depth", "-3"], 2, /a whole number from 0/],
     [["sample.dat", "--min-size", "lots"], 2, /a number of bytes/],
     [["sample"], 2, /required option/],
     [["exprt", "sample.dat"], 2, /^error: 'exprt' is no command.*commands: diff, export/],
-    [["export", "sample.dat", "-o", "x.heapsnapshot", "--depth", "3"], 1, /^membuddy: a heapsnapshot has every object.*\n$/],
+    [["sample.dat", "--target", ""], 2, /--target.*a path, as a report gives it, is needed/],
+    [["serve", "--port", "99999"], 2, /^membuddy: 99999 is no port; accepted: 0 .* to 65535\n$/],
+    [["export", "sample.dat", "-o", "x.foo"], 2, /^membuddy: the name x\.foo says no format; give --format.*\n$/],
+    [["export", "sample.dat", "-o", "x.json", "--with", "sample.dat"], 2, /^membuddy: --with is of the format html.*\n$/],
+    [["export", "sample.dat", "-o", "x.heapsnapshot", "--depth", "3"], 2, /^membuddy: a heapsnapshot has every object.*\n$/],
   ];
   for (const [commandLine, code, message] of failures)
     test(commandLine.map((word) => path.basename(word)).join(" "), () => {
@@ -180,6 +186,85 @@ describe("files are there whole or not at all", () => {
     const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.new"), "fail"]);
     assert.equal(status, 1);
     assert.deepEqual(names(), ["out.dat"]);
+  });
+});
+
+describe("what stands at the place of a result", () => {
+  /** @param {string[]} commandLine @param {RegExp} message @param {{ input?: Uint8Array }} [options] */
+  function assertRefused(commandLine, message, options) {
+    const names = readdirSync(folder);
+    const { status, stdout, stderr } = run(commandLine, options);
+    assert.deepEqual({ status, stdout }, { status: 1, stdout: "" });
+    assert.match(stderr, message);
+    assert.equal(stderr.split("\n").length, 2, stderr);
+    assert.deepEqual(readdirSync(folder), names);
+  }
+  const asJson = ["export", "sample.dat", "--format", "json", "-o"];
+  /** @type {string} */
+  let expected;
+  before(() => { expected = say([...asJson, "-"]); });
+
+  test("is not the memory that is read, by whatever name", () => {
+    const memory = readFileSync(inFolder("sample.dat"));
+    linkSync(inFolder("sample.dat"), inFolder("hard.json"));
+    symlinkSync("sample.dat", inFolder("soft.json"));
+    writeFileSync(inFolder("older.dat"), memory);
+    for (const name of ["sample.dat", "./sample.dat", "hard.json", "soft.json"]) assertRefused([...asJson, name], /is the memory that is read.*name another file/);
+    assertRefused(["export", "sample.dat", "--format", "html", "--with", "older.dat", "-o", "older.dat"], /is the memory that is read/);
+    assert.ok(readFileSync(inFolder("sample.dat")).equals(memory) && readFileSync(inFolder("older.dat")).equals(memory));
+  });
+
+  test("is no directory", () => {
+    mkdirSync(inFolder("d.json"));
+    for (const name of [".", "d.json", "d.json/"]) assertRefused([...asJson, name], /^membuddy: .* is a directory; name the file to write\n$/);
+    assertRefused(["sample", "-o", "d.json"], /is a directory/);
+  });
+
+  test("is followed where it is a link, to a file or to nothing yet", () => {
+    mkdirSync(inFolder("behind"));
+    writeFileSync(inFolder("behind/there.json"), "before");
+    symlinkSync("behind/there.json", inFolder("to-there.json"));
+    symlinkSync("behind/none.json", inFolder("to-none.json"));
+    for (const name of ["there", "none"]) {
+      say([...asJson, `to-${name}.json`]);
+      assert.ok(lstatSync(inFolder(`to-${name}.json`)).isSymbolicLink());
+      assert.equal(readFileSync(inFolder(`behind/${name}.json`), "utf8"), expected);
+    }
+    assert.deepEqual(readdirSync(inFolder("behind")), ["none.json", "there.json"]);
+  });
+
+  test("keeps its mode", () => {
+    writeFileSync(inFolder("mode.json"), "");
+    chmodSync(inFolder("mode.json"), 0o640);
+    say([...asJson, "mode.json"]);
+    assert.equal(statSync(inFolder("mode.json")).mode & 0o7777, 0o640);
+    assert.equal(readFileSync(inFolder("mode.json"), "utf8"), expected);
+  });
+
+  test("is written to where it is a pipe", () => {
+    const read = "mkfifo pipe.json && (cat pipe.json > piped & \"$0\" --preserve-symlinks \"$1\" export sample.dat -o pipe.json; code=$?; wait; exit $code)";
+    const { status, stderr } = spawnSync("bash", ["-c", read, process.execPath, bin], { cwd: folder, encoding: "utf8", timeout: 60000 });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    assert.equal(readFileSync(inFolder("piped"), "utf8"), expected);
+    assert.ok(lstatSync(inFolder("pipe.json")).isFIFO());
+  });
+
+  test("is written to where it is a device", (context) => {
+    if (spawnSync("mknod", ["null.json", "c", "1", "3"], { cwd: folder }).status !== 0) return context.skip("only root makes devices");
+    const { status, stderr } = run([...asJson, "null.json"]);
+    assert.ok(lstatSync(inFolder("null.json")).isCharacterDevice());
+    if (/EACCES|EPERM/.test(stderr)) return context.skip("devices cannot be opened in this folder");
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+  });
+
+  test("is told of when it is full", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () =>
+    assertRefused([...asJson, "/dev/full"], /^membuddy: \/dev\/full could not be written to its end: ENOSPC/));
+
+  test("is the standard output, by its name as well", () => {
+    const append = "echo first > all; { \"$0\" --preserve-symlinks \"$1\" export sample.dat --format json -o /proc/self/fd/1; echo last; } >> all";
+    assert.equal(spawnSync("bash", ["-c", append, process.execPath, bin], { cwd: folder }).status, 0);
+    assert.equal(readFileSync(inFolder("all"), "utf8"), `first\n${expected}last\n`);
+    assert.equal(Buffer.from(say(["sample", "-o", "-"])).length > 0, true);
   });
 });
 

@@ -1,8 +1,7 @@
 /** `membuddy export`: a memory in the format of another tool. */
-import { writeSync } from "node:fs";
 import { Option } from "commander";
 import { summarize } from "../diff.js";
-import { MembuddyError } from "../errors.js";
+import { UsageError } from "../errors.js";
 import { exportHeap, formatNames, formatOfPath, formats } from "../export/index.js";
 
 /**
@@ -26,39 +25,21 @@ Examples:
 function chosenFormat({ format, output }) {
   const chosen = format ?? formatOfPath(output);
   if (chosen === undefined)
-    throw new MembuddyError(`the name ${output} says no format; give --format, one of ${formatNames.join(", ")}`);
+    throw new UsageError(`the name ${output} says no format; give --format, one of ${formatNames.join(", ")}`);
   return chosen;
 }
-
-const second = new Int32Array(new SharedArrayBuffer(4));
-
-/** The standard output may be a pipe that is full. @param {Uint8Array} bytes */
-function writeToOutput(bytes) {
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      at += writeSync(1, bytes, at);
-    } catch (error) {
-      const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-      if (code === "EPIPE") process.exit(0); // who reads has had enough, as in bin.js
-      if (code !== "EAGAIN") throw error;
-      Atomics.wait(second, 0, 0, 5);
-    }
-  }
-}
-const standardOutput = { write: (/** @type {string | Uint8Array} */ piece) => writeToOutput(typeof piece === "string" ? Buffer.from(piece) : piece) };
 
 /** @param {string} input @param {ExportArguments} options @param {Context} context */
 async function run(input, options, context) {
   const format = chosenFormat(options);
-  if (options.with !== undefined && format !== "html") throw new MembuddyError(`--with is of the format html; ${format} is of one memory`);
+  if (options.with !== undefined && format !== "html") throw new UsageError(`--with is of the format html; ${format} is of one memory`);
   if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
-    throw new MembuddyError("a heapsnapshot has every object: --min-size and --depth are of the other formats");
+    throw new UsageError("a heapsnapshot has every object: --min-size and --depth are of the other formats");
+  context.checkOutput(options.output, [input, options.with, options.module].filter((name) => name !== undefined));
   const older = options.with === undefined ? undefined : await context.withHeap(options.with, { module: options.module }, (heap) => summarize(heap));
   const limits = { minSize: options.minSize, depth: options.depth && context.asNumber(options.depth), ...(older && { older }) };
-  await context.withHeap(input, { module: options.module }, (heap) => {
-    const write = (/** @type {import("../export/index.js").Sink} */ file) => exportHeap(heap, format, file, limits);
-    return options.output === "-" ? write(standardOutput) : context.writeWhole(options.output, write);
-  });
+  await context.withHeap(input, { module: options.module }, (heap) =>
+    context.writeWhole(options.output, (file) => exportHeap(heap, format, file, limits)));
 }
 
 /** @param {import("commander").Command} program @param {Context} context */

@@ -1,5 +1,5 @@
 /** `membuddy serve`: a page on this machine where memories are dropped and read. */
-import { MembuddyError } from "../errors.js";
+import { UsageError } from "../errors.js";
 
 /** @param {import("commander").Command} program @param {import("../context.js").Context} context */
 export function register(program, context) {
@@ -9,7 +9,7 @@ export function register(program, context) {
     .option("--open", "open it in the browser")
     .addHelpText("after", "\nThe page reads memories of 32 and of 64 bits in any browser; those of more than 2 GiB best in one with memory64\n(Chrome and Edge 133, Firefox 134, and later). Ctrl-C ends it.\n\nExample:\n  membuddy serve --open")
     .action(async ({ port, open }) => {
-      if (port > 65535) throw new MembuddyError(`${port} is no port; accepted: 0 (any that is free) to 65535`);
+      if (port > 65535) throw new UsageError(`${port} is no port; accepted: 0 (any that is free) to 65535`);
       const { ended, listen, makeServer, openBrowser } = await import("../serve.js"); // Node.js takes its time over http
       const server = await makeServer();
       const address = await listen(server, port);
