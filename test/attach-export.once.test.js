@@ -360,7 +360,7 @@ describe("membuddy export", () => {
 
   test("asks for a format that it cannot tell", () => {
     const { status, stderr } = run(input, "-o", "a.txt");
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.match(stderr, /a\.txt says no format; give --format/);
     assert.equal(run(input, "-o", "a.txt", "--format", "svg").status, 2);
   });
