@@ -2,8 +2,7 @@
  * Files that are there whole or not at all: written beside their place, then renamed. What breaks off, by an error or by
  * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
-import { W_OK } from "node:constants";
-import { accessSync, closeSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { MembuddyError, messageOf } from "./errors.js";
 
@@ -76,7 +75,7 @@ export function checkOutput(path, inputs = []) {
   let there;
   try {
     there = statSync(path, { throwIfNoEntry: false });
-    if (there?.isFile()) accessSync(path, W_OK);
+    if (there?.isFile()) accessSync(path, constants.W_OK);
   } catch (error) {
     throw unwritable(path, error);
   }
