@@ -155,6 +155,14 @@ LAYOUT_HELPER void layout_gray_lists(global_State *g, GCObject *heads[LAYOUT_GRA
 ** collections of the generational mode. Elsewhere every `gclist` is free. */
 LAYOUT_HELPER int layout_gray_lists_in_use(const global_State *g) { return keepinvariant(g); }
 
+/* Keeps the program's hooks from being called: what they change may be in somebody's hands. */
+LAYOUT_INLINE int layout_stop_hooks(lua_State *L) {
+  int before = L->allowhook;
+  L->allowhook = 0;
+  return before;
+}
+LAYOUT_INLINE void layout_allow_hooks(lua_State *L, int before) { L->allowhook = (lu_byte)before; }
+
 #define LAYOUT_OBJECT_LISTS 4
 LAYOUT_HELPER void layout_object_lists(global_State *g, GCObject *heads[LAYOUT_OBJECT_LISTS]) {
   heads[0] = g->allgc;

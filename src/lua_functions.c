@@ -28,8 +28,9 @@
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
   lua_insert(L, 1);
-  int collector = layout_stop_collector(G(L));
+  int collector = layout_stop_collector(G(L)), hooks = layout_stop_hooks(L);
   int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
+  layout_allow_hooks(L, hooks);
   layout_restart_collector(G(L), collector);
   return status;
 }
@@ -274,7 +275,11 @@ int function_print_lines(lua_State *L) {
     if (lua_istable(L, 2)) options_read(L, 2, &options);
     lua_pushvalue(L, 1);
   } else {
-    if (lua_istable(L, 1)) options_read(L, 1, &options);
+    if (lua_istable(L, 1) && lua_istable(L, 2))
+      support_refuse(L, "the first argument is no results of profile(); accepted: results and "
+                        "options, or options alone");
+    int index = lua_istable(L, 2) ? 2 : 1;
+    if (lua_istable(L, index)) options_read(L, index, &options);
     whole_process = !options.has_target;
     profile(L, &options, options.has_target ? lua_gettop(L) : 0);
   }
@@ -287,13 +292,16 @@ int function_print_lines(lua_State *L) {
 /* ---- figures ---- */
 
 int function_format_size(lua_State *L) {
-  lua_Number bytes = luaL_checknumber(L, 1);
+  int is_number;
+  lua_Number bytes = lua_tonumberx(L, 1, &is_number);
+  if (!is_number)
+    support_refuse_argument(L, "format_size", "number expected, got %s", luaL_typename(L, 1));
   print_push_size(L, bytes, lua_toboolean(L, 2));
   return 1;
 }
 
 int function_sizeof(lua_State *L) {
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1)) support_refuse_argument(L, "sizeof", "value expected");
   GCObject *object = layout_object_at(L, 1);
   support_push_number(L, object ? walk_object_bytes(G(L), object) : 0);
   return 1;
@@ -302,7 +310,7 @@ int function_sizeof(lua_State *L) {
 int function_retained(lua_State *L) {
   size_t bytes;
   walk_books books;
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1)) support_refuse_argument(L, "retained", "value expected");
   if (walk_retained(L, check_target(L, 1), &bytes, &books) != WALK_OK) support_raise_no_memory(L);
   support_push_number(L, bytes);
   return 1;

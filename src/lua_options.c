@@ -93,7 +93,7 @@ static size_t find_option(lua_State *L, int index) {
   const char *name = lua_tostring(L, index);
   size_t i = 0;
   while (i < KNOWN_COUNT && strcmp(known_options[i].name, name) != 0) i++;
-  return i;
+  return strlen(name) == lua_rawlen(L, index) ? i : KNOWN_COUNT;
 }
 
 /* Pushes a key that is none of an option; returns 0 and pushes nothing when all are. */
@@ -118,8 +118,8 @@ static void refuse_unknown(lua_State *L) {
     lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), known_options[i].name);
     lua_remove(L, -2);
   }
-  const char *key = lua_type(L, -2) == LUA_TSTRING ? support_show(L, -2) : luaL_typename(L, -2);
-  support_refuse(L, "unknown option '%s'; accepted: %s", key, lua_tostring(L, -1));
+  support_refuse(L, "unknown option '%s'; accepted: %s", support_show_name(L, -2),
+                 lua_tostring(L, -1));
 }
 
 void options_read(lua_State *L, int index, report_options *options) {

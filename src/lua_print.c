@@ -91,21 +91,29 @@ static int has_control(const char *text, size_t length) {
   return 0;
 }
 
+/* A path, at `index`, or a table with one; what somebody else wrote may not reach a terminal. */
+static void check_path(lua_State *L, const char *name, const char *what, int index) {
+  if (has_control(lua_tostring(L, index), lua_rawlen(L, index)))
+    refuse_results(L, name, what, "paths as profile wrote them");
+}
+
 /* Checks a table of paths: string keys, values of one type. Returns their number and their sum. */
 static size_t check_paths(lua_State *L, int table, const char *name, int value_type,
                           lua_Number *sum) {
   size_t count = 0;
+  static const char what[] = "a table with control characters in a path";
   *sum = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), count++) {
     if (lua_type(L, -2) != LUA_TSTRING)
       refuse_results(L, name, "a table with other keys than paths", "paths only");
-    if (has_control(lua_tostring(L, -2), lua_rawlen(L, -2)))
-      refuse_results(L, name, "a table with control characters in a path",
-                     "paths as profile wrote them");
+    check_path(L, name, what, -2);
     if (lua_type(L, -1) != value_type)
       support_refuse(L, "these results were changed: '%s' of '%s' is a %s; expected a %s", name,
-                     support_show(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
-    if (value_type == LUA_TNUMBER) *sum += lua_tonumber(L, -1);
+                     support_show_name(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
+    if (value_type == LUA_TNUMBER)
+      *sum += lua_tonumber(L, -1);
+    else
+      check_path(L, name, what, -1);
   }
   return count;
 }
@@ -263,6 +271,7 @@ static void print_header(lua_State *L, int results) {
   lua_concat(L, 4);
   print_top(L);
   if (support_push_field(L, results, "target") == LUA_TSTRING) {
+    check_path(L, "target", "a path with control characters", -1);
     lua_pushliteral(L, "Held by ");
     lua_insert(L, -2);
     print_amount(L, "; others hold as well: ", number_field(L, results, "shared"), "");

@@ -17,6 +17,18 @@ int support_refuse(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+int support_refuse_argument(lua_State *L, const char *function, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  luaL_where(L, CALLER_LEVEL);
+  lua_pushfstring(L, "bad argument #1 to '%s' (", function);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_pushliteral(L, ")");
+  lua_concat(L, 4);
+  return lua_error(L);
+}
+
 int support_raise_no_memory(lua_State *L) {
   lua_pushliteral(L, "not enough memory");
   return lua_error(L);
@@ -37,11 +49,26 @@ int support_push_global(lua_State *L, const char *name) {
   return lua_type(L, -1);
 }
 
-const char *support_show(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TBOOLEAN) return lua_toboolean(L, index) ? "true" : "false";
+/* A string up to what a terminal would not show as it is. */
+static const char *shown_text(lua_State *L, int index) {
   const char *text = lua_tostring(L, index);
-  if (text == NULL) return luaL_typename(L, index);
-  return lua_rawlen(L, index) > LONGEST_SHOWN ? "a long string" : text;
+  size_t length = 0;
+  if (lua_rawlen(L, index) > LONGEST_SHOWN) return "a long string";
+  while ((unsigned char)text[length] >= 0x20 && text[length] != 0x7F) length++;
+  return lua_pushlstring(L, text, length);
+}
+
+const char *support_show(lua_State *L, int index) {
+  switch (lua_type(L, index)) {
+  case LUA_TBOOLEAN: return lua_toboolean(L, index) ? "true" : "false";
+  case LUA_TNUMBER: return lua_tostring(L, index);
+  case LUA_TSTRING: return lua_pushfstring(L, "\"%s\"", shown_text(L, index));
+  default: return luaL_typename(L, index);
+  }
+}
+
+const char *support_show_name(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING ? shown_text(L, index) : luaL_typename(L, index);
 }
 
 void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }

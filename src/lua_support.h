@@ -16,6 +16,9 @@
 ** name before it, and before that where in the program it came from. Does not return. */
 int support_refuse(lua_State *L, const char *format, ...);
 
+/* The same of the first argument of a function, in the words of Lua's own. */
+int support_refuse_argument(lua_State *L, const char *function, const char *format, ...);
+
 /* Raises what Lua raises when its allocator has nothing left. */
 int support_raise_no_memory(lua_State *L);
 
@@ -25,8 +28,11 @@ int support_push_field(lua_State *L, int index, const char *name);
 /* The same of a global; nil where a program put something else in the place of the globals. */
 int support_push_global(lua_State *L, const char *name);
 
-/* The value at `index` as an error shows it; a number becomes a string there. */
+/* The value at `index` as an error shows it, a string in quotes; a number becomes a string there.
+** Leaves strings on the stack: an error follows. */
 const char *support_show(lua_State *L, int index);
+/* The same of a name, which has its quotes already. */
+const char *support_show_name(lua_State *L, int index);
 
 /* Pushes a count or a number of bytes. */
 void support_push_number(lua_State *L, size_t number);

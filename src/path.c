@@ -2,10 +2,9 @@
 
 #include <stdio.h>
 
-#define LONGEST_KEY       64u
-#define LONGEST_SOURCE    40u
-#define PATH_LONGEST_ROOT (PATH_LABEL_BYTES - 32u)
-#define ELLIPSIS          "\xE2\x80\xA6"
+#define LONGEST_KEY    64u
+#define LONGEST_SOURCE 40u
+#define ELLIPSIS       "\xE2\x80\xA6"
 
 /* A text that grows; the room is always sufficient (PATH_LABEL_BYTES). */
 typedef struct {

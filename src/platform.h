@@ -16,8 +16,8 @@
 ** Nothing here allocates, calls Lua or writes anything. On a machine that is
 ** no WASM process every question is answered with "unknown".
 */
-#ifndef platform_h
-#define platform_h
+#ifndef MEMBUDDY_PLATFORM_H
+#define MEMBUDDY_PLATFORM_H
 
 #include <stddef.h>
 

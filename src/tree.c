@@ -207,9 +207,8 @@ static int is_larger_node(const tree *t, uint32_t a, uint32_t b) {
   return order < 0 || (order == 0 && a < b);
 }
 
-/* Puts the `wanted` largest nodes of `order` before the others: C. A. R. Hoare, "Algorithm 65:
- *find",
- ** Communications of the ACM 4 (1961). */
+/* Puts the `wanted` largest nodes of `order` before the others.
+** After C. A. R. Hoare, "Algorithm 65: find", Communications of the ACM 4, 1961. */
 static void select_largest(tree *t, int wanted, int count) {
   uint32_t *order = t->order;
   for (int low = 0, high = count - 1; low < high;) {
@@ -253,11 +252,6 @@ static void settle(tree *t) {
   t->next_free = 0;
   drop_stale_cycles(t);
   index_rebuild(t);
-}
-
-void tree_fold(tree *t, uint32_t node) {
-  fold_node(t, node);
-  settle(t);
 }
 
 static int folds(const tree *t, uint32_t node, uint32_t kept) {

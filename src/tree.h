@@ -165,8 +165,6 @@ uint32_t tree_find(const tree *t, const void *object);
 /* A reference from `from` back to `to`; kept if `to` is on the path of `from`. */
 void tree_note_cycle(tree *t, uint32_t from, uint8_t label_kind, uintptr_t place, uint32_t to);
 
-/* Folds one childless node into its parent. */
-void tree_fold(tree *t, uint32_t node);
 /* Sets `total_bytes` of every node. */
 void tree_sum(tree *t);
 

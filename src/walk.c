@@ -752,8 +752,8 @@ static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
 }
 
 /* Most of what a prototype refers to are names that others have as well. */
-LAYOUT_INLINE void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                                   GCObject *value) {
+static void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                            GCObject *value) {
   (void)kind, (void)place, (void)key;
   if (!is_marked(value)) discover_other(context, value);
 }

@@ -220,6 +220,13 @@ test("a size that is no number is refused", function()
   check(not pcall(membuddy.format_size), "nothing was accepted")
 end)
 
+test("a call without its argument says which", function()
+  for _, name in ipairs({ "format_size", "sizeof", "retained" }) do
+    local _, message = pcall(membuddy[name])
+    contains(message, "bad argument #1 to '" .. name .. "'", "the error")
+  end
+end)
+
 -- ---- exactness ----
 
 test("the sizes add up to the total, and the total with garbage to what Lua says", function()
@@ -783,6 +790,20 @@ test("options that are no table are refused", function()
   end
 end)
 
+test("print takes options alone, in either place, and no two of them", function()
+  equal(#printed(nil, { top = 1, checks = false }), #printed({ top = 1, checks = false }), "the number of lines")
+  contains(refusal(membuddy.print, nil, { dept = 1 }), "unknown option 'dept'", "the error")
+  contains(refusal(membuddy.print, { top = 1 }, { top = 2 }), "the first argument is no results of profile()", "the error")
+end)
+
+test("a value that an option does not take is shown as it was written", function()
+  contains(refusal(membuddy.profile, { depth = "3" }), "option 'depth' is \"3\"", "the error")
+  contains(refusal(membuddy.profile, { depth = 0.5 }), "option 'depth' is 0.5", "the error")
+  refusal(membuddy.profile, nil, { ["depth\0x"] = 1 })
+  local message = refusal(membuddy.profile, { depth = "3\27[2J" })
+  check(not message:find("%c"), "a value came out as it was")
+end)
+
 test("an error of the library says where it was called", function()
   local _, message = pcall(load("local membuddy = ... \n\n membuddy.profile({depth = -1}) ", "=caller"), membuddy)
   contains(message, "caller:3:", "the error")
@@ -833,10 +854,14 @@ test("edited results cannot smuggle control characters into the print", function
   local bytes = r.sizes._G
   r.sizes._G, r.totalSizes._G = nil, nil
   r.sizes["evil\27[2J\n"], r.totalSizes["evil\27[2J\n"] = bytes, bytes
-  local ok, lines = pcall(printed, r)
-  if ok then
-    for _, line in ipairs(lines) do check(not line:find("%c"), "a line has control characters") end
-  end
+  contains(refusal(membuddy.print, r), "control characters", "the error")
+  r = membuddy.profile({ depth = 0 })
+  r.circular.a = "\27[31mevil"
+  contains(refusal(membuddy.print, r), "control characters", "the error")
+  local t = { {} }
+  r = membuddy.profile(t)
+  r.target = "\27[31mevil"
+  contains(refusal(membuddy.print, r), "control characters", "the error")
 end)
 
 test("a count that was edited to no count does not end the print", function()

@@ -272,6 +272,27 @@ static void test_hook(void) {
   test_places("local function hook() native.walk() end debug.sethook(hook, '', 5) "
               "local t = {} for i = 1, 10 do t[i] = {} end debug.sethook()");
 }
+/* Hooks of calls and returns would run while a report is built, with its objects in hand. */
+static void test_hooks_of_calls(void) {
+  heap h;
+  heap_open(&h, 4);
+  heap_run(&h, "local membuddy = require('membuddy') "
+               "for _, mask in ipairs({'c', 'r', 'cr', 'crl'}) do for last = 1, 12 do "
+               "  Held = {} "
+               "  for i = 1, 300 do Held['key' .. i] = {i} end "
+               "  local seen = 0 "
+               "  debug.sethook(function() "
+               "    seen = seen + 1 "
+               "    if seen == last then Held = nil collectgarbage() end "
+               "  end, mask) "
+               "  membuddy.profile() "
+               "  debug.sethook() "
+               "end end "
+               "local seen = 0 "
+               "debug.sethook(function() seen = seen + 1 end, 'c') membuddy.kinds() math.abs(1) "
+               "debug.sethook() assert(seen >= 2, 'hooks are gone for good')");
+  heap_close(&h);
+}
 static void test_deep_pcall(void) {
   test_places("local function deep(n) if n == 0 then native.walk() else pcall(deep, n - 1) end end "
               "deep(100)");
@@ -340,6 +361,7 @@ static const test tests[] = {
     {"a walk called from a finalizer leaves every bit as it was", test_finalizer},
     {"a walk called from a coroutine leaves every bit as it was", test_coroutine},
     {"a walk called from a hook leaves every bit as it was", test_hook},
+    {"hooks of calls do not run while a report is built", test_hooks_of_calls},
     {"a walk called behind a hundred pcalls leaves every bit as it was", test_deep_pcall},
     {"a walk in the middle of a mark phase leaves the gray lists as they were", test_marking},
     {"a call of the interface changes nobody's data", test_calls},
