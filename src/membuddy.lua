@@ -259,7 +259,7 @@ local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "us
 -- `entry` is the function by which the program called us: what is above it on the stack is ours.
 -- `holders`, if given, learns who holds each object, until `wanted` is found.
 local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wanted)
-  local walk, total_bytes = {}, collectgarbage("count") * 1024
+  local walk, total_bytes = {}, lua_bytes() -- nil where Lua tells no count
   local in_hand
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
@@ -1098,7 +1098,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     -- it grew with strings that are garbage since, if there is room for that in what Lua counts
     local short_count = string_count - long_count
     local slots = power_of_two(short_count * 3 // 2)
-    if walk.bytes() + WORD * slots > total_bytes then slots = power_of_two(short_count) end
+    if total_bytes and walk.bytes() + WORD * slots > total_bytes then slots = power_of_two(short_count) end
     new_line(0, TEXT, "[string table]", tally("string_table", WORD * (slots < 128 and 128 or slots)))
   end
 
