@@ -160,8 +160,8 @@ static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t pl
   int key_is_weak = (e.weakness & WEAK_KEYS) && !layout_is_plain(key);
   int value_is_weak = (e.weakness & WEAK_VALUES) && !layout_is_plain(value);
   int is_late = e.weakness == WEAK_KEYS || e.g->is_settled;
-  if (!key_is_weak && !(is_late && value_is_weak && layout_is_plain(key)))
-    visit_object(&e, kind, place, 1, key);
+  int goes_with_value = value_is_weak && (layout_is_plain(key) || walk_is_condemned(value));
+  if (!key_is_weak && !(is_late && goes_with_value)) visit_object(&e, kind, place, 1, key);
   if (!value_is_weak && !(is_late && key_is_weak)) visit_object(&e, kind, place, 0, value);
 }
 

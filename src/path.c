@@ -239,8 +239,12 @@ static void read_sort_key(sort_key *s, const tree *t, uint32_t node) {
   }
 }
 
+static int compare_places(uintptr_t a, uintptr_t b) { return (a > b) - (a < b); }
+
 static int compare_labels(const tree *t, uint32_t a, uint32_t b) {
   sort_key x, y;
+  if (t->nodes[a].label_kind == LABEL_INDEX && t->nodes[b].label_kind == LABEL_INDEX)
+    return compare_places(t->nodes[a].place, t->nodes[b].place);
   read_sort_key(&x, t, a);
   read_sort_key(&y, t, b);
   if (x.key.tt_ != y.key.tt_) return x.key.tt_ - y.key.tt_;

@@ -20,10 +20,10 @@ static void doubt(graph *g, uint32_t node) {
   }
 }
 
-static void doubt_condition(void *context, graph *g, const graph_condition *entry) {
+static void doubt_condition(void *frees_more, graph *g, const graph_condition *entry) {
   uint32_t holder = graph_find(g, entry->holder);
-  if (holder == GRAPH_NONE) { /* collections would free more: then all is in doubt */
-    if (entry->held == NULL) *(int *)context = 1;
+  if (holder == GRAPH_NONE) { /* the value of a weak entry, which is to keep its key no longer */
+    if (entry->held == NULL) *(int *)frees_more = 1;
     return;
   }
   if (entry->held) doubt(g, entry->table);
@@ -40,29 +40,52 @@ static size_t *sum_nodes(graph *g) {
   return NULL;
 }
 
-static void pick(const graph *g, const tree *t, const size_t *sums, int all_in_doubt,
-                 size_t *bytes) {
+static void pick(const graph *g, const tree *t, const size_t *sums, size_t *bytes) {
   for (uint32_t i = 0; i < t->used; i++) {
     const tree_node *n = &t->nodes[i];
     bytes[i] = n->own_bytes;
     if (!n->in_use || n->object == NULL) continue;
     uint32_t node = graph_find(g, n->object);
-    int in_doubt = all_in_doubt || node == GRAPH_NONE || g->parents[node] == node;
-    bytes[i] = in_doubt ? IN_DOUBT : sums[node];
+    bytes[i] = node == GRAPH_NONE || g->parents[node] == node ? IN_DOUBT : sums[node];
   }
+}
+
+/* `*frees_more`: collections to come will free more than the next one. */
+static walk_status build(lua_State *L, const walk_books *books, graph *g, int *frees_more) {
+  walk_status status = graph_build(L, books, 1, g);
+  *frees_more = 0;
+  if (status == WALK_OK) graph_each_condition(g, doubt_condition, frees_more);
+  return status;
+}
+
+static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
+  size_t *sums = sum_nodes(g);
+  if (sums) pick(g, t, sums, bytes);
+  borrow_return(sums);
+  graph_release(g);
+  return sums ? WALK_OK : WALK_NO_MEMORY;
+}
+
+static walk_status read_condemned(lua_State *L, const walk_books *books, const tree *t,
+                                  size_t *bytes) {
+  graph g;
+  int unused;
+  walk_status status = walk_condemn(L);
+  if (status != WALK_OK) return status;
+  status = build(L, books, &g, &unused);
+  if (status == WALK_OK) status = read_sums(&g, t, bytes);
+  walk_pardon(L);
+  return status;
 }
 
 static walk_status read_graph(lua_State *L, const walk_books *books, const tree *t, size_t *bytes) {
   graph g;
-  int all_in_doubt = 0;
-  walk_status status = graph_build(L, books, 1, &g);
+  int frees_more;
+  walk_status status = build(L, books, &g, &frees_more);
   if (status != WALK_OK) return status;
-  graph_each_condition(&g, doubt_condition, &all_in_doubt);
-  size_t *sums = sum_nodes(&g);
-  if (sums) pick(&g, t, sums, all_in_doubt, bytes);
-  borrow_return(sums);
+  if (!frees_more) return read_sums(&g, t, bytes);
   graph_release(&g);
-  return sums ? WALK_OK : WALK_NO_MEMORY;
+  return read_condemned(L, books, t, bytes);
 }
 
 static walk_status settle_doubts(lua_State *L, const tree *t, size_t *bytes) {

@@ -1120,7 +1120,7 @@ static void mark_without(retention *r, lua_State *L) {
   start_walk(&r->w, L, &r->t);
   r->w.keep_parked = r->w.strict = 1;
   r->w.blocked = r->object;
-  r->object->marked |= LAYOUT_MARK_BIT;
+  if (r->object) r->object->marked |= LAYOUT_MARK_BIT;
   walk_main_roots(&r->w);
   add_runtime(&r->w);
 }
@@ -1143,13 +1143,27 @@ static int condemns(retention *r) {
   return 1;
 }
 
+int walk_is_condemned(const GCObject *object) { return role_of(object) == CONDEMNED; }
+
 static void pardon_object(void *context, GCObject *object) {
   (void)context;
-  if (role_of(object) == CONDEMNED) clear_role(object);
+  if (walk_is_condemned(object)) clear_role(object);
 }
+void walk_pardon(lua_State *L) { walk_each_object(L, pardon_object, NULL); }
+
 static void pardon(retention *r) {
-  if (r->condemned) walk_each_object(r->w.L, pardon_object, NULL);
+  if (r->condemned) walk_pardon(r->w.L);
   r->condemned = 0;
+}
+
+walk_status walk_condemn(lua_State *L) {
+  retention r;
+  walk_books unused;
+  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
+  r.object = NULL;
+  do mark_without(&r, L);
+  while (condemns(&r));
+  return end_walk(&r.w, &unused);
 }
 
 /* What the next collection leaves, for the books. */

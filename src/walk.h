@@ -66,6 +66,13 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books);
 
+/* Where collections to come will free more: condemns the dead values of weak tables whose keys they
+** will free. Walks of what goes with an object and settled graphs take those keys for dead. The
+** marks stay until `walk_pardon`; nothing may be collected meanwhile. */
+walk_status walk_condemn(lua_State *L);
+int walk_is_condemned(const GCObject *object);
+void walk_pardon(lua_State *L);
+
 /* Who holds an object on its shortest path: `*parent`, or NULL where a root holds it, whose name is
 ** `*root` then (static). Both NULL when it is not live. */
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,

@@ -145,6 +145,17 @@ heap("many weak tables beside a deep list", function()
   Tables, List = tables, list
 end, LEVELS)
 
+heap("dead weak values whose keys are objects, beside many lines", function()
+  Lines, Weak = {}, setmetatable({}, { __mode = "v" })
+  for i = 1, 3 * MANY do Lines[i] = { i } end
+  local value = {}
+  for _ = 1, 10 do -- each collection frees one more
+    local following = {}
+    Weak[{ following }] = value
+    value = following
+  end
+end)
+
 heap("ephemerons that each hold a deep list", function()
   local mode = { __mode = "k" }
   local key, tables = {}, {}
