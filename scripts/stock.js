@@ -3,10 +3,12 @@
  *
  *   dist/membuddy.lua               the module in one file
  *   dist/blueprints/membuddy.lua    for .load-blueprint: the module and its handlers, one Eval
- *   dist/apm/                       the package: apm.json, main.lua, README.md, and publish.json, the message for the registry
+ *   dist/apm/                       the package: apm.json, main.lua, README.md; publish.json is the message that the
+ *                                   registry of apm takes, publish-1.json the one of APM, aos 1's
  *
- *   node scripts/stock.js OUTPUT-FOLDER
+ *   [VENDOR=@NAME] [REPOSITORY=URL] node scripts/stock.js OUTPUT-FOLDER
  */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -51,44 +53,88 @@ async function loading() {
   return `load(${longString(minified(stock))}, "=membuddy")(${longString(minified(pure))},\n${packedTable(checks)},\n${packedTable(handlers)})`;
 }
 
-const keywords = ["memory", "profiler", "debug", "leak", "gc"];
+/**
+ * Where the source is, which apm demands and shows. Without an address the source is named by its checksum: a tag of a
+ * message must not be empty, and nobody else's address is right.
+ * @param {string} module
+ */
+async function repository(module) {
+  const { repository: said, homepage } = JSON.parse(await read("package.json"));
+  const address = process.env.REPOSITORY || (typeof said === "string" ? said : said?.url) || homepage;
+  return address?.replace(/^git\+/, "") ?? `urn:sha256:${createHash("sha256").update(module).digest("hex")}`;
+}
 
-/** @param {string} output */
-async function writeAll(output) {
-  const release = await version();
-  const expression = await loading();
-  const readme = await read("src/apm.md");
-  const head = `-- MemBuddy ${release}, a memory profiler for aos processes. MIT licence.\n`;
-  const module = `${head}local membuddy = ${expression}\nreturn membuddy\n`;
-  const about = {
+/** @param {string} module */
+async function description(module) {
+  return {
     name: "membuddy",
-    vendor: "@apm",
-    version: release,
+    vendor: process.env.VENDOR || "@apm",
+    version: await version(),
     description: "Memory profiler: where every byte of a process went, and aos's leaks by name",
-    keywords,
+    keywords: ["memory", "profiler", "debug", "leak", "gc"],
     license: "MIT",
     dependencies: {},
     warnings: { modifiesGlobalState: false, installMessage: "" },
     authors: [],
     main: "main.lua",
-    repository: JSON.parse(await read("package.json")).repository?.url ?? "",
+    repository: await repository(module),
   };
-  const tag = (/** @type {string} */ name, /** @type {unknown} */ value) => ({ name, value: typeof value === "string" ? value : JSON.stringify(value) });
-  const message = {
-    Tags: [tag("Action", "APM.Publish"), tag("Name", about.name), tag("Vendor", about.vendor), tag("Version", release),
-      tag("Description", about.description), tag("Keywords", keywords), tag("License", about.license), tag("Repository", about.repository),
-      tag("Dependencies", about.dependencies), tag("Warnings", about.warnings), tag("Authors", about.authors)],
-    Data: JSON.stringify({ source: module, readme }),
-  };
+}
+
+/** @typedef {Awaited<ReturnType<typeof description>>} Description */
+
+/** @param {Record<string, unknown>} fields */
+const tags = (fields) => Object.entries(fields).map(([name, value]) => ({ name, value: typeof value === "string" ? value : JSON.stringify(value) }));
+
+/** What the registry takes: the description in tags, the texts in the data. @param {Description} about @param {string} source @param {string} readme */
+const publishing = (about, source, readme) => ({
+  Tags: tags({ Action: "APM.Publish", Name: about.name, Vendor: about.vendor, Version: about.version, Description: about.description,
+    Repository: about.repository, License: about.license, Dependencies: about.dependencies, Warnings: about.warnings,
+    Keywords: about.keywords, Authors: about.authors }),
+  Data: JSON.stringify({ source, readme }),
+});
+
+/** What the registry of APM takes and hands on as it is. @param {Description} about @param {string} source @param {string} readme */
+const publishingToOld = (about, source, readme) => ({
+  Tags: tags({ Action: "APM.Publish" }),
+  Data: JSON.stringify({
+    Name: about.name,
+    Vendor: about.vendor,
+    Version: about.version,
+    PackageData: {
+      Readme: readme,
+      Description: about.description,
+      Main: about.main,
+      Dependencies: [],
+      RepositoryUrl: about.repository,
+      Items: [{ meta: { name: about.main }, data: source }],
+      Authors: about.authors,
+    },
+  }),
+});
+
+/** @param {unknown} value */
+const json = (value) => JSON.stringify(value, null, 2) + "\n";
+
+/** @param {string} output */
+async function writeAll(output) {
+  const expression = await loading();
+  const readme = await read("src/apm.md");
+  const release = await version();
+  const head = `-- MemBuddy ${release}, a memory profiler for aos processes. MIT licence.\n`;
+  const module = `${head}local membuddy = ${expression}\nreturn membuddy\n`;
+  const about = await description(module);
   await writeWhole(path.join(output, "membuddy.lua"), module);
+  // \40 is "(": loaders of files and of packages look for calls of require by their text, in strings too.
   await writeWhole(path.join(output, "blueprints/membuddy.lua"), `${head}local membuddy = ${expression}
 membuddy.serve(membuddy.serving or nil)
-return "MemBuddy ${release} (" .. membuddy.backend .. "): local membuddy = require('membuddy') membuddy.print()"
+return "MemBuddy ${release} (" .. membuddy.backend .. "): local membuddy = require\\40'membuddy') membuddy.print()"
 `);
-  await writeWhole(path.join(output, "apm/apm.json"), JSON.stringify(about, null, 2) + "\n");
+  await writeWhole(path.join(output, "apm/apm.json"), json(about));
   await writeWhole(path.join(output, "apm/main.lua"), module);
   await writeWhole(path.join(output, "apm/README.md"), readme);
-  await writeWhole(path.join(output, "apm/publish.json"), JSON.stringify(message, null, 2) + "\n");
+  await writeWhole(path.join(output, "apm/publish.json"), json(publishing(about, module, readme)));
+  await writeWhole(path.join(output, "apm/publish-1.json"), json(publishingToOld(about, module, readme)));
 }
 
 await writeAll(process.argv[2] ?? path.join(root, "dist")).catch((error) => {

@@ -10,15 +10,20 @@
 
 local membuddy, options = ...
 local get, type, next = rawget, type, next
-local format, concat = string.format, table.concat
+local format, concat, utf8_length = string.format, table.concat, utf8.len
 
-local most_lines, most_depth, reply_bytes = 200, 8, 65536
+local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 8, 65536, 1024
 local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }
 
 ---- JSON, with keys in order: the same report is the same text
 
+-- What is no UTF-8 is told byte for byte.
+local function unsafe_bytes(text, others)
+  return "[%c" .. others .. (utf8_length(text) and "]" or "\127-\255]")
+end
+
 local function quoted(text)
-  return '"' .. text:gsub('[%c"\\\127-\255]', function(byte) return format("\\u%04x", byte:byte()) end) .. '"'
+  return '"' .. text:gsub(unsafe_bytes(text, '"\\'), function(byte) return format("\\u%04x", byte:byte()) end) .. '"'
 end
 
 local encode
@@ -65,18 +70,35 @@ end
 
 local function refuse(...) error({ refusal = format(...) }, 0) end
 
-local function shown(value) return (tostring(value):sub(1, 40):gsub("[%c\127-\255]", "?")) end
+-- Never through __tostring: a table may come in a tag that another handler made.
+local function shown(value)
+  if type(value) ~= "string" and type(value) ~= "number" then return "a " .. type(value) end
+  return (tostring(value):sub(1, 40):gsub("[%c\127-\255]", "?"))
+end
 
 -- A whole number from a tag, at most `most`.
 local function count_field(message, name, default, most)
-  local text = field(message, name)
-  if text == nil then return default end
-  if text == "inf" or text == "infinity" then return most end
-  local number = math.tointeger(tonumber(text) or -1)
-  if not number or number < 0 then
-    refuse("tag %s is %s; accepted: a whole number from 0, or inf", name, shown(text))
-  end
-  return math.min(number, most)
+  local value = field(message, name)
+  if value == nil then return default end
+  if value == "inf" or value == "infinity" then return most end
+  local is_number = type(value) == "string" and value:find("^%d+$") or math.type(value) == "integer" and value >= 0
+  if not is_number then refuse("tag %s is %s; accepted: a whole number from 0, or inf", name, shown(value)) end
+  return math.min(tonumber(value), most) -- digits that are no integer are more than `most`
+end
+
+-- Paths are escaped as reports write them: \/ and \\ and \xNN. In between an escaped byte is a zero and two digits.
+local function protected(kind, byte, digit)
+  if kind == "x" and (byte .. digit):find("^%x%x$") then return "\0" .. byte .. digit end
+  if kind == "x" then return "x" .. byte .. digit end
+  return format("\0%02x", byte:byte()) .. digit
+end
+
+local function unprotected(digits) return string.char(tonumber(digits, 16)) end
+
+local function below(value, step)
+  local found = get(value, step)
+  if found ~= nil then return found end
+  return get(value, math.tointeger(tonumber(step)) or step)
 end
 
 -- The value behind a path such as Balances or _G/Handlers/list: read raw, nothing is evaluated.
@@ -84,14 +106,12 @@ local function target_field(message)
   local tags = get(message, "Tags") -- the message's own Target is this process
   local path = type(tags) == "table" and get(tags, "Target")
   if type(path) ~= "string" or path == "" then return nil end
+  if #path > most_target_bytes then refuse("Target has %d bytes; accepted: at most %d", #path, most_target_bytes) end
   local value = _G
-  for step in path:gsub("^_G/?", ""):gsub("\\/", "\0"):gmatch("[^/]+") do
-    step = step:gsub("%z", "/"):gsub("\\\\", "\\")
+  for step in path:gsub("^_G/?", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("[^/]+") do
     if type(value) ~= "table" then refuse("Target %s leads through a %s; accepted: a path of table keys", shown(path), type(value)) end
-    local below = get(value, step)
-    if below == nil then below = get(value, math.tointeger(tonumber(step) or 0.5) or step) end
-    if below == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
-    value = below
+    value = below(value, step:gsub("%z(%x%x)", unprotected))
+    if value == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
   end
   return value, path
 end
@@ -140,8 +160,10 @@ end
 
 ---- OpenMetrics
 
+-- Two paths stay two: a series that is there twice fails the whole text.
 local function escaped(text)
-  return (text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }):gsub("[%c\127-\255]", "?"))
+  text = text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" })
+  return (text:gsub(unsafe_bytes(text, ""), function(byte) return format("\\\\x%02x", byte:byte()) end))
 end
 
 -- One family of gauges: rows are { label value or false, number }.
@@ -238,7 +260,7 @@ local function answer_message(message, action, compute)
   if not writer then refuse("tag Format is %s; accepted: json, prometheus", shown(kind)) end
   local answer = compute(message)
   reply(message, { Action = action .. "-Response", ["Content-Type"] = writer[2], Data = writer[1](answer) })
-  if options.patch then publish(answer) end
+  if options.patch then pcall(publish, answer) end -- it has been answered by now
 end
 
 local function handler(action, compute)

@@ -1,34 +1,42 @@
-/** What processes load whose image has no membuddy: as .load-blueprint, by message, through apm. In published images. */
+/**
+ * What processes load whose image has no membuddy: as .load-blueprint, by message, through apm. In published images.
+ *
+ * What is real in it: the images, their loader, aoconnect, by which the command line sends, and Prometheus's parser. What
+ * stands in for code that no package has is in support/aoconnect.js (the command of the command line) and
+ * support/apm.js (both ends of apm); they say where it was looked for, and what they were compared with.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { attach } from "../cli/index.js";
 import { minified } from "../scripts/pack-lua.js";
-import { clientAs, ownClient, registry, registryId } from "./support/apm.js";
+import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
+import { carry, generations } from "./support/apm.js";
 import { ourImages, stockImage, stockImage32 } from "./support/images.js";
 import { assertLeaks, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
-import { spawnProcess } from "./support/process.js";
+import { processId, spawnProcess } from "./support/process.js";
 
 const inRoot = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const blueprint = readFileSync(inRoot("dist/blueprints/membuddy.lua"), "utf8"); // as aos's command line reads it
+const blueprint = await blueprintText("membuddy");
+const evaluating = await sentByCommandLine(blueprint);
 const specimen = (/** @type {string} */ name) => ({ name, file: inRoot(`build/specimens/${name}.wasm`) });
 // A process of 110 MB is slow to copy: what does not depend on the version of Node.js runs on one.
 const isHeavyHere = process.versions.node.startsWith("20.") ? undefined : { skip: "runs on Node.js 20" };
 
+const mostReplyBytes = 66000;
+
 /** @typedef {import("./support/process.js").Process} Process */
 
-/** What `.load-blueprint membuddy` sends: the file's text as one Eval, with the tags of the command line. @param {Process} process */
-const loadBlueprint = (process) => process.send({
-  Tags: [{ name: "Action", value: "Eval" }, { name: "Data-Protocol", value: "ao" }, { name: "Variant", value: "ao.TN.1" },
-    { name: "Type", value: "Message" }, { name: "SDK", value: "aoconnect" }],
-  Data: blueprint,
-});
+/** What `.load-blueprint membuddy` sends. @param {Process} process */
+const loadBlueprint = (process, item = evaluating) => process.send({ Target: item.target, Tags: item.tags, Data: item.data });
 
-/** @param {{ file: string }} image */
-async function withBlueprint(image) {
-  const process = await spawnProcess(image.file);
+/** @param {{ file: string }} image @param {import("./support/process.js").SpawnOptions} [options] */
+async function withBlueprint(image, options) {
+  const process = await spawnProcess(image.file, options);
   const result = await loadBlueprint(process);
   assert.equal(result.Error, undefined);
   return { process, output: String(result.Output?.data?.output ?? result.Output?.data) };
@@ -61,6 +69,26 @@ for (const image of [stockImage, stockImage32, specimen("aos2_0_1"), specimen("a
     assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report" })).data).backend, "lua");
   });
 }
+
+test("the command line sends the blueprint as it is, as one Eval", async () => {
+  assert.equal(evaluating.data, blueprint);
+  assert.deepEqual(Object.fromEntries(evaluating.tags.map(({ name, value }) => [name, value])),
+    { Action: "Eval", SDK: "aoconnect", "Data-Protocol": "ao", Variant: "ao.TN.1", Type: "Message" });
+  const process = await spawnProcess(ourImages[0].file);
+  const result = await loadBlueprint(process, sentToHyperBeam(blueprint));
+  assert.equal(result.Error, undefined);
+  assert.match(String(result.Output?.data?.output ?? result.Output?.data), /^MemBuddy /m);
+});
+
+// As aos's `.load` and apm's publisher look for what they should put in front of a text.
+const requirePattern = /(?<=(require( *)(\n*)(\()?( *)("|'))).*(?=("|'))/g;
+
+test("loaders of files and packages find nothing to put in front of the texts", () => {
+  for (const name of ["membuddy.lua", "blueprints/membuddy.lua", "apm/main.lua"]) {
+    assert.equal(readFileSync(inRoot(`dist/${name}`), "utf8").match(requirePattern), null, name);
+  }
+  assert.ok("require('membuddy')".match(requirePattern), "the pattern finds what it is for");
+});
 
 test("in an image that has the native library the blueprint adds the handlers and nothing else", async () => {
   const { process, output } = await withBlueprint(ourImages[0]);
@@ -132,12 +160,26 @@ test("only the owner is answered with data; anybody else is refused in words, un
   }
   await process.eval(`return require("membuddy").serve({ open = { ["${stranger}"] = true } })`);
   assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).tags.Action, "Membuddy-Report-Response");
-  await process.eval(`return require("membuddy").serve({ open = true, patch = true })`);
-  const { messages } = await ask(process, { Action: "Membuddy-Account" }, stranger);
-  const patch = messages.find((message) => message.Tags.some((/** @type {any} */ tag) => tag.name === "device" && tag.value === "patch@1.0"));
-  assert.equal(patch?.Tags.find((/** @type {any} */ tag) => tag.name === "cache").value.membuddy.type, "membuddy-account");
+  await process.eval(`return require("membuddy").serve({ open = true })`);
+  assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).messages.length, 1, "nothing is published");
   await process.eval(`return require("membuddy").serve(false)`);
   assert.deepEqual((await fromStranger(process, "Membuddy-Report")).Messages, [], "nobody answers any more");
+});
+
+test("with patch every answer is exposed by patch@1.0, no refusal is, and whether that works is not the asker's matter", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`return require("membuddy").serve({ patch = true })`);
+  for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
+    const { messages } = await ask(process, { Action: action });
+    assert.equal(messages.length, 2);
+    const tags = Object.fromEntries(messages[1].Tags.map((/** @type {any} */ tag) => [tag.name, tag.value]));
+    assert.deepEqual([messages[1].Target, tags.device, tags.cache.membuddy.type], [processId, "patch@1.0", action.toLowerCase()]);
+    assert.equal((await ask(process, { Action: action }, stranger)).messages.length, 1, "a refusal is not published");
+    if (action === "Membuddy-Report") assert.equal((await ask(process, { Action: action, Depth: "x" })).messages.length, 1, "nor an error");
+  }
+  await process.eval(`local send = Send Send = function(message) if message.device then error("no way") end return send(message) end`);
+  assert.equal((await ask(process, { Action: "Membuddy-Account" })).tags.Action, "Membuddy-Account-Response", "and nothing after it");
+  assert.equal(await process.eval("return #Errors"), "0");
 });
 
 test("the tags of a report: Depth, Top, Target; what is wrong is told in the reply", async () => {
@@ -165,33 +207,80 @@ test("the tags of a report: Depth, Top, Target; what is wrong is told in the rep
   assert.equal(await process.eval("return #Errors"), "0");
 });
 
-const deepPath = "_G/".repeat(20000);
+test("counts are whole numbers in digits, or inf; all else is refused in words that a terminal can show", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`Deep = {} local at = Deep for i = 1, 20 do at.d = {} at = at.d end for i = 1, 300 do Deep[i] = { i } end`);
+  const report = async (/** @type {Record<string, string>} */ tags) => JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "Deep", ...tags })).data);
+  const depthOf = (/** @type {any} */ { lines }) => Math.max(...lines.map((/** @type {any} */ line) => line.path.split("/").length - 1));
+  const most = depthOf(await report({ Depth: "inf", Top: "inf" }));
+  assert.ok(most >= 8);
+  for (const Depth of ["1000000000", "9223372036854775807", "99999999999999999999", "1".repeat(5000)]) {
+    assert.equal(depthOf(await report({ Depth, Top: "inf" })), most, Depth.slice(0, 30));
+  }
+  assert.equal(depthOf(await report({ Depth: "002", Top: "200" })), 2);
+  assert.equal((await report({ Depth: "0" })).lines.length, 1);
+  assert.equal((await report({ Top: "0" })).lines.length, 0);
+  assert.equal((await report({ Top: "100000" })).lines.length, 200);
+  for (const value of ["1e9", "-1", "0x10", " 3 ", "3.0", "3\n", "+3", "nan", "-inf", "٣", "\u001b[31m3", "\u0000"]) {
+    for (const name of ["Depth", "Top"]) {
+      const { tags, data } = await ask(process, { Action: "Membuddy-Report", [name]: value });
+      assert.equal(tags.Action, "Membuddy-Report-Error", JSON.stringify(value));
+      assert.match(data, new RegExp(`^tag ${name} is [ -~]*; accepted: a whole number from 0, or inf$`));
+      assert.equal(tags.Error, data);
+    }
+  }
+});
+
+test("every path of a report is a Target, whatever stands in its keys", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`Keys = { ["a/b"] = {}, ["a\\\\"] = {}, ["a\\\\/b"] = {}, ["\\1"] = {}, ["\\255"] = {}, ["ž"] = {}, ["š"] = {}, ["x41"] = {},
+    ["\\\\x41"] = {}, ["\\\\"] = { ["/"] = {} }, [7] = {}, ['"'] = {}, [" "] = {} }
+    local bytes = 0 for _, value in pairs(Keys) do bytes = bytes + 1000 value[1] = ("v"):rep(bytes) end`);
+  const { lines } = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "Keys", Depth: "2", Top: "inf" })).data);
+  const tables = lines.filter((/** @type {any} */ { path: name }) => name !== "Keys" && !name.endsWith("/1") && !name.includes("["));
+  assert.equal(tables.length, 14);
+  for (const { path: name, bytes } of tables) {
+    const below = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: name })).data);
+    assert.equal(below.path, name);
+    assert.ok(Math.abs(below.totalSize - bytes) < 100, `${name}: ${bytes} and ${below.totalSize}, but for keys that others have too`);
+  }
+  assert.ok(tables.some((/** @type {any} */ { path: name }) => name === "Keys/ž"), "names come as they are");
+});
+
 /** @type {Record<string, string>[]} */
 const hostileTags = [
   { Depth: "9e999" }, { Depth: "-0" }, { Depth: "0x7fffffffffffffff" }, { Depth: "nan" }, { Depth: "1".repeat(5000) }, { Top: "-1" }, { Top: "1e300" },
-  { Top: "%s%n\u0000" }, { Target: deepPath }, { Target: "/".repeat(5000) }, { Target: "%z\u0000\\\\/\\" }, { Target: "_G/_G/_G/package/loaded/_G" },
-  { Target: "Trap/a" }, { Target: "Trap" }, { Format: "json\nX: y" }, { Format: "constructor" }, { reply: "no function" }, { Reply: "{}" }, { Tags: "x" },
+  { Top: "%s%n\u0000" }, { Target: "_G/".repeat(20000) }, { Target: "_G/".repeat(341) }, { Target: "/".repeat(5000) }, { Target: "x".repeat(1 << 20) },
+  { Target: "%z\u0000\\\\/\\" }, { Target: "\\x" }, { Target: "\\x2f\\x00\\xff/\\" }, { Target: "_G/_G/_G/package/loaded/_G" }, { Target: "\u001b[2J\r\n" },
+  { Target: "Trap/a" }, { Target: "Trap" }, { Format: "json\nX: y" }, { Format: "constructor" }, { Format: "f".repeat(70000) },
+  { Format: "prometheus", Target: "Trap" }, { reply: "no function" }, { Reply: "{}" }, { Tags: "x" }, { From: owner }, { Owner: owner },
   { Target: "Balances", Depth: "inf", Top: "inf" }, { "": "empty" }, { [`k${"y".repeat(3000)}`]: "long name" },
 ];
 
-test("a hostile sender gets one bounded reply, no error is raised, and no program of the process runs", async () => {
-  const { process } = await withBlueprint(ourImages[0]);
-  await process.eval(`local function fail() Ran = true error("a metamethod ran") end
-    Trap = setmetatable({}, { __index = fail, __len = fail, __pairs = fail, __tostring = fail, __eq = fail, __name = fail })`);
-  for (const tags of hostileTags) {
-    for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
-      for (const from of [owner, stranger]) {
-        const result = await process.send({ From: from, Owner: from, Tags: Object.entries({ Action: action, ...tags }).map(([name, value]) => ({ name, value })) });
-        const what = `${action} ${JSON.stringify(tags).slice(0, 80)}`;
-        assert.equal(result.Error, undefined, what);
-        assert.equal(result.Messages.length, 1, what);
-        assert.ok(result.Messages[0].Data.length < 100000, what);
-        if (from === stranger) assert.match(result.Messages[0].Data, /is for the owner of this process/, what);
+for (const image of [ourImages[0], stockImage]) {
+  test(`${image.name}: a hostile sender gets one bounded reply, no error is raised, and no program of the process runs`, image === stockImage ? isHeavyHere ?? {} : {}, async () => {
+    const { process } = await withBlueprint(image, { carryMemory: false });
+    await process.eval(`local function fail() Ran = true error("a metamethod ran") end
+      Trap = setmetatable({}, { __index = fail, __len = fail, __pairs = fail, __tostring = fail, __eq = fail, __name = fail })
+      Handlers.prepend("odd", function(msg) if msg.Tags.Odd then msg.Tags.Depth = Trap msg.Tags.Format = Trap end return 0 end, print)`);
+    const actions = ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"];
+    for (const tags of [...hostileTags, { Odd: "a table in a tag" }]) {
+      for (const action of image === stockImage ? actions.slice(0, 1) : actions) { // each message to it copies 110 MB
+        for (const from of [owner, stranger]) {
+          const result = await process.send({ From: from, Owner: from, Tags: Object.entries({ Action: action, ...tags }).map(([name, value]) => ({ name, value })) });
+          const what = `${action} ${JSON.stringify(tags).slice(0, 80)}`;
+          assert.equal(result.Error, undefined, what);
+          assert.equal(result.Messages.length, 1, what);
+          const { Data, Tags } = result.Messages[0];
+          assert.ok(Data.length < mostReplyBytes, what);
+          assert.ok(Tags.every((/** @type {any} */ { value }) => value.length < 200 && /^[ -~]*$/.test(value)), what);
+          if (from === stranger) assert.match(Data, /is for the owner of this process/, what);
+        }
       }
     }
-  }
-  assert.equal(await process.eval("return #Errors .. tostring(Ran)"), "0nil");
-});
+    assert.equal(await process.eval("return #Errors .. tostring(Ran)"), "0nil");
+  });
+}
 
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage);
@@ -199,14 +288,38 @@ test("src/example.lua runs unchanged on the pure module in a published image", i
   assert.match(text, /== The whole process[^]*Total size[^]*== One table[^]*Example\/balances/);
 });
 
-test("a reply is bounded whatever the heap", async () => {
-  const { process } = await withBlueprint(ourImages[0]);
-  await process.eval(`Wide = {} for i = 1, 2000 do Wide[("k"):rep(60) .. i] = { [("l"):rep(60) .. i] = { { {} } } } end`);
-  for (const format of ["json", "prometheus"]) {
-    const { data } = await ask(process, { Action: "Membuddy-Report", Depth: "inf", Top: "inf", Target: "Wide", Format: format });
-    assert.ok(data.length > 1000 && data.length < 100000, `${format}: ${data.length} bytes`);
-  }
-});
+const crowded = `
+  Wide = {} for i = 1, 2000 do Wide[("k"):rep(60) .. i] = { [("l"):rep(60) .. i] = { { {} } } } end
+  Loud = { [("K"):rep(200000)] = { ("v"):rep(200000) }, [("\\255"):rep(1000)] = { {} }, [("\\1"):rep(1000)] = { {} } }
+  local long = ("long %s \\27[31m"):rep(5000)
+  for i = 1, 300 do Inbox[#Inbox + 1] = { Id = long .. i, From = long .. i, Action = long .. i, Tags = {}, Timestamp = 1 } end
+  for i = 1, 50 do Errors[i] = long .. i end
+  for i = 1, 50 do Handlers.once({ [long .. i] = long .. i }, print) Handlers.add("handler " .. i, { Action = "never" }, load("local a = 1 return a --" .. long)) end
+  local co = coroutine.create(load("coroutine.yield() --" .. long)) coroutine.resume(co) Handlers.coroutines[1] = co
+  Sparse = {} for i = 1, 5000 do Sparse["key " .. i] = i end for i = 1, 4990 do Sparse["key " .. i] = nil end
+  _G[long] = setmetatable({ {} }, { __name = long })`;
+
+/** @type {Record<string, string>[]} */
+const all = [{ Top: "inf", Depth: "inf" }, { Top: "inf", Depth: "inf", Target: "Wide" }, { Top: "inf", Depth: "inf", Target: "Loud" }];
+
+for (const image of [ourImages[0], stockImage]) {
+  test(`${image.name}: a reply is bounded whatever the heap`, image === stockImage ? isHeavyHere ?? {} : {}, async () => {
+    const { process } = await withBlueprint(image, { carryMemory: false });
+    await process.eval(crowded);
+    for (const Format of ["json", "prometheus"]) {
+      for (const tags of all) {
+        const { tags: { Action }, data } = await ask(process, { Action: "Membuddy-Report", Format, ...tags });
+        assert.equal(Action, "Membuddy-Report-Response", data);
+        assert.ok(data.length > 1000 && data.length < mostReplyBytes, `${Format}: ${data.length} bytes`);
+      }
+      for (const action of ["Membuddy-Account", "Membuddy-Checks"]) {
+        const { tags: { Action }, data } = await ask(process, { Action: action, Format });
+        assert.equal(Action, `${action}-Response`, data);
+        assert.ok(data.length > 100 && data.length < 20000, `${action} ${Format}: ${data.length} bytes`);
+      }
+    }
+  });
+}
 
 const parser = inRoot("build/openmetrics");
 const python = [inRoot("build/toolchain/bin/python3"), "/usr/bin/python3"].find(existsSync);
@@ -221,7 +334,7 @@ const canParse = python && existsSync(parser) ? {} : { skip: "Prometheus's parse
 
 test("Format prometheus: Prometheus's own parser accepts the text, and reads the figures", canParse, async () => {
   const { process } = await withBlueprint(ourImages[0]);
-  await process.eval(`Odd = { ['quote" back\\\\slash \\n line \\255 %s'] = { 1, 2, 3 }, ["ž"] = { {} } }`);
+  await process.eval(`Odd = { ['quote" back\\\\slash \\n line \\255 %s'] = { 1, 2, 3 }, ["ž"] = { {} }, ["š"] = { {} }, ["\\254"] = { {} }, ["\\253"] = { {} } }`);
   for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
     const { data, tags } = await ask(process, { Action: action, Format: "prometheus", Target: "Odd" });
     assert.match(tags["Content-Type"], /^application\/openmetrics-text/);
@@ -229,6 +342,9 @@ test("Format prometheus: Prometheus's own parser accepts the text, and reads the
     assert.ok(families.length >= 2 && families.every((/** @type {any[]} */ [name, type]) => name.startsWith("membuddy_") && type === "gauge"));
     const samples = families.flatMap((/** @type {any[]} */ family) => family[3]);
     assert.ok(samples.every((/** @type {any[]} */ [, labels, value]) => labels.process && Number.isFinite(value)));
+    const series = samples.map((/** @type {any[]} */ [name, labels]) => name + JSON.stringify(labels));
+    assert.equal(new Set(series).size, series.length, "each series is there once");
+    if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => labels.path === "Odd/ž"), "UTF-8 stays");
     if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => String(labels.path).includes('quote" back')));
   }
 });
@@ -242,35 +358,103 @@ test("a process without msg.reply is answered through Send", async () => {
 
 // ---- apm ----
 
-/** Carries what one process sent to another on. @param {any} result @param {Process} to @param {string} from */
-async function deliver(result, to, from) {
-  let last;
-  for (const { Target: _, Tags, Data } of result.Messages) last = await to.send({ From: from, Owner: from, Tags, Data });
-  return last;
+const packaged = (/** @type {string} */ name) => JSON.parse(readFileSync(inRoot(`dist/apm/${name}`), "utf8"));
+
+test("the package has what its publisher and registry demand, the message what a message may have", () => {
+  const about = packaged("apm.json");
+  assert.match(about.name, /^[\w-]+$/);
+  assert.match(about.vendor, /^@[a-zA-Z0-9]+$/);
+  assert.match(about.version, /^\d+\.\d+\.\d+$/);
+  assert.ok(about.keywords.length <= 5 && about.description && about.license && new URL(about.repository).protocol);
+  assert.equal(typeof about.warnings.modifiesGlobalState + typeof about.warnings.installMessage, "booleanstring");
+  assert.ok(existsSync(inRoot(`dist/apm/${about.main}`)));
+  for (const { publishing } of generations) {
+    const { Tags } = packaged(publishing);
+    assert.ok(Tags.length <= 128, publishing);
+    for (const { name, value } of Tags) { // the limits of ANS-104
+      assert.ok(name.length >= 1 && name.length <= 1024 && value.length >= 1 && value.length <= 3072, `${publishing}: tag ${name} = ${value}`);
+    }
+  }
+});
+
+test("where the source is comes from REPOSITORY, for whom it is published from VENDOR", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "membuddy-stock-"));
+  try {
+    execFileSync(process.execPath, [inRoot("scripts/stock.js"), folder], { env: { ...process.env, VENDOR: "@someone", REPOSITORY: "https://example.org/source" } });
+    const { Tags } = JSON.parse(readFileSync(path.join(folder, "apm/publish.json"), "utf8"));
+    const named = Object.fromEntries(Tags.map((/** @type {any} */ tag) => [tag.name, tag.value]));
+    assert.deepEqual([named.Vendor, named.Repository], ["@someone", "https://example.org/source"]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** @typedef {typeof generations[number]} Generation */
+
+/** A registry, a process with a client, and the messages between them. @param {Generation} generation */
+async function market({ name, registry, client: code }) {
+  const shop = await spawnProcess(ourImages[0].file);
+  await shop.eval(registry);
+  const client = await spawnProcess(stockImage.file);
+  await client.eval(code);
+  /** @type {Map<string, any>} */
+  const published = new Map();
+  const publish = async (/** @type {any} */ message) => {
+    const signed = { ...message, Id: `PUBLISHED-${published.size}-${"-".repeat(31)}` };
+    published.set(signed.Id, signed);
+    const { Error, Messages } = await shop.send(signed);
+    assert.equal(Error, undefined);
+    return String(Messages[0].Data);
+  };
+  const install = async (/** @type {string} */ query) => {
+    const asked = await client.evalResult(`return ${name}.install("${query}")`);
+    assert.equal(asked.Error, undefined);
+    const result = await carry(asked, client, shop, published);
+    assert.equal(result?.Error, undefined);
+    return { asked, result };
+  };
+  return { shop, client, publish, install };
 }
 
-/** @param {Process} client @param {Process} shop @param {string} code */
-async function install(client, shop, code) {
-  const asked = await client.evalResult(code);
-  assert.equal(asked.Error, undefined);
-  const answered = await deliver(asked, shop, "PROCESS-ADDRESS-43-CHARACTERS-LONG-01234567");
-  assert.equal(answered?.Error, undefined);
-  return deliver(answered, client, registryId);
+/** The same package with another version and module. @param {any} message @param {string} version @param {(source: string) => string} edit */
+function edited({ Tags, Data }, version, edit) {
+  const data = JSON.parse(Data);
+  if (data.source) data.source = edit(data.source);
+  else data.PackageData.Items[0].data = edit(data.PackageData.Items[0].data);
+  if (data.Version) data.Version = version;
+  return { Tags: Tags.map((/** @type {any} */ tag) => (tag.name === "Version" ? { ...tag, value: version } : tag)), Data: JSON.stringify(data) };
 }
 
-for (const name of ["apm", "APM"]) {
+/** Count and bytes of what is alive, by kind, from outside. @param {Process} process */
+async function alive(process) {
+  await process.eval("collectgarbage() collectgarbage() return 1");
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+  try {
+    return Object.fromEntries(Object.entries(heap.profile({ depth: 1 }).kinds).map(([kind, { count, bytes }]) => [kind, [count, bytes]]));
+  } finally {
+    heap.close();
+  }
+}
+
+/** What remains of a package that came and went. @param {Generation} generation @param {(source: string) => string} edit @param {string[]} uses */
+async function leftBy(generation, edit, uses) {
+  const { client, publish, install } = await market(generation);
+  await publish(edited(packaged(generation.publishing), "1.0.0", edit));
+  await install("membuddy");
+  for (const code of uses) await client.eval(code);
+  await client.eval(`return ${generation.name}.uninstall("membuddy")`);
+  return alive(client);
+}
+
+for (const generation of generations) {
+  const { name, publishing, installed } = generation;
+  const message = packaged(publishing);
+
   test(`${name}.install, upgrade and uninstall`, isHeavyHere ?? {}, async () => {
-    const shop = await spawnProcess(ourImages[0].file);
-    await shop.eval(registry);
-    const message = JSON.parse(readFileSync(inRoot("dist/apm/publish.json"), "utf8"));
-    const published = await shop.send(message);
-    assert.equal(published.Error, undefined);
-    assert.match(published.Messages[0].Data, /^Published @apm\/membuddy@/);
-    const client = await spawnProcess(stockImage.file);
-    await client.eval(clientAs(name, name === "apm" ? ownClient() : undefined));
+    const { client, publish, install } = await market(generation);
+    assert.match(await publish(message), /^Published membuddy@/);
     const before = await usedBytes(client);
-    const installed = await install(client, shop, `return ${name}.install("membuddy")`);
-    assert.equal(installed?.Error, undefined);
+    await install("membuddy");
     assert.match(await client.eval(`require("membuddy").print({ top = 3 })`), /Total size/);
     const { text } = (await checksOf(client)).get("sources") ?? {};
     assert.doesNotMatch(String(text), /membuddy/);
@@ -278,15 +462,42 @@ for (const name of ["apm", "APM"]) {
     assert.ok(module < 200000, `${module} bytes stay`);
 
     await client.eval(`require("membuddy").serve({ open = true }) require("membuddy").mark()`);
-    const newer = { ...message, Tags: message.Tags.map((/** @type {any} */ tag) => (tag.name === "Version" ? { ...tag, value: "9.0.0" } : tag)) };
-    newer.Data = JSON.stringify({ source: JSON.parse(message.Data).source.replace(/\nreturn membuddy\n$/, "\nmembuddy.isNewer = true return membuddy\n"), readme: "newer" });
-    assert.equal((await shop.send(newer)).Error, undefined);
-    await install(client, shop, `return ${name}.install("membuddy")`);
-    assert.equal(await client.eval(`return ${name}.installed["@apm/membuddy"] .. " " .. tostring(require("membuddy").isNewer)`), "9.0.0 true");
+    await publish(edited(message, "9.0.0", (source) => source.replace(/\nreturn membuddy\n$/, "\nmembuddy.isNewer = true return membuddy\n")));
+    await install("membuddy");
+    assert.equal(await client.eval(`return ${name}.installed["${installed}"] .. " " .. tostring(require("membuddy").isNewer)`), "9.0.0 true");
     assert.equal((await ask(client, { Action: "Membuddy-Checks" }, stranger)).tags.Action, "Membuddy-Checks-Response", "it goes on answering");
+    assert.ok((await checksOf(client)).get("growth"), "the mark is still there");
 
     await client.eval(`require("membuddy").serve(false) return ${name}.uninstall("membuddy")`);
-    const left = (await usedBytes(client)) - before;
-    assert.ok(left < 4096 + 16384, `${left} bytes are left`); // of them 16 KB if the table of strings has doubled
+    assert.equal(await client.eval(`return tostring(package.loaded.membuddy) .. tostring(${name}.installed["${installed}"])`), "nilnil");
+  });
+
+  test(`${name}: after uninstalling nothing of ours is left, neither objects nor bytes`, isHeavyHere ?? {}, async () => {
+    const ours = await leftBy(generation, (source) => source, ["require('membuddy').print() require('membuddy').serve()",
+      "require('membuddy').mark()", "require('membuddy').serve(false)"]);
+    // A package as large that is an empty table: the network, aos and Lua's libraries leave as much behind.
+    const empty = await leftBy(generation, (source) => `local text = ${JSON.stringify("x".repeat(source.length))} return {}`, [
+      "for i = 1, 3 do Handlers.add('handler ' .. i, 'action ' .. i, print) end", "return 1", "for i = 1, 3 do Handlers.remove('handler ' .. i) end"]);
+    const { string_table: ourTable, ...ourKinds } = ours;
+    const { string_table: table, ...kinds } = empty;
+    assert.deepEqual(ourKinds, kinds);
+    assert.ok(ourTable[1] === table[1] || ourTable[1] === 2 * table[1], "but for Lua's table of strings, which doubles and does not shrink so soon");
   });
 }
+
+test("apm: what the registry refuses and the client knows", isHeavyHere ?? {}, async () => {
+  const [generation] = generations;
+  const { client, shop, publish, install } = await market(generation);
+  const message = packaged(generation.publishing);
+  await publish(message);
+  assert.match(await publish(message), /^Version should be greater/);
+  assert.match(await publish({ ...edited(message, "9.0.0", (source) => source), From: stranger, Owner: stranger }), /^You are not the owner/);
+  const newer = edited(message, "9.0.0", (source) => source);
+  assert.match(await publish({ ...newer, Tags: newer.Tags.filter((/** @type {any} */ tag) => tag.name !== "Repository") }), /NOT NULL.*Repository/);
+  const { version } = packaged("apm.json");
+  await install(`membuddy@${version}`);
+  const { asked } = await install(`@apm/membuddy@${version}`);
+  assert.deepEqual(asked.Messages, [], "it is installed already");
+  assert.equal(await client.eval(`return tostring(require("membuddy").backend)`), "lua");
+  assert.equal((await shop.eval(`return #Packages["@apm/membuddy"]`)), "1");
+});
