@@ -1,0 +1,158 @@
+/**
+ * README.md and docs/ against what is there: every link leads somewhere, every chapter can be reached, and the references
+ * name every option, field, function and flag. Names are taken from the code and from a real memory, not from a list here.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import * as membuddy from "../cli/index.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), "utf8");
+const chapters = readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`).sort();
+const texts = ["README.md", "CONTRIBUTING.md", ...chapters];
+const [lua, javascript, command] = ["lua", "javascript", "command"].map((name) => read(`docs/${name}.md`));
+
+/** Without code, in which nothing is a link. @param {string} text */
+const prose = (text) => text.replace(/^ {4}.*$/gm, "").replace(/`[^`\n]*`/g, "");
+
+/** @param {string} file @returns {{ file: string, anchor?: string }[]} what a text links to, within the repository */
+function links(file) {
+  return [...prose(read(file)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, address]) => address)
+    .filter((address) => !/^[a-z]+:/.test(address))
+    .map((address) => {
+      const [target, anchor] = address.split("#");
+      return { file: target === "" ? file : path.posix.join(path.posix.dirname(file), target), anchor };
+    });
+}
+
+/** As the forges make them of headings. @param {string} file */
+const anchors = (file) => [...read(file).matchAll(/^#+ (.*)$/gm)]
+  .map(([, heading]) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-"));
+
+/** @param {string} text @param {Iterable<string>} names those that it does not have in code */
+function missing(text, names) {
+  const code = [...text.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span).join("\n");
+  return [...names].filter((name) => !new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(code));
+}
+
+/** @param {string[]} commandLine */
+const help = (...commandLine) => execFileSync(process.execPath, [path.join(root, "cli/bin.js"), ...commandLine, "--help"], { encoding: "utf8" });
+
+/** The flags that a command tells of, its help aside. @param {string} text */
+const flags = (text) => new Set([...text.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag]) => flag).filter((flag) => flag !== "--help"));
+
+describe("links", () => {
+  for (const file of texts) {
+    test(`${file}: every link within the repository leads to a file, and to a heading of it`, () => {
+      for (const link of links(file)) {
+        assert.ok(existsSync(path.join(root, link.file)), `${link.file} is not there`);
+        if (link.anchor !== undefined) assert.ok(anchors(link.file).includes(link.anchor), `${link.file} has no heading #${link.anchor}`);
+      }
+    });
+  }
+
+  test("README.md leads to every chapter", () => {
+    const reached = new Set(links("README.md").map(({ file }) => file));
+    assert.deepEqual(chapters.filter((chapter) => !reached.has(chapter)), []);
+  });
+});
+
+describe("README.md", () => {
+  test("its map has every folder of the top level", () => {
+    const map = read("README.md").split(/^## /m).find((chapter) => chapter.startsWith("Folders")) ?? "";
+    const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const ours = folders.filter((name) => name === ".ci" || !name.startsWith(".")); // editors have theirs
+    assert.deepEqual(ours.filter((name) => !map.includes(`\n    ${name}/`)), []);
+  });
+
+  test("it says why of every package that package.json names", () => {
+    const { dependencies, devDependencies } = JSON.parse(read("package.json"));
+    const names = Object.keys({ ...dependencies, ...devDependencies }).map((name) => (name.startsWith("@types/") ? "@types/" : name));
+    const reasons = read("README.md").split(/^## /m).find((chapter) => chapter.startsWith("Dependencies")) ?? "";
+    assert.deepEqual(names.filter((name) => !reasons.includes(`\`${name}`)), []);
+  });
+});
+
+test("every target of make that a text names is one", () => {
+  const targets = new Set([...execFileSync("make", ["--no-print-directory", "help"], { cwd: root, encoding: "utf8" }).matchAll(/^ {2}make (\S+)/gm)].map(([, name]) => name));
+  const named = texts.flatMap((file) => [...read(file).matchAll(/(?:`|^ {4})make ([a-z-]+)/gm)].map(([, name]) => name));
+  assert.ok(named.length > 5, "the texts name targets");
+  assert.deepEqual(named.filter((name) => !targets.has(name)), []);
+});
+
+describe("docs/lua.md", () => {
+  const options = [...read("src/lua_options.c").matchAll(/^ {4}\{"(\w+)", OPTION_/gm)].map(([, name]) => name);
+
+  test("it has every option of a report", () => {
+    const table = lua.split(/^## /m).find((chapter) => chapter.startsWith("Options")) ?? "";
+    assert.ok(options.includes("target") && options.length >= 12, `found in src/lua_options.c: ${options}`);
+    assert.deepEqual(missing(table, options), []);
+  });
+
+  test("it has every function of the library", () => {
+    const source = read("src/lua_functions.c");
+    const functions = [...source.matchAll(/\{"(\w+)", function_/g), ...source.matchAll(/set_checks\(L, "(\w+)"/g)].map(([, name]) => name);
+    assert.ok(functions.includes("profile") && functions.includes("mark"), `found in src/lua_functions.c: ${functions}`);
+    assert.deepEqual(missing(lua, [...functions, "print", "print_results"]), []);
+  });
+
+  test("it has every check", () => {
+    const checks = [...read("src/checks.lua").matchAll(/^checks\[\d+\] = \{ "(\w+)"/gm)].map(([, name]) => name);
+    assert.equal(checks.length, 9);
+    assert.deepEqual(missing(lua, checks), []);
+  });
+
+  test("it has every field that results can have", () => {
+    const inC = read("src/lua_results.c").matchAll(/(?:set_number|set_value|lua_setfield|NAMED_NUMBER)\((?:L, (?:-2, )?)?"(\w+)"/g);
+    const names = [...inC, ...read("src/membuddy.lua").matchAll(/\bresults\.(\w+)\b/g)].map(([, name]) => name);
+    for (const name of ["totalSize", "otherCycles", "stopped"]) assert.ok(names.includes(name), `${name} is found in the code`);
+    assert.deepEqual(missing(lua, new Set(names)), []);
+  });
+
+  test("it has every field of results and account of a real memory, and every kind", async () => {
+    const heap = await membuddy.attach(path.join(root, "dist/sample.dat.gz"), { module: path.join(root, "dist/membuddy-lua54-wasm64.wasm") });
+    const whole = heap.profile({ retained: true }), target = heap.profile({ target: "_G/Inbox" }), account = heap.account();
+    const names = [whole, target, account, whole.kinds, account.known].flatMap((record) => Object.keys(record));
+    assert.deepEqual(missing(lua, new Set(names)), []);
+    assert.deepEqual(missing(read("docs/numbers.md"), Object.keys(account.parts)), []);
+    heap.close();
+  });
+});
+
+describe("docs/javascript.md", () => {
+  test("it has everything that the package exports", () => {
+    assert.deepEqual(missing(javascript, Object.keys(membuddy)), []);
+  });
+
+  test("it has every member of a heap and of its graph", async () => {
+    const heap = await membuddy.attach(path.join(root, "dist/sample.dat.gz")), graph = heap.graph();
+    const members = [heap, graph].flatMap((object) => [...Object.keys(object), ...Object.getOwnPropertyNames(Object.getPrototypeOf(object))]);
+    assert.ok(members.includes("profile") && members.includes("dominators"));
+    assert.deepEqual(missing(javascript, members.filter((name) => name !== "constructor")), []);
+    heap.close();
+  });
+});
+
+describe("docs/command.md", () => {
+  const commands = readdirSync(path.join(root, "cli/commands")).map((name) => name.replace(/\.js$/, ""));
+  const sections = new Map(command.split(/^## membuddy /m).slice(1).map((section) => [section.split(/\s/)[0], section]));
+
+  /** @param {string} name of the section @param {Set<string>} known */
+  function assertTold(name, known) {
+    const told = [...(sections.get(name) ?? "").matchAll(/^\| .*?`(--[a-z-]+)/gm)].map(([, flag]) => flag);
+    assert.deepEqual(told.sort(), [...known].sort());
+  }
+
+  test("it has every flag of a report, and none that is not there", () => {
+    const known = flags(help());
+    assert.ok(known.delete("--version") && command.includes("`--version`"));
+    assertTold("FILE", known);
+  });
+
+  for (const name of commands)
+    test(`it has every flag of ${name}, and none that is not there`, () => assertTold(name, flags(help(name))));
+});
