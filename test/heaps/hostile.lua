@@ -4,7 +4,7 @@
 local native = ...
 local registry = debug.getregistry()
 
--- `slow` says why one is known not to be measured in time yet; it is made only one call then.
+-- `slow` says why the retained sizes of all its lines, each of which takes walks of its own, are known to take long.
 local heaps = {}
 local function heap(name, build, slow) heaps[#heaps + 1] = { name = name, build = build, slow = slow } end
 
