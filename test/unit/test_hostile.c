@@ -25,18 +25,17 @@ static double collection_ms;
 static int takes_too_long(double ms) { return ms > SLOWEST_MS && ms > SLOWEST * collection_ms; }
 
 #define RETAINED_CALL "m.profile({retained = true})"
-static const char *const calls[] = {
-    "m.profile()",
-    "m.account() m.kinds()",
-    RETAINED_CALL,
-    "m.print()",
-    "m.profile({children = 2000, lines = 5000})",
-    "m.profile({depth = 20})",
-    "m.profile({children = false, depth = 2})",
-    "m.profile(_G)",
-    "m.retained(m)",
-    "m.retained(_G)",
-    "m.profile({target = string})"};
+static const char *const calls[] = {"m.profile()",
+                                    "m.account() m.kinds()",
+                                    RETAINED_CALL,
+                                    "m.print()",
+                                    "m.profile({children = 2000, lines = 5000})",
+                                    "m.profile({depth = 20})",
+                                    "m.profile({children = false, depth = 2})",
+                                    "m.profile(_G)",
+                                    "m.retained(m)",
+                                    "m.retained(_G)",
+                                    "m.profile({target = string})"};
 #define CALLS       (sizeof calls / sizeof *calls)
 #define LARGE       400000 /* blocks of a heap for which only these many are made */
 #define LARGE_CALLS 3
