@@ -27,6 +27,11 @@ export function checkFunction(name, value) {
   if (value !== undefined && typeof value !== "function") throw new MembuddyError(`membuddy: option '${name}' is ${shown(value)}; accepted: a function`);
 }
 
+/** @param {string} name of what was given @param {unknown} value */
+export function checkText(name, value) {
+  if (typeof value !== "string") throw new MembuddyError(`membuddy: the ${name} is ${shown(value)}; accepted: a string`);
+}
+
 const longestShown = 64; // bytes
 
 /** As src/lua_support.c shows it: up to its first control character. @param {string} text */

@@ -8,6 +8,7 @@
  * While a graph stands the walker can do nothing else: `end()` it before the next report.
  */
 
+import { checkText, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
@@ -50,7 +51,7 @@ export class Graph {
    * @param {keyof typeof arrays} name
    */
   #view(name) {
-    if (this.nodeCount === 0) throw new MembuddyError("this graph has ended: the heap was asked for something else");
+    if (this.nodeCount === 0) throw ended();
     if (this.#walker.buffer() === this.#buffer && this.#views[name]) return this.#views[name];
     const at = this.#walker.call.attach_graph_array(arrays[name]); // may let the memory grow
     if (at === 0) throw outOfMemory();
@@ -82,18 +83,26 @@ export class Graph {
   /** Numbers of kinds: see `kindNames`. @returns {Uint8Array} */
   get kinds() { return this.#view("kinds"); }
 
+  /** The node again; what is none would be read from somewhere else. @param {number} node */
+  #checked(node) {
+    if (Number.isInteger(node) && node >= 0 && node < this.nodeCount) return node;
+    if (this.nodeCount === 0) throw ended();
+    throw new MembuddyError(`membuddy: the node is ${shown(node)}; accepted: whole numbers from 0 to ${this.nodeCount - 1}`);
+  }
+
   /** @param {number} node */
-  kindName(node) { return kindNames[this.kinds[node]]; }
+  kindName(node) { return kindNames[this.kinds[this.#checked(node)]]; }
 
   /** What a node refers to, in the order of its references; a copy of nothing. @param {number} node */
   references(node) {
-    return this.successors.subarray(this.first[node], this.first[node + 1]);
+    const { first } = this;
+    return this.successors.subarray(first[this.#checked(node)], first[node + 1]);
   }
 
   /** Who refers to a node, by number, once for each reference. @param {number} node @returns {Uint32Array} */
   referrers(node) {
     const list = this.#view("referrers"), first = this.#view("referrerFirst");
-    return list.subarray(first[node], first[node + 1]);
+    return list.subarray(first[this.#checked(node)], first[node + 1]);
   }
 
   /**
@@ -101,7 +110,7 @@ export class Graph {
    * @param {number} node @returns {Uint32Array}
    */
   children(node) {
-    if (this.#walker.call.attach_sort_children(node) < 0) throw outOfMemory();
+    if (this.#walker.call.attach_sort_children(this.#checked(node)) < 0) throw outOfMemory();
     const list = this.#view("children"), first = this.#view("childFirst");
     return list.subarray(first[node], first[node + 1]);
   }
@@ -114,7 +123,7 @@ export class Graph {
   /** The label of a node's last step on its shortest path, as in a report. @param {number} node */
   name(node) {
     if (node === 0) return "[process]";
-    const known = this.#names.get(node);
+    const known = this.#names.get(this.#checked(node));
     if (known !== undefined) return known;
     const name = this.#walker.text(this.#walker.call.attach_path_label(node));
     if (this.#names.size >= remembered) this.#names.clear();
@@ -124,12 +133,13 @@ export class Graph {
 
   /** Under what label `from` refers to `to` (the first time): `key` where it is an entry's key. @param {number} from @param {number} to */
   label(from, to) {
-    return this.#walker.text(this.#walker.call.attach_label(from, to));
+    return this.#walker.text(this.#walker.call.attach_label(this.#checked(from), this.#checked(to)));
   }
 
   /** How many steps a node is away from its root: 1 is a root. @param {number} node */
   depth(node) {
     let depth = 0;
+    this.#checked(node);
     for (const parents = this.parents; node !== 0; node = parents[node]) depth++;
     return depth;
   }
@@ -140,6 +150,7 @@ export class Graph {
    */
   path(node, most = Infinity) {
     const parents = this.parents;
+    this.#checked(node);
     const depth = Number.isFinite(most) ? this.depth(node) : 0;
     const kept = depth > most ? Math.max(1, most >> 1) : 0;
     /** @type {string[]} */ const labels = [];
@@ -168,6 +179,7 @@ export class Graph {
    * @returns {number} `noNode` where nothing is
    */
   find(path) {
+    checkText("path", path);
     const segments = splitPath(path);
     const globals = this.globals();
     if (segments[0] === "_G" && globals !== noNode) return this.#follow(globals, segments.slice(1));
@@ -182,8 +194,9 @@ export class Graph {
 
   /** What a node refers to under a label; `noNode`. @param {number} from @param {string} label */
   follow(from, label) {
+    checkText("label", label);
     if (from === noNode) return noNode;
-    return this.#walker.call.attach_follow(from, this.#walker.put(label)) >>> 0;
+    return this.#walker.call.attach_follow(this.#checked(from), this.#walker.put(label)) >>> 0;
   }
 
   /** An upvalue's value may be named without the cell that holds it. @param {number} node @param {string[]} segments */
@@ -210,6 +223,8 @@ export class Graph {
 export function splitPath(path) {
   return path.match(/(?:\\.|[^\\/])+/gs) ?? [];
 }
+
+const ended = () => new MembuddyError("this graph has ended: the heap was asked for something else");
 
 const outOfMemory = () =>
   new MembuddyError("not enough memory for the graph of this process: about 50 bytes an object are needed beside a copy of it");

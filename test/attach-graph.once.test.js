@@ -242,6 +242,16 @@ for (const image of specimens)
       graph = heap.graph();
     });
 
+    test("what is no node, no path and no label is refused with one sentence", () => {
+      const graph = heap.graph(), count = graph.nodeCount;
+      for (const node of [-1, 0.5, count, 2 ** 32, NaN, "1", null, undefined])
+        for (const ask of /** @type {Function[]} */ ([graph.name, graph.text, graph.kindName, graph.depth, graph.path, graph.children, graph.references, graph.referrers]))
+          assert.throws(() => ask.call(graph, node), { name: "MembuddyError", message: /^membuddy: the node is .+; accepted: whole numbers from 0 to \d+$/ });
+      assert.throws(() => graph.label(0, count), { message: /^membuddy: the node is/ });
+      assert.throws(() => graph.find(/** @type {any} */ (7)), { message: "membuddy: the path is 7; accepted: a string" });
+      assert.throws(() => graph.follow(0, /** @type {any} */ (undefined)), { message: "membuddy: the label is undefined; accepted: a string" });
+    });
+
     test("a graph that has ended says so, and leaves the heap as it was", () => {
       const stale = heap.graph();
       assert.equal(heap.books().unaccounted, 0);

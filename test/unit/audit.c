@@ -74,19 +74,6 @@ void audit_marks(lua_State *L) {
 
 /* ---- sums ---- */
 
-size_t audit_tree(tree *t) {
-  size_t told = 0, roots = 0;
-  tree_sum(t);
-  for (uint32_t i = 0; i < t->used; i++) {
-    const tree_node *n = &t->nodes[i];
-    if (!n->in_use) continue;
-    told += n->own_bytes + n->below_bytes + n->folded_bytes;
-    if (n->parent == TREE_NONE) roots += n->total_bytes;
-  }
-  CHECK(told == roots, "the lines add up to %zu bytes, the roots to %zu", told, roots);
-  return told;
-}
-
 static void check_sums(const walk_books *books) {
   size_t kinds = 0;
   for (int i = 0; i < KIND_COUNT; i++) kinds += books->kinds[i].bytes;

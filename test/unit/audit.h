@@ -10,6 +10,7 @@
 #define AUDIT_H
 
 #include "heap.h"
+#include "tree_sums.h"
 #include "walk.h"
 
 typedef struct {
@@ -25,7 +26,5 @@ audit_claims audit_blocks(heap *h, lua_State *L);
 walk_books audit_walk(heap *h, lua_State *L, unsigned long seed);
 /* Checks that no object bears a mark of ours. */
 void audit_marks(lua_State *L);
-/* Checks that a tree's bytes are all there; returns them. */
-size_t audit_tree(tree *t);
 
 #endif

@@ -5,24 +5,12 @@
 #include "check.h"
 #include "loans.h"
 #include "tree.h"
+#include "tree_sums.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY = 1 };
-
-static size_t sum_of(tree *t) {
-  size_t told = 0, roots = 0;
-  tree_sum(t);
-  for (uint32_t i = 0; i < t->used; i++) {
-    const tree_node *n = &t->nodes[i];
-    if (!n->in_use) continue;
-    told += n->own_bytes + n->below_bytes + n->folded_bytes;
-    if (n->parent == TREE_NONE) roots += n->total_bytes;
-  }
-  CHECK(told == roots, "the lines add up to %zu, the roots to %zu", told, roots);
-  return told;
-}
 
 /* What must hold of any tree at any time. */
 static void check_shape(const tree *t) {
@@ -131,12 +119,12 @@ static void tell_story(tree *t, unsigned long seed) {
   }
   for (int i = 0; i < 300 && !t->failed; i++) tell_something(&s);
   if (t->failed) return;
-  CHECK(sum_of(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told,
-        sum_of(t));
+  CHECK(audit_tree(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told,
+        audit_tree(t));
   check_shape(t);
   uint32_t children = (uint32_t)dice_roll(&s.d, 8), lines = 8 + (uint32_t)dice_roll(&s.d, 30);
   tree_select(t, children, lines, by_place);
-  CHECK(sum_of(t) == s.told, "seed %lu: the selection lost bytes", seed);
+  CHECK(audit_tree(t) == s.told, "seed %lu: the selection lost bytes", seed);
   check_shape(t);
   uint32_t shown = 0;
   for (uint32_t i = 0; i < t->used; i++) {
@@ -182,7 +170,7 @@ static void test_refused(void) {
       size_t told = 10;
       for (int i = 0; i < 3000 && root != TREE_NONE; i++, told += 7)
         tree_add(&t, root, KEY, (uintptr_t)i, i < OBJECTS ? &objects[i] : NULL, 7);
-      CHECK(root == TREE_NONE || sum_of(&t) == told, "loan %lu refused: bytes are lost", n);
+      CHECK(root == TREE_NONE || audit_tree(&t) == told, "loan %lu refused: bytes are lost", n);
     }
     failed += !is_open || t.failed;
     if (is_open) tree_release(&t);
@@ -222,11 +210,11 @@ static void test_admitted(void) {
   uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
   for (uintptr_t i = 0; i < 100; i++) tree_add(&b.t, root, KEY, i, NULL, 100);
   CHECK(tree_add(&b.t, root, KEY, 1, &objects[0], 20) == TREE_NONE, "a small one got a node");
-  size_t before = sum_of(&b.t);
+  size_t before = audit_tree(&b.t);
   tree_charge(&b.t, root, 7000);
   uint32_t node = tree_admit(&b.t, root, KEY, 1, &objects[0], 20, 7000, 1);
   CHECK(node != TREE_NONE, "it got no node although it is the largest");
-  CHECK(sum_of(&b.t) == before + 7000, "bytes were lost or made");
+  CHECK(audit_tree(&b.t) == before + 7000, "bytes were lost or made");
   CHECK(b.t.nodes[node].total_bytes == 7020, "it has %zu bytes", b.t.nodes[node].total_bytes);
   close_bounded(&b);
 }
