@@ -155,7 +155,9 @@ local function account()
 end
 
 local function checks()
-  return { type = "membuddy-checks", backend = membuddy.backend, version = membuddy.version, checks = membuddy.checks() }
+  local list, problem = membuddy.checks()
+  if #list == 0 then refuse("the checks could not be made: %s", shown(problem or "not enough memory")) end
+  return { type = "membuddy-checks", backend = membuddy.backend, version = membuddy.version, checks = list }
 end
 
 ---- OpenMetrics
@@ -247,6 +249,12 @@ local function reply(message, fields)
   return Send(fields)
 end
 
+-- Lua collects before it refuses an object, not before it refuses a buffer, and aos writes its results into buffers: in
+-- a full process what a report left behind has to go first.
+local function make_room(bytes)
+  if not pcall(string.rep, " ", bytes) then collectgarbage() end
+end
+
 local function publish(answer)
   Send({ Target = ao.id, device = "patch@1.0", cache = { membuddy = answer } })
 end
@@ -259,6 +267,7 @@ local function answer_message(message, action, compute)
   local writer = formats[kind]
   if not writer then refuse("tag Format is %s; accepted: json, prometheus", shown(kind)) end
   local answer = compute(message)
+  make_room(reply_bytes)
   reply(message, { Action = action .. "-Response", ["Content-Type"] = writer[2], Data = writer[1](answer) })
   if options.patch then pcall(publish, answer) end -- it has been answered by now
 end
@@ -266,9 +275,11 @@ end
 local function handler(action, compute)
   return function(message)
     local ok, problem = pcall(answer_message, message, action, compute)
-    if ok then return end
-    local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem)
-    pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
+    if not ok then
+      local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem)
+      pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
+    end
+    pcall(make_room, 2 * reply_bytes)
   end
 end
 

@@ -16,9 +16,10 @@ import { attach } from "../cli/index.js";
 import { minified } from "../scripts/pack-lua.js";
 import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
 import { carry, generations } from "./support/apm.js";
-import { ourImages, stockImage, stockImage32 } from "./support/images.js";
+import { bytesOf, ourImages, stockImage, stockImage32 } from "./support/images.js";
 import { assertLeaks, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
 import { processId, spawnProcess } from "./support/process.js";
+import { withMemoryMaximum } from "./support/wasm.js";
 
 const inRoot = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const blueprint = await blueprintText("membuddy");
@@ -320,6 +321,26 @@ for (const image of [ourImages[0], stockImage]) {
     }
   });
 }
+
+test("in a process that is full a report is given or refused, and its message never fails for it", async () => {
+  const wasm = withMemoryMaximum(bytesOf(ourImages[0]), 64);
+  let given = 0;
+  for (let free = 50000; free <= 200000; free += 10000) { // with less aos itself fails at times
+    for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
+      const process = await spawnProcess(wasm, { carryMemory: false });
+      assert.equal((await loadBlueprint(process)).Error, undefined);
+      await process.eval(`local reserve, piece = ("r"):rep(${free}), 1000000
+        Full = {} while piece > 64 do if not pcall(function() Full[#Full + 1] = ("x"):rep(piece) .. #Full end) then piece = piece // 2 end end
+        reserve = nil collectgarbage() return "full"`);
+      const { tags, data } = await ask(process, { Action: action });
+      if (tags.Action.endsWith("-Error")) assert.match(data, /not enough memory/);
+      else assert.equal(JSON.parse(data).type, action.toLowerCase());
+      given += Number(tags.Action.endsWith("-Response"));
+      assert.equal(await process.eval(`return "alive"`), "alive");
+    }
+  }
+  assert.ok(given > 24, `${given} of 48 were given`);
+});
 
 const parser = inRoot("build/openmetrics");
 const python = [inRoot("build/toolchain/bin/python3"), "/usr/bin/python3"].find(existsSync);
