@@ -258,8 +258,10 @@ const hostileTags = [
   { Target: "Balances", Depth: "inf", Top: "inf" }, { "": "empty" }, { [`k${"y".repeat(3000)}`]: "long name" },
 ];
 
-for (const image of [ourImages[0], stockImage]) {
-  test(`${image.name}: a hostile sender gets one bounded reply, no error is raised, and no program of the process runs`, image === stockImage ? isHeavyHere ?? {} : {}, async () => {
+const ourAndStock = [{ image: ourImages[0], options: {} }, { image: stockImage, options: isHeavyHere ?? {} }];
+
+for (const { image, options } of ourAndStock) {
+  test(`${image.name}: a hostile sender gets one bounded reply, no error is raised, and no program of the process runs`, options, async () => {
     const { process } = await withBlueprint(image, { carryMemory: false });
     await process.eval(`local function fail() Ran = true error("a metamethod ran") end
       Trap = setmetatable({}, { __index = fail, __len = fail, __pairs = fail, __tostring = fail, __eq = fail, __name = fail })
@@ -268,13 +270,14 @@ for (const image of [ourImages[0], stockImage]) {
     for (const tags of [...hostileTags, { Odd: "a table in a tag" }]) {
       for (const action of image === stockImage ? actions.slice(0, 1) : actions) { // each message to it copies 110 MB
         for (const from of [owner, stranger]) {
-          const result = await process.send({ From: from, Owner: from, Tags: Object.entries({ Action: action, ...tags }).map(([name, value]) => ({ name, value })) });
+          const Tags = Object.entries({ Action: action, ...tags }).map(([name, value]) => ({ name, value }));
+          const result = await process.send({ From: from, Owner: from, Tags });
           const what = `${action} ${JSON.stringify(tags).slice(0, 80)}`;
           assert.equal(result.Error, undefined, what);
           assert.equal(result.Messages.length, 1, what);
-          const { Data, Tags } = result.Messages[0];
+          const { Data, Tags: given } = result.Messages[0];
           assert.ok(Data.length < mostReplyBytes, what);
-          assert.ok(Tags.every((/** @type {any} */ { value }) => value.length < 200 && /^[ -~]*$/.test(value)), what);
+          assert.ok(given.every((/** @type {any} */ { value }) => value.length < 200 && /^[ -~]*$/.test(value)), what);
           if (from === stranger) assert.match(Data, /is for the owner of this process/, what);
         }
       }
@@ -303,8 +306,8 @@ const crowded = `
 /** @type {Record<string, string>[]} */
 const all = [{ Top: "inf", Depth: "inf" }, { Top: "inf", Depth: "inf", Target: "Wide" }, { Top: "inf", Depth: "inf", Target: "Loud" }];
 
-for (const image of [ourImages[0], stockImage]) {
-  test(`${image.name}: a reply is bounded whatever the heap`, image === stockImage ? isHeavyHere ?? {} : {}, async () => {
+for (const { image, options } of ourAndStock) {
+  test(`${image.name}: a reply is bounded whatever the heap`, options, async () => {
     const { process } = await withBlueprint(image, { carryMemory: false });
     await process.eval(crowded);
     for (const Format of ["json", "prometheus"]) {
@@ -401,7 +404,8 @@ test("the package has what its publisher and registry demand, the message what a
 test("where the source is comes from REPOSITORY, for whom it is published from VENDOR", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "membuddy-stock-"));
   try {
-    execFileSync(process.execPath, [inRoot("scripts/stock.js"), folder], { env: { ...process.env, VENDOR: "@someone", REPOSITORY: "https://example.org/source" } });
+    const env = { ...process.env, VENDOR: "@someone", REPOSITORY: "https://example.org/source" };
+    execFileSync(process.execPath, [inRoot("scripts/stock.js"), folder], { env });
     const { Tags } = JSON.parse(readFileSync(path.join(folder, "apm/publish.json"), "utf8"));
     const named = Object.fromEntries(Tags.map((/** @type {any} */ tag) => [tag.name, tag.value]));
     assert.deepEqual([named.Vendor, named.Repository], ["@someone", "https://example.org/source"]);
