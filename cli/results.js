@@ -144,7 +144,7 @@ export function profile(walker, state, options, target) {
     return {
       type: "membuddy-results", totalSize, objects: countObjects(kinds), luaSize, garbage, unaccounted, exact: true, backend: "attach",
       ...(target && { target: target.name, shared }),
-      ...(dropped > 0 && { otherCycles: dropped }),
+      ...(options.cycles && dropped > 0 && { otherCycles: dropped }),
       kinds, sizes: record(sizes), totalSizes: record(totals),
       ...(options.retained && { retained: record(retained) }),
       circular, cycles: circular,

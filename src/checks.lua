@@ -5,8 +5,8 @@
 --   chunk(membuddy, "mark")               -> what `growth` is measured from; stands in membuddy.marked
 --   chunk(membuddy, "lines", options)     -> array of lines: what was found
 --
--- Every table is read raw, nothing of the program is called, and nothing is raised: a check that fails says so in its
--- `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60 bytes each.
+-- Every table is read raw, nothing of the program is called, and nothing but wrong options is refused: a check that fails
+-- says so in its `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60 bytes each.
 
 local membuddy, request, options = ...
 local get, type, next = rawget, type, next
@@ -467,9 +467,21 @@ end
 
 local requests = {}
 
+local function refuse(text, value, accepted)
+  error("membuddy: " .. format(text, clip(value)) .. "; accepted: " .. accepted, 0)
+end
+
 function requests.checks()
-  local objects = type(options) == "table" and get(options, "objects") or default_objects
-  return run(type(objects) == "number" and objects or default_objects)
+  if options == nil then return run(default_objects) end
+  if type(options) ~= "table" then refuse("the options of checks are a %s", type(options), "a table") end
+  for name in next, options do
+    if name ~= "objects" then refuse("unknown option '%s' of checks", name, "objects") end
+  end
+  local objects = get(options, "objects") or default_objects
+  if math.type(objects) ~= "integer" or objects < 1 then
+    refuse("option 'objects' of checks is %s", objects, "a whole number above 0")
+  end
+  return run(objects)
 end
 
 function requests.mark()

@@ -54,10 +54,18 @@ static int run_checks(lua_State *L, const char *request, int argument) {
   return lua_pcall(L, 3, 1, 0);
 }
 
-/* The second upvalue is the request. Without the memory for it: an empty list, and the error. */
+/* The second upvalue is the request. Without the memory for it: an empty list, and the error; wrong
+** options are refused. */
 static int border_checks(lua_State *L) {
   lua_settop(L, 1);
-  if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
+  int status = run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1);
+  if (status == LUA_OK) return 1;
+  if (status != LUA_ERRMEM) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return lua_error(L);
+  }
   lua_newtable(L);
   lua_insert(L, -2);
   return 2;

@@ -144,7 +144,8 @@ static void add_fields(lua_State *L, const report *r) {
     lua_setfield(L, -2, "target");
     set_number(L, "shared", r->shared_bytes);
   }
-  if (r->t->cycles_dropped > 0) set_number(L, "otherCycles", r->t->cycles_dropped);
+  if (r->options.cycles && r->t->cycles_dropped > 0)
+    set_number(L, "otherCycles", r->t->cycles_dropped);
   results_push_kinds(L, r->covered->kinds);
   lua_setfield(L, -2, "kinds");
   lua_pop(L, 1);

@@ -6,7 +6,7 @@
 **
 **   luaL_requiref(L, "membuddy", luaopen_membuddy, 0);
 **
-** The interface that Lua programs see is described in README.md.
+** The interface that Lua programs see is described in docs/lua.md.
 */
 #ifndef MEMBUDDY_H
 #define MEMBUDDY_H

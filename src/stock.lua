@@ -33,7 +33,11 @@ if membuddy.backend ~= "native" then
     if ok then return result end
     return {}, result
   end
-  function membuddy.checks(options) return run("checks", options) end
+  function membuddy.checks(options)
+    local list, problem = run("checks", options)
+    if problem and problem ~= "not enough memory" then error(problem, 2) end
+    return list, problem
+  end
   function membuddy.mark() return run("mark") end
   membuddy.set_findings(function() return run("lines") end)
 end

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ourImages } from "./support/images.js";
-import { assertGrowth, assertLeaks, assertQuiet, checksOf, leak, unhandledCount } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertQuiet, assertRefusals, checksOf, leak, unhandledCount } from "./support/leaks.js";
 import { spawnProcess } from "./support/process.js";
 
 for (const image of ourImages) {
   test(`${image.name}: a process that nobody used has no findings`, async () => {
-    assertQuiet(await checksOf(await spawnProcess(image.file)));
+    const process = await spawnProcess(image.file);
+    assertQuiet(await checksOf(process));
+    await assertRefusals(process);
   });
 
   test(`${image.name}: leaks of real messages are found by name, and growth from a mark on`, async () => {

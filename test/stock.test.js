@@ -17,7 +17,7 @@ import { minified } from "../scripts/pack-lua.js";
 import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
 import { carry, generations } from "./support/apm.js";
 import { bytesOf, ourImages, stockImage, stockImage32 } from "./support/images.js";
-import { assertLeaks, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
+import { assertLeaks, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
 import { processId, spawnProcess } from "./support/process.js";
 import { withMemoryMaximum } from "./support/wasm.js";
 
@@ -142,6 +142,7 @@ test("aos 2.0.6: leaks of real messages are found by name, and print() tells the
   const { process } = await withBlueprint(stockImage);
   await leak(process);
   assertLeaks(await checksOf(process), { exact: false, canTell: false });
+  await assertRefusals(process);
   const text = await process.eval(`for name in pairs(Colors) do Colors[name] = "" end require("membuddy").print({ top = 3 })`);
   assert.match(text, /\nChecks:\n {4}inbox: 41, /);
 });

@@ -175,6 +175,14 @@ test("print and print_results print the same", function()
   equal(table.concat(a, "\n"), table.concat(lines, "\n"), "the text")
 end)
 
+test("without cycles none are told, nor counted", function()
+  local t = {}
+  for i = 1, 100 do t[i] = { t } end
+  local r = membuddy.profile({ target = t, cycles = false })
+  equal(count(r.circular), 0, "the circular references")
+  equal(r.otherCycles, nil, "those left out")
+end)
+
 test("print takes options alone", function()
   local lines = printed({ top = 10, min_size = 10, cycles = false, no_header = true })
   contains(lines[1], "Total size: ", "the first line")

@@ -90,6 +90,24 @@ export function assertQuiet(checks) {
     "held_messages", "growth"]);
 }
 
+/** Wrong options of checks() are refused with one sentence, which says where the call was. @param {Process} process */
+export async function assertRefusals(process) {
+  const text = await process.eval(`
+    local messages = {}
+    for _, options in ipairs({ { objets = 5 }, { objects = 0 }, { objects = "9" }, { objects = 1.5 }, { ["a\\27[2J"] = 1 }, 5 }) do
+      messages[#messages + 1] = select(2, pcall(load("require('membuddy').checks(...)", "=caller"), options))
+    end
+    messages[#messages + 1] = #require("membuddy").checks({ objects = 100 }) .. " " .. #require("membuddy").checks()
+    return table.concat(messages, "\\n")`);
+  assert.deepEqual(text.split("\n"), [
+    "caller:1: membuddy: unknown option 'objets' of checks; accepted: objects",
+    ...["0", "9", "1.5"].map((value) => `caller:1: membuddy: option 'objects' of checks is ${value}; accepted: a whole number above 0`),
+    "caller:1: membuddy: unknown option 'a?[2J' of checks; accepted: objects",
+    "caller:1: membuddy: the options of checks are a number; accepted: a table",
+    "9 9",
+  ]);
+}
+
 /** From a mark on, what grew is told. @param {Process} process */
 export async function assertGrowth(process) {
   await process.eval(`require("membuddy").mark() return "marked"`);
