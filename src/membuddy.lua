@@ -119,7 +119,12 @@ end
 
 local function string_bytes(text) return STRING + #text end
 
-local function is_c(f) return not getlocal(f, 1) and not getinfo(f, "L").activelines end
+-- Only where it has neither upvalues nor parameters does it take a dump to tell, and then a small one.
+local function is_c(f)
+  local name = getupvalue(f, 1)
+  if name then return name == "" end
+  return not getlocal(f, 1) and not pcall(dump, f, true)
+end
 
 local function function_bytes(f)
   local count = 0
@@ -233,7 +238,7 @@ local function key_text(key)
 end
 
 local function proto_text(source, line)
-  return "[proto " .. escape(gsub(gsub(source, "^[=@]", ""), "\n.*", ""), 40) .. ":" .. line .. "]"
+  return "[proto " .. escape(gsub(gsub(sub(source, 1, 64), "^[=@]", ""), "\n.*", ""), 40) .. ":" .. line .. "]"
 end
 
 local function label_text(kind, key)
@@ -250,7 +255,10 @@ local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others hol
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
 local FEW_FUNCTIONS = 500 -- so many are looked at one by one
-local ROOMY, KEPT, ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 320, 208, 300, 64, 6000, 32
+-- Lines at most, while they can be folded: as many as their arrays have room for; folding leaves so many, of those that
+-- will not grow at least the third.
+local ROOM_FOR, KEPT, LEAST_FINAL = 512, 400, 128
+local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
 local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
 local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table" }
@@ -271,8 +279,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- lines, by number
   local parent, own, rest, key, kind, depth, holds, more, kids_of = {}, {}, {}, {}, {}, {}, {}, {}, {}
-  local used, count, limit, threshold, free = 0, 0, ROOMY, 0, 0
-  local line_of = {} -- of objects that wait for a visit
+  local used, count, limit, threshold, free = 0, 0, ROOM_FOR, 0, 0
   local owner, child, parent_of_child, content = nil, nil, nil, 0
   local label_cursor, label_line
   local cycle_list, cycle_count, other_cycles = {}, 0, 0
@@ -282,7 +289,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   for _, name in next, KINDS do counts[name], bytes_of[name] = 0, 0 end
   local string_count, long_count, table_count, table_sum = 0, 0, 0, 0
   local trusted, agreed, patience = {}, {}, {} -- of lists by their length: bytes, found how often, believed how often
-  local known, chunks, chunk_sources, chunk_count, parked = {}, {}, {}, 0, {} -- prototypes and long constants, by a hash
+  local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
 
   local function seen_count() return capacity - room end
 
@@ -326,22 +333,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- lines ----
 
-  -- Sums with everything below. Where lines were folded a parent may have the higher number, but none is deep.
-  local function all_totals()
-    local totals = {}
-    for i = 1, used do
-      if own[i] then totals[i] = own[i] + rest[i] end
-    end
-    for level = bounded and max_depth or 1, 1, -1 do
-      for i = used, 1, -1 do
-        if own[i] and parent[i] > 0 and (depth[i] == level or not bounded) then
-          totals[parent[i]] = totals[parent[i]] + totals[i]
-        end
-      end
-    end
-    return totals
-  end
-
   local function add_rest(i, bytes)
     rest[i] = rest[i] + bytes
     more[i] = more[i] + 1
@@ -358,8 +349,25 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     count = count - 1
   end
 
-  -- Folds the smaller ones of the lines that will not grow any more.
   local sizes, final = {}, {} -- used again and again
+
+  -- Sums with everything below. Where lines were folded a parent may have the higher number, but none is deep.
+  local function all_totals()
+    local totals = sizes
+    for i = 1, used do
+      if own[i] then totals[i] = own[i] + rest[i] end
+    end
+    for level = bounded and max_depth or 1, 1, -1 do
+      for i = used, 1, -1 do
+        if own[i] and parent[i] > 0 and (depth[i] == level or not bounded) then
+          totals[parent[i]] = totals[parent[i]] + totals[i]
+        end
+      end
+    end
+    return totals
+  end
+
+  -- Folds the smaller ones of the lines that will not grow any more.
   local function make_room()
     local final_count = 0
     for i = 1, used do
@@ -369,7 +377,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
     end
     for place = #sizes, final_count + 1, -1 do sizes[place] = nil end
-    local surplus = final_count - KEPT
+    local surplus = count - KEPT
+    if surplus > final_count - LEAST_FINAL then surplus = final_count - LEAST_FINAL end
     if surplus > 0 then
       sort(sizes)
       local cut = sizes[surplus]
@@ -384,7 +393,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       cycle_list, cycle_count = kept, #kept
     end
-    limit = count + (count > 2 * ROOMY and count // 4 or ROOMY // 4)
+    limit = count <= KEPT and ROOM_FOR or count + count // 4
   end
 
   local function new_line(above, line_kind, line_key, bytes, object)
@@ -493,9 +502,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     else
       kids = kids + 1
       if not bounded or kids <= most_kids and count < MOST_OWNERS or type(holds[owner]) ~= "table" then
+        if tail_owner ~= owner then change_owner() end
         local i = new_line(owner, line_kind, line_key, bytes, value)
-        queue_after[i] = true -- waits for its visit
-        line_of[value] = i
+        tail_piece[tail] = -i
+        tail_piece, tail = queue_after, i
       else
         rest[owner] = rest[owner] + bytes
       end
@@ -561,6 +571,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
     end
     local expected, hashed, has_holes = 1, 0, false
+    local is_last = depth[owner] + 1 == max_depth
     for entry_key, value in next, t do
       local bytes = 0
       if entry_key == expected then
@@ -582,7 +593,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
       elseif not what then
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif kids > most_kids and bounded and bytes == 0 and not seen[value] then
+      elseif bounded and bytes == 0 and (kids > most_kids or is_last) and not seen[value] then
         push(value) -- may get a line when it is visited
       else
         refer(ENTRY, entry_key, bytes, value)
@@ -701,8 +712,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         from = at + length
         local a, b = unpack("<i8", code, at), unpack("<i8", code, from - 8)
         local identity = ((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b
-        if is_new and not known[identity] then
-          known[identity] = true
+        if is_new and not seen[identity] then
+          mark(identity, true)
           string_count, long_count, bytes = string_count + 1, long_count + 1, bytes + STRING + length
         end
       else
@@ -783,9 +794,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     -- equal lines and size may be chance, the same in the middle is not
     local a, b = unpack("<i8i8", code, at - code_count // 2 * 4 - 8)
     local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b
-    local is_new = not known[identity]
+    local is_new = not seen[identity]
     if not is_new and is_outer then return 0 end -- nor is anything in it
-    known[identity] = true
+    if is_new then mark(identity, true) end
 
     local own_line = line and is_new
     if own_line then
@@ -996,20 +1007,21 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local is_watched = may_use or holders
   -- Visits what is queued. A child of a line that may have lines below gets its own if it turns out large.
   local function run()
-    local element, now, is_lined, tables, bytes_of_tables = start[1], nil, false, 0, 0
+    local element, now, line, is_lined, tables, bytes_of_tables = start[1], nil, nil, false, 0, 0
     while element do
       local what = type(element)
-      if what == "number" then -- whose the next ones are
-        now = element
-        element, queue_after[now] = queue_after[now], false
-        is_lined = has_lines_below(now)
-        parent_of_child = is_lined and now
+      if what == "number" then
+        local i = element < 0 and -element or element
+        line, element, queue_after[i] = element < 0 and i, queue_after[i], false
+        if not line then
+          now, is_lined = i, has_lines_below(i)
+          parent_of_child = is_lined and i
+        end
       else
         if is_watched and must_stop(element) then break end
-        local i = is_lined and line_of[element]
-        if i then
-          line_of[element], queue_after[i] = nil, false
-          visit_line(i, element)
+        if line then
+          visit_line(line, element)
+          line = nil
         else
           content = 0
           if is_lined then owner, child = nil, element else owner = now end
@@ -1126,19 +1138,22 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Texts of lines, and the lines: the largest first; then what is alike, by depth and name.
   local function texts_in_order(totals)
-    local texts, order = {}, {}
     local function text(i)
-      local found = texts[i]
-      if not found then
+      if kind[i] ~= TEXT then
         local name = key[i]
-        found = kind[i] == PROTO_NAME and proto_text(chunk_sources[name >> 32], name & 0xFFFFFFFF) or label_text(kind[i], name)
-        texts[i] = found
+        key[i] = kind[i] == PROTO_NAME and proto_text(chunk_sources[name >> 32], name & 0xFFFFFFFF) or label_text(kind[i], name)
+        kind[i] = TEXT
       end
-      return found
+      return key[i]
     end
+    local order, place = final, 0
     for i = 1, used do
-      if own[i] then order[#order + 1] = -floor(totals[i]) << 24 | i end -- numbers are sorted fastest
+      if own[i] then
+        place = place + 1
+        order[place] = -floor(totals[i]) << 24 | i -- numbers are sorted fastest
+      end
     end
+    for i = #order, place + 1, -1 do order[i] = nil end
     sort(order)
     for place, packed in next, order do order[place] = packed & 0xFFFFFF end
     local function comes_first(a, b)
@@ -1197,7 +1212,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   function walk.results(children, max_lines, retained_of)
-    local totals, paths, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}, {}
+    local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
     local text, order = texts_in_order(totals)
     select_lines(order, children, max_lines)
     local function unique(path)
@@ -1215,8 +1230,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for _, i in next, order do
       if own[i] then
         local above = parent[i]
-        local path = unique(above > 0 and paths[above] .. "/" .. text(i) or text(i))
-        paths[i] = path
+        local path = unique(above > 0 and key[above] .. "/" .. text(i) or text(i))
+        key[i] = path
         if totals[i] > 0 then
           sizes[path], sums[path] = floor(own[i]), floor(totals[i])
           if above == 0 then total = total + totals[i] end
@@ -1230,8 +1245,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     local circular = {}
     for _, cycle in next, cycle_list do
-      local from, to = paths[cycle[1]], paths[cycle[4]]
-      if from and to then circular[from .. "/" .. label_text(cycle[2], cycle[3])] = to end
+      local from, to = cycle[1], cycle[4]
+      if own[from] and own[to] then circular[key[from] .. "/" .. label_text(cycle[2], cycle[3])] = key[to] end
     end
     return {
       type = "membuddy-results", totalSize = floor(total), sizes = sizes, totalSizes = sums, circular = circular,
