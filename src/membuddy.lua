@@ -349,11 +349,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     count = count - 1
   end
 
-  local sizes, final = {}, {} -- used again and again
+  local order = {} -- of lines by their bytes, used again and again: bytes << 24 | line, since numbers are sorted fastest
+  local function sort_order(length)
+    for place = #order, length + 1, -1 do order[place] = nil end
+    sort(order)
+  end
 
   -- Sums with everything below. Where lines were folded a parent may have the higher number, but none is deep.
   local function all_totals()
-    local totals = sizes
+    local totals = {}
     for i = 1, used do
       if own[i] then totals[i] = own[i] + rest[i] end
     end
@@ -373,18 +377,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, used do
       if kids_of[i] == 0 and own[i] and not queue_after[i] and i ~= owner and i ~= parent_of_child and parent[i] > 0 then
         final_count = final_count + 1
-        sizes[final_count], final[final_count] = own[i] + rest[i], i
+        order[final_count] = floor(own[i] + rest[i]) << 24 | i
       end
     end
-    for place = #sizes, final_count + 1, -1 do sizes[place] = nil end
     local surplus = count - KEPT
     if surplus > final_count - LEAST_FINAL then surplus = final_count - LEAST_FINAL end
     if surplus > 0 then
-      sort(sizes)
-      local cut = sizes[surplus]
-      for place = 1, final_count do
-        local i = final[place]
-        if own[i] + rest[i] <= cut then drop(i) end
+      sort_order(final_count)
+      local cut = order[surplus] >> 24
+      for _, packed in next, order do
+        if packed >> 24 <= cut then drop(packed & 0xFFFFFF) end
       end
       if cut > threshold then threshold = cut end
       local kept = {}
@@ -513,6 +515,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
   end
 
+  -- A reference of a line, or of what is only counted.
+  local function reach(lined, line_kind, line_key, bytes, value)
+    if lined then return refer(line_kind, line_key, bytes, value) end
+    content = content + bytes
+    discover(value)
+  end
+
   -- ---- tables ----
 
   local function weakness(metatable)
@@ -538,14 +547,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       if not keeps_key then entry_key = nil end
       if not keeps_value then value = nil end
-      if lined then
-        local bytes = type(entry_key) == "string" and claim_string(entry_key) or 0
-        if entry_key ~= nil and not is_plain(entry_key) then refer(ENTRY, entry_key, 0, entry_key) end
-        refer(ENTRY, entry_key, bytes, value)
-      else
-        discover(entry_key)
-        discover(value)
-      end
+      local bytes = type(entry_key) == "string" and claim_string(entry_key) or 0
+      if not is_plain(entry_key) then reach(lined, ENTRY, entry_key, 0, entry_key) end
+      reach(lined, ENTRY, entry_key, bytes, value)
     end
     return pending
   end
@@ -559,17 +563,18 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     kids_of[line] = kids_of[line] + 1
   end
 
+  -- True if the table was weak, and is done.
+  local function visit_metatable(t, metatable, lined)
+    reach(lined, TEXT, "[metatable]", 0, metatable)
+    local weak_keys, weak_values = weakness(metatable)
+    if weak_keys or weak_values then visit_weak(t, weak_keys, weak_values, lined) end
+    return weak_keys or weak_values
+  end
+
   -- Entries as lines of their own.
   local function visit_table_lined(t)
     local metatable = getmetatable(t)
-    if metatable then
-      refer(TEXT, "[metatable]", 0, metatable)
-      local weak_keys, weak_values = weakness(metatable)
-      if weak_keys or weak_values then
-        visit_weak(t, weak_keys, weak_values, true)
-        return measure_table(t)
-      end
-    end
+    if metatable and visit_metatable(t, metatable, true) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
     local is_last = depth[owner] + 1 == max_depth
     for entry_key, value in next, t do
@@ -614,14 +619,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- Entries that only add to a sum: what most of a heap is made of, so this is written out. Returns own bytes.
   local function visit_table(t)
     local metatable = getmetatable(t)
-    if metatable then
-      discover(metatable)
-      local weak_keys, weak_values = weakness(metatable)
-      if weak_keys or weak_values then
-        visit_weak(t, weak_keys, weak_values, false)
-        return measure_table(t)
-      end
-    end
+    if metatable and visit_metatable(t, metatable, false) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
     local texts, letters = 0, 0
     for entry_key, value in next, t do
@@ -921,13 +919,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         mark(cells[i], known_chunk or true)
         cell = tally("upvalue", UPVALUE)
       end
-      if lined then
-        if name == "" or find(name, "^%(") then name = i end
-        refer(UPVALUE_NAME, name, cell, value)
-      else
-        content = content + cell
-        discover(value)
-      end
+      reach(lined, UPVALUE_NAME, (name == "" or find(name, "^%(")) and i or name, cell, value)
     end
     return tally("function", CLOSURE + (in_c and SLOT or WORD) * upvalue_count)
   end
@@ -959,7 +951,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if bytes == 0 then return 0 end
     local i, value, is_there = 0, getmetatable(u), true
     while is_there do
-      if lined then refer(TEXT, i == 0 and "[metatable]" or "[uservalue " .. i .. "]", 0, value) else discover(value) end
+      reach(lined, TEXT, i == 0 and "[metatable]" or "[uservalue " .. i .. "]", 0, value)
       i = i + 1
       value, is_there = getuservalue(u, i)
       if not IS_54 then is_there = i == 1 end
@@ -1098,7 +1090,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local samples = { nil, true, 0, "", next, registry[1] }
     for place, name in next, { "nil", "boolean", "number", "string", "function", "thread" } do
       local metatable = getmetatable(samples[place])
-      if metatable and has_lines_below(i) then refer(TEXT, name, 0, metatable) else discover(metatable) end
+      reach(metatable and has_lines_below(i), TEXT, name, 0, metatable)
     end
     run()
   end
@@ -1146,15 +1138,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       return key[i]
     end
-    local order, place = final, 0
+    local length = 0
     for i = 1, used do
       if own[i] then
-        place = place + 1
-        order[place] = -floor(totals[i]) << 24 | i -- numbers are sorted fastest
+        length = length + 1
+        order[length] = -floor(totals[i]) << 24 | i
       end
     end
-    for i = #order, place + 1, -1 do order[i] = nil end
-    sort(order)
+    sort_order(length)
     for place, packed in next, order do order[place] = packed & 0xFFFFFF end
     local function comes_first(a, b)
       if depth[a] ~= depth[b] then return depth[a] < depth[b] end
@@ -1177,13 +1168,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       from = to + 1
     end
-    return text, order
+    return text
   end
 
   local function line_count(i) return rest[i] > 0 and 2 or 1 end
 
   -- Folds what the options leave no line for.
-  local function select_lines(order, children, max_lines)
+  local function select_lines(children, max_lines)
     local shown, lines = {}, 0
     for i = 1, used do
       if own[i] and kids_of[i] > children then shown[i] = 0 end
@@ -1213,8 +1204,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   function walk.results(children, max_lines, retained_of)
     local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
-    local text, order = texts_in_order(totals)
-    select_lines(order, children, max_lines)
+    local text = texts_in_order(totals)
+    select_lines(children, max_lines)
     local function unique(path)
       if sizes[path] == nil then return path end
       local number = last_number[path] or 1
@@ -1472,14 +1463,14 @@ local function value_name(value)
   return "a " .. type(value)
 end
 
+local function nothing() end
+local BYTES = {
+  table = measure_table, string = string_bytes, ["function"] = function_bytes, userdata = userdata_bytes,
+  thread = function(thread) return thread_bytes(thread, 0, rawequal(thread, getregistry()[1]), nothing) end,
+}
 local function object_bytes(value)
-  local kind = type(value)
-  if kind == "table" then return measure_table(value) end
-  if kind == "string" then return string_bytes(value) end
-  if kind == "function" then return (function_bytes(value)) end
-  if kind == "thread" then return thread_bytes(value, 0, rawequal(value, getregistry()[1]), function() end) end
-  if kind == "userdata" then return userdata_bytes(value) end
-  return 0
+  local bytes_of = BYTES[type(value)]
+  return bytes_of and bytes_of(value) or 0
 end
 
 local function check_target(value)
@@ -1672,16 +1663,20 @@ end
 
 -- ---- the interface ----
 
--- What a program calls: the collector rests meanwhile, and an error says where in the program it came from.
-local function public(f)
+-- What a program calls: the collector rests while `f` runs, and an error says where in the program it came from.
+-- `finish`, if given, gets the result when the collector works again.
+local function public(f, finish)
   local function entry(...)
     local was_running = collectgarbage("isrunning")
     collectgarbage("stop")
     local ok, result = pcall(f, entry, ...)
     if was_running then collectgarbage("restart") end
-    if ok then return result end
-    if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
-    error(result, 0)
+    if not ok then
+      if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
+      error(result, 0)
+    end
+    if finish then return finish(result) end
+    return result
   end
   return entry
 end
@@ -1733,25 +1728,15 @@ local membuddy = { backend = "lua", version = VERSION, exact = false }
 local findings
 function membuddy.set_findings(lines) findings = lines end
 
-local function add_findings(lines, options)
-  if not findings or options.checks == false or options.target ~= nil then return end
-  for _, line in next, findings() do lines[#lines + 1] = line end
+local function write_report(report)
+  local lines, options, write = report.lines, report.options, report.write
+  if findings and options.checks ~= false and options.target == nil then
+    for _, line in next, findings() do lines[#lines + 1] = line end
+  end
+  for _, line in next, lines do write(line) end
 end
 
-function membuddy.print(...)
-  local was_running = collectgarbage("isrunning")
-  collectgarbage("stop")
-  local ok, result = pcall(print_call, membuddy.print, ...)
-  if was_running then collectgarbage("restart") end
-  if ok then
-    if result.options then add_findings(result.lines, result.options) end
-    local write = result.write
-    for _, line in next, result.lines do write(line) end
-    return
-  end
-  if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
-  error(result, 0)
-end
+membuddy.print = public(print_call, write_report)
 membuddy.print_results = membuddy.print
 
 membuddy.profile = public(profile_call)

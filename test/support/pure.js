@@ -10,12 +10,13 @@ export async function pureSource() {
   return source.replace(/^\s+/gm, "").replace(/^--.*\n/gm, "");
 }
 
-/** @param {{ eval: (code: string) => Promise<string> }} process */
+/** As dist/membuddy.lua loads it: without debug information. @param {{ eval: (code: string) => Promise<string> }} process */
 export async function loadPure(process) {
   const source = await pureSource();
   for (let at = 0; at < source.length; at += pieceBytes)
     await process.eval(`PureText = (PureText or "") .. [====[\n${source.slice(at, at + pieceBytes)}]====] return 1`);
-  await process.eval('local text = PureText PureText = nil package.loaded.membuddy = assert(load(text, "=membuddy"))() return 1');
+  await process.eval(`local text = PureText PureText = nil
+    package.loaded.membuddy = load(string.dump(assert(load(text, "=membuddy")), true), "=membuddy")() return 1`);
 }
 
 /**
