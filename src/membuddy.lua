@@ -254,10 +254,10 @@ end
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
-local FEW_FUNCTIONS = 500 -- so many are looked at one by one
 -- Lines at most, while they can be folded: as many as their arrays have room for; folding leaves so many, of those that
 -- will not grow at least the third.
 local ROOM_FOR, KEPT, LEAST_FINAL = 512, 400, 128
+local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
 local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
@@ -839,7 +839,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- functions ----
 
-  local numbers, name_count, met, varied = {}, 0, {}, {} -- of names; how often a shape was met, with how many prototypes
+  local numbers, name_count, functions_of = {}, 0, {} -- of names; of chunks
+  local met, varied = {}, {} -- how often a shape was met, and if with several prototypes
 
   local function number_of(name)
     local number = numbers[name]
@@ -879,8 +880,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- The same. Of many closures, those of one shape are mostly made from one prototype: most of them need no look at it.
   local function read_some_protos(f, known_chunk, lined)
-    if counts["function"] < FEW_FUNCTIONS then return read_protos(f, known_chunk, lined) end
-    local shape = shape_of(f)
+    local of_chunk = known_chunk or 0
+    local of_it = (functions_of[of_chunk] or 0) + 1
+    functions_of[of_chunk] = of_it
+    if of_it <= FEW_FUNCTIONS then return read_protos(f, known_chunk, lined) end
+    local shape = shape_of(f) ~ of_chunk << 48
     local times, before = (met[shape] or 0) + 1, counts.proto
     met[shape] = times
     if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
