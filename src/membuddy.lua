@@ -1734,7 +1734,7 @@ function membuddy.set_findings(lines) findings = lines end
 
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
-  if findings and options.checks ~= false and options.target == nil then
+  if findings and options and options.checks ~= false and options.target == nil then
     for _, line in next, findings() do lines[#lines + 1] = line end
   end
   for _, line in next, lines do write(line) end
