@@ -254,9 +254,9 @@ end
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
--- Lines at most, while they can be folded: as many as their arrays have room for; folding leaves so many, of those that
--- will not grow at least the third.
-local ROOM_FOR, KEPT, LEAST_FINAL = 512, 400, 128
+-- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
+-- there are `KEPT` lines, but not the largest of them.
+local ROOM_FOR, KEPT, LEAST_FINAL = 512, 360, 64
 local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
@@ -395,7 +395,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       cycle_list, cycle_count = kept, #kept
     end
-    limit = count <= KEPT and ROOM_FOR or count + count // 4
+    limit = count < ROOM_FOR - LEAST_FINAL // 2 and ROOM_FOR or count + count // 4
   end
 
   local function new_line(above, line_kind, line_key, bytes, object)
