@@ -107,14 +107,11 @@ test("packing leaves every instruction as it was", async () => {
   }
 });
 
-/**
- * What a process has got in strings, read from outside: all of them, and what of it is Lua's text, packed or not.
- * @param {Process} process @param {(process: Process) => Promise<unknown>} load
- */
-async function stringsAfter(process, load) {
+/** What a process has got in strings, read from outside: all of them, and what of it is packed text. @param {WayIn} way */
+async function stringsAfter({ process, load }) {
   await process.eval("return 1");
   const before = await stringsIn(process);
-  await load(process);
+  await load();
   await process.eval("return 1"); // until then the message is at hand
   const added = (await stringsIn(process)).filter(({ key }) => !before.some((one) => one.key === key));
   return { added, packed: added.filter(({ text, bytes }) => bytes > 128 && isPacked.test(text)) };
@@ -136,23 +133,32 @@ async function stringsIn(process) {
 
 const sum = (/** @type {{ bytes: number }[]} */ strings) => strings.reduce((bytes, one) => bytes + one.bytes, 0);
 
-/** @type {[string, (process: Process) => Promise<unknown>][]} */
+/** @typedef {{ process: Process, load: () => Promise<unknown> }} WayIn */
+
+/** @param {(process: Process) => Promise<unknown>} load @returns {Promise<WayIn>} */
+async function byEval(load) {
+  const process = await spawnProcess(stockImage.file);
+  return { process, load: () => load(process) };
+}
+
+/** @param {Generation} generation @returns {Promise<WayIn>} */
+async function byPackage(generation) {
+  const { client, publish, install } = await market(generation);
+  await publish(JSON.parse(readFileSync(inRoot(`dist/apm/${generation.publishing}`), "utf8")));
+  return { process: client, load: () => install("membuddy") };
+}
+
+/** @type {[string, () => Promise<WayIn>][]} */
 const waysIn = [
-  [".load-blueprint", loadBlueprint],
-  [".load", (process) => process.send({ Tags: [{ name: "Action", value: "Eval" }], Data: readFileSync(inRoot("dist/membuddy.lua"), "utf8") })],
-  ["apm.install", async (client) => {
-    const shop = await spawnProcess(ourImages[0].file);
-    await shop.eval(registry);
-    await shop.send(JSON.parse(readFileSync(inRoot("dist/apm/publish.json"), "utf8")));
-    assert.equal((await install(client, shop, `return apm.install("membuddy")`))?.Error, undefined);
-  }],
+  [".load-blueprint", () => byEval(loadBlueprint)],
+  [".load", () => byEval((process) => process.eval(readFileSync(inRoot("dist/membuddy.lua"), "utf8")))],
+  ...generations.map((generation) => /** @type {[string, () => Promise<WayIn>]} */ ([`${generation.name}.install`, () => byPackage(generation)])),
 ];
 
-for (const [way, load] of waysIn) {
+for (const [way, prepare] of waysIn) {
   test(`${way}: of the source 12 KB stay at most, which are the checks and the handlers, packed; with names and messages 20 KB`, isHeavyHere ?? {}, async () => {
-    const process = await spawnProcess(stockImage.file);
-    await process.eval(clientAs("apm"));
-    const { added, packed } = await stringsAfter(process, load);
+    const { process, load } = await prepare();
+    const { added, packed } = await stringsAfter({ process, load });
     assert.equal(await process.eval(`return type(require("membuddy").profile)`), "function");
     const paths = packed.map(({ path }) => path).join(", ");
     assert.equal(packed.length, 4, `two texts and the pairs of each, and not ${paths}`);
