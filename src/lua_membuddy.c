@@ -5,6 +5,8 @@
 */
 #include "membuddy.h"
 
+#include <string.h>
+
 #include "lauxlib.h"
 
 #include "checks_source.h" /* made of checks.lua by scripts/pack-lua.js */
@@ -58,9 +60,8 @@ static int run_checks(lua_State *L, const char *request, int argument) {
 ** options are refused. */
 static int border_checks(lua_State *L) {
   lua_settop(L, 1);
-  int status = run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1);
-  if (status == LUA_OK) return 1;
-  if (status != LUA_ERRMEM) {
+  if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
+  if (strcmp(lua_tostring(L, -1), "not enough memory") != 0) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
