@@ -371,4 +371,10 @@ LAYOUT_INLINE void layout_add_block(void *context, const void *block, size_t byt
   *(size_t *)context += bytes;
 }
 
+LAYOUT_INLINE size_t layout_table_bytes(const Table *table) {
+  size_t bytes = 0;
+  layout_each_table_block(table, layout_add_block, &bytes);
+  return bytes;
+}
+
 #endif

@@ -123,13 +123,6 @@ static void note_holder(walker *w) {
   w->watched_root = w->in_hand ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
 }
 
-/* Most objects are tables and strings: they need no walk over their blocks. */
-LAYOUT_INLINE size_t table_bytes(const Table *table) {
-  size_t bytes = 0;
-  layout_each_table_block(table, layout_add_block, &bytes);
-  return bytes;
-}
-
 /* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
 LAYOUT_INLINE size_t claim_of_kind(walker *w, GCObject *object, object_kind kind, size_t bytes) {
   object->marked |= LAYOUT_MARK_BIT;
@@ -143,9 +136,8 @@ LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
 static size_t claim_new(walker *w, GCObject *object) {
   object_kind kind = layout_kind(object);
   return claim_of_kind(w, object, kind,
-                       kind == KIND_STRING  ? layout_string_bytes(gco2ts(object))
-                       : kind == KIND_TABLE ? table_bytes(gco2t(object))
-                                            : walk_object_bytes(w->g, object));
+                       kind == KIND_STRING ? layout_string_bytes(gco2ts(object))
+                                           : walk_object_bytes(w->g, object));
 }
 /* The same of any object, 0 when it was seen before. */
 static size_t claim(walker *w, GCObject *object) {
@@ -631,10 +623,6 @@ static label label_of_child(walker *w, uint32_t parent, const GCObject *child) {
                                : walk_find_label(from, child);
 }
 
-static size_t own_bytes_of(const walker *w, GCObject *object) {
-  return layout_is_table(object) ? table_bytes(gco2t(object)) : walk_object_bytes(w->g, object);
-}
-
 /* Of the key that names an entry. */
 static size_t key_bytes_of(label place) {
   if (place.kind == LABEL_UPVALUE) return sizeof(UpVal);
@@ -660,7 +648,7 @@ static void leave_folded(walker *w, GCObject *object, uint32_t parent, int has_k
   int is_owner = w->folded_below == TREE_NONE;
   w->folded_below = TREE_NONE;
   if (w->found_bytes > 0) {
-    size_t own_bytes = own_bytes_of(w, object), bytes = own_bytes + w->found_bytes;
+    size_t own_bytes = walk_object_bytes(w->g, object), bytes = own_bytes + w->found_bytes;
     tree_charge(w->t, parent, w->found_bytes);
     if (!admit_folded(w, object, parent, own_bytes, has_key) && is_owner)
       tree_suspect(w->t, object, bytes);
@@ -732,7 +720,7 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   if (layout_is_string(object)) {
     found(w, claim_new_string(w, object));
   } else if (layout_is_table(object)) {
-    found(w, claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object))));
+    found(w, claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object))));
     enqueue(w, object, &gco2t(object)->gclist);
   } else {
     discover_other(w, object);
@@ -770,7 +758,7 @@ LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, G
   } else if (layout_is_string(object)) {
     tree_add(w->t, w->node, (uint8_t)kind, place, object, claim_new_string(w, object) + key_bytes);
   } else if (layout_is_table(object)) {
-    size_t bytes = claim_of_kind(w, object, KIND_TABLE, table_bytes(gco2t(object)));
+    size_t bytes = claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object)));
     uint32_t node = tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes + key_bytes);
     enqueue(w, object, &gco2t(object)->gclist);
     set_line_role(object, node, key_bytes);
@@ -808,7 +796,7 @@ LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t pa
   visit_entries_deep(w, table);
   size_t bytes = w->found_bytes - siblings_bytes;
   if (bytes == 0 ||
-      (w->folded_below != TREE_NONE && table_bytes(table) + bytes <= w->t->threshold_bytes))
+      (w->folded_below != TREE_NONE && layout_table_bytes(table) + bytes <= w->t->threshold_bytes))
     return;
   tree_charge(w->t, parent, siblings_bytes);
   w->found_bytes = bytes;
