@@ -17,7 +17,8 @@ import { rest } from "./rest.js";
 import { retained } from "./retained.js";
 import { size } from "./size.js";
 import { outside } from "./outside.js";
+import { flat } from "./flat.js";
 import { images, speed } from "./speed.js";
 
 /** @type {Figure[]} */
-export const figures = [speed, peer, pure, memory, emptyEval, size, rest, retained, images, outside];
+export const figures = [speed, flat, peer, pure, memory, emptyEval, size, rest, retained, images, outside];

@@ -1,6 +1,6 @@
 /** `profile()` of everything against a full collection, and what a report costs in memory: on each heap. */
 import { basename } from "node:path";
-import { heaps, largeHeap, middleHeap, smallHeap } from "../heaps.js";
+import { heaps, largeHeap } from "../heaps.js";
 import { median, pairedRatios, quantile } from "../statistics.js";
 import { ask, hostNowMs, image, inRoot, spawnSpecimen } from "../specimen.js";
 import { ratio, row } from "../report.js";
@@ -22,7 +22,7 @@ const otherVariants = ["lua54-wasm32", "lua53-wasm64", "lua53-wasm32"];
 const otherImages = otherVariants.map((variant) => inRoot(`dist/membuddy-${variant}.wasm`));
 const raceMs = 4000;
 const fewestRounds = 15;
-const mostRounds = 301;
+const mostRounds = 2001;
 
 const reportsAtWork = `
   local membuddy = package.loaded.membuddy
@@ -111,19 +111,13 @@ function freeBefore(all) {
 
 /** @param {Measured[]} all */
 function rows(all) {
-  const [small, middle, large] = [smallHeap, middleHeap, largeHeap].map((heap) => all[heaps.indexOf(heap)]);
-  const perObject = [small, middle, large].map(nanosecondsAnObject);
+  const large = all[heaps.indexOf(largeHeap)];
   const pages = Math.max(...all.flatMap((m) => [m.growth.profile.pages, m.growth.print.pages]));
   const left = Math.max(...all.flatMap((m) => [m.leftBytes.profile, m.leftBytes.print]));
   return [
     row({
       figure: `\`profile()\` of everything, ${largeHeap.name}, against a full \`collectgarbage()\``,
       value: ratioOf(large), show: ratio, atLeast: 1.2, aim: 0.6, detail: spread(large),
-    }),
-    row({
-      figure: `time of \`profile()\` per object, ${smallHeap.name} to ${largeHeap.name}`,
-      value: Math.max(...perObject) / Math.min(...perObject), show: ratio, atLeast: 2, aimText: "flat",
-      detail: `${perObject.map((ns) => ns.toFixed(0)).join(", ")} ns`,
     }),
     row({
       figure: `linear memory grown by a default report, worst of ${all.length} heaps`,
