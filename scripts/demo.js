@@ -74,7 +74,7 @@ const token = await spawnProcess(image);
 const freshBytes = token.memoryBytes;
 await live(token);
 console.log(`A token process: ${holders} holders credited, ${unread} messages unread in the Inbox, ${waiting} orders waiting for their payment.`);
-console.log(`Its linear memory: ${grouped(freshBytes).trim()} bytes when fresh, ${grouped(token.memoryBytes).trim()} now. > require("membuddy").print()\n`);
+console.log(`Its linear memory: ${grouped(freshBytes).trim()} bytes when fresh, ${grouped(token.memoryBytes).trim()} now.\n\n> require("membuddy").print()`);
 console.log(await token.eval(`require("membuddy").print()`));
 console.log(`\n> require("membuddy").checks()\n${await token.eval(found)}`);
 await printEveryByte(token);
