@@ -6,7 +6,8 @@
 --   chunk(membuddy, "lines", options)     -> array of lines: what was found
 --
 -- Every table is read raw, nothing of the program is called, and nothing but wrong options is refused: a check that fails
--- says so in its `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60 bytes each.
+-- says so in its `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60
+-- bytes each.
 
 local membuddy, request, options = ...
 local get, type, next = rawget, type, next

@@ -1,6 +1,6 @@
 /** Whether `profile()` takes as long for an object of a large heap as for one of a small heap: the sizes take turns. */
 import { largeHeap, middleHeap, smallHeap } from "../heaps.js";
-import { row } from "../report.js";
+import { ratio, row } from "../report.js";
 import { ask, image, spawnSpecimen } from "../specimen.js";
 import { median } from "../statistics.js";
 
@@ -31,7 +31,7 @@ export const flat = {
   rows: ([perObject]) => [
     row({
       figure: `time of \`profile()\` per object, ${smallHeap.name} to ${largeHeap.name}`,
-      value: Math.max(...perObject) / Math.min(...perObject), show: (value) => `${value.toFixed(2)} x`, atLeast: 2, aimText: "flat",
+      value: Math.max(...perObject) / Math.min(...perObject), show: ratio, atLeast: 2, aimText: "flat",
       detail: `${perObject.map((ns) => ns.toFixed(0)).join(", ")} ns`,
     }),
   ],
