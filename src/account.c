@@ -112,7 +112,7 @@ void account_read_rest(lua_State *L, account *a) {
 
 walk_status account_read(lua_State *L, account *a) {
   tree t;
-  size_t room[TREE_MEMORY_BYTES(TREE_ROOTS, 0) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
   memset(a, 0, sizeof *a);
   tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
   walk_status status = walk_process(L, &t, &a->books);

@@ -57,7 +57,7 @@ static walk_status walk_everything(lua_State *L, tree *t) {
 
 const walk_books *attach_know_books(lua_State *L) {
   tree t;
-  size_t room[TREE_MEMORY_BYTES(TREE_ROOTS, 0) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
   if (books_of == L) return &books;
   tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
   return walk_everything(L, &t) == WALK_OK ? &books : NULL;

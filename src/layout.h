@@ -238,7 +238,7 @@ LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit
 }
 
 /* The values of an array that are objects. */
-LAYOUT_HELPER void layout_each_value(const TValue *values, size_t count, label_kind kind,
+LAYOUT_INLINE void layout_each_value(const TValue *values, size_t count, label_kind kind,
                                      reference_visitor visit, void *context) {
   for (size_t i = 0; i < count; i++) {
     GCObject *value = object_of(&values[i]);
@@ -253,7 +253,7 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
 
 /* The strings that stand `offset` bytes into each item of an array, which may be NULL when it has
 ** none. */
-LAYOUT_HELPER void layout_each_string(const void *items, int count, size_t item_bytes,
+LAYOUT_INLINE void layout_each_string(const void *items, int count, size_t item_bytes,
                                       size_t offset, label_kind kind, reference_visitor visit,
                                       void *context) {
   for (const char *item = items; count > 0; count--, item += item_bytes) {

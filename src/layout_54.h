@@ -63,15 +63,17 @@ LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
 }
 
 /* `alimit` may be a hint for `#`; then the array ends at the next power of two. */
-LAYOUT_HELPER size_t layout_array_count(const Table *table) {
-  unsigned int limit = table->alimit;
-  if (isrealasize(table) || (limit & (limit - 1)) == 0) return limit;
+static LAYOUT_APART size_t layout_next_power(unsigned int limit) {
   limit |= limit >> 1;
   limit |= limit >> 2;
   limit |= limit >> 4;
   limit |= limit >> 8;
   limit |= limit >> 16;
   return (size_t)limit + 1;
+}
+LAYOUT_INLINE size_t layout_array_count(const Table *table) {
+  unsigned int limit = table->alimit;
+  return isrealasize(table) || (limit & (limit - 1)) == 0 ? limit : layout_next_power(limit);
 }
 
 LAYOUT_INLINE int layout_has_no_nodes(const Table *table) { return isdummy(table); }

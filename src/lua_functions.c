@@ -69,7 +69,7 @@ static const char *global_name(lua_State *L, const GCObject *object, char text[P
   if (object == globals) return "_G";
   label place = walk_find_label(globals, object);
   if (place.kind != LABEL_NODE && place.kind != LABEL_INDEX) return NULL;
-  text[path_label(text, place, globals)] = '\0';
+  path_label(text, place, globals);
   return text;
 }
 
@@ -99,7 +99,7 @@ static void push_shortest_path(lua_State *L, const GCObject *object) {
     GCObject *parent;
     if (walk_find_parent(L, object, &parent, &root) != WALK_OK) support_raise_no_memory(L);
     if (parent) {
-      text[path_label(text, walk_find_label(parent, object), parent)] = '\0';
+      path_label(text, walk_find_label(parent, object), parent);
       lua_pushfstring(L, "/%s%s", text, lua_tostring(L, -1));
     }
     object = parent;
@@ -186,7 +186,7 @@ static void run_growing(lua_State *L, job *j) {
 
 /* The memory of the tree is on the C stack: it can't leak. */
 static void run_on_stack(lua_State *L, job *j) {
-  size_t room[STACK_TREE_BYTES / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(TREE_REPORT_NODES, TREE_REPORT_CYCLES)];
   tree_init_bounded(&j->t, room, TREE_REPORT_NODES, j->r.options.cycles ? TREE_REPORT_CYCLES : 0,
                     j->r.options.depth);
   run_job(L, j);
@@ -318,7 +318,7 @@ int function_retained(lua_State *L) {
 
 int function_kinds(lua_State *L) {
   walk_books books;
-  size_t room[TREE_MEMORY_BYTES(16, 0) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(16, 0)];
   tree t;
   tree_init_bounded(&t, room, 16, 0, 0);
   if (walk_process(L, &t, &books) != WALK_OK) support_raise_no_memory(L);

@@ -36,17 +36,23 @@ static size_t count_objects(const kind_tally kinds[KIND_COUNT]) {
 
 /* ---- paths ---- */
 
-/* Pushes a path: that of the line above it (NULL: none) and one more step. */
-static void push_path(lua_State *L, const char *above, const char *step, size_t step_length) {
-  luaL_Buffer buffer;
-  size_t above_length = above ? strlen(above) + 1 : 0, length = above_length + step_length;
-  char *text = luaL_buffinitsize(L, &buffer, length);
+/* Longer paths are put together by Lua. */
+#define SHORT_PATH_BYTES 512
+
+/* Pushes a path: that of the line above it (NULL: none) and one more step, with a zero behind it. */
+static void push_path(lua_State *L, const TString *above, const char *step, size_t step_length) {
+  char text[SHORT_PATH_BYTES];
+  size_t above_length = above ? tsslen(above) + 1 : 0, length = above_length + step_length;
+  if (length > sizeof text) {
+    lua_pushfstring(L, "%s/%s", getstr(above), step);
+    return;
+  }
   if (above) {
-    memcpy(text, above, above_length);
+    memcpy(text, getstr(above), above_length);
     text[above_length - 1] = '/';
   }
   memcpy(text + above_length, step, step_length);
-  luaL_pushresultsize(&buffer, length);
+  lua_pushlstring(L, text, length);
 }
 
 static int is_taken(lua_State *L) {
@@ -91,10 +97,10 @@ static void add_sum_line(lua_State *L, const tree_node *n, const char *what, siz
 static void add_lines(lua_State *L, const report *r, uint32_t node) {
   char text[PATH_LABEL_BYTES];
   tree_node *n = &r->t->nodes[node];
-  const char *above = n->parent == TREE_NONE ? NULL : r->t->nodes[n->parent].path;
+  const TString *above = n->parent == TREE_NONE ? NULL : r->t->nodes[n->parent].path;
   push_path(L, above, text, path_node_label(text, r->t, node));
   number_namesake(L);
-  n->path = lua_tostring(L, -1);
+  n->path = layout_object_at(L, -1);
   if (n->total_bytes > 0) {
     set_size(L, SIZES, n->own_bytes);
     set_size(L, TOTALS, n->total_bytes);
@@ -111,7 +117,7 @@ static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
   const tree_node *from = &t->nodes[cycle->from];
   label place = make_label((label_kind)cycle->label_kind, cycle->place);
   push_path(L, from->path, text, path_label(text, place, from->object));
-  lua_pushstring(L, t->nodes[cycle->to].path);
+  lua_pushstring(L, getstr((const TString *)t->nodes[cycle->to].path));
   lua_rawset(L, CYCLES);
 }
 

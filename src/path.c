@@ -35,6 +35,11 @@ static void write_float(writer *out, lua_Number value) {
   if (digits[strspn(digits, "-0123456789")] == '\0') write_string(out, ".0");
 }
 
+static size_t finish(writer *out) {
+  out->text[out->length] = '\0';
+  return out->length;
+}
+
 static int is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
 /* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. Overlong
@@ -53,11 +58,20 @@ size_t path_printable_character(const unsigned char *text, size_t left) {
   return length;
 }
 
+/* Stands for itself in any text. */
+static int is_plain(unsigned char byte) {
+  return byte >= 0x20 && byte < 0x7F && byte != '/' && byte != '\\';
+}
+
 static void write_escaped(writer *out, const char *bytes, size_t length, size_t limit) {
   static const char hex[] = "0123456789ABCDEF";
   const unsigned char *text = (const unsigned char *)bytes;
   size_t at = 0;
   while (at < length) {
+    if (is_plain(text[at]) && at < limit) {
+      out->text[out->length++] = bytes[at++];
+      continue;
+    }
     size_t printable = path_printable_character(text + at, length - at);
     if (at + (printable ? printable : 1) > limit) {
       write_string(out, ELLIPSIS);
@@ -196,7 +210,7 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   case LABEL_SLOT: write_slot(&out, place.place, from); break;
   case LABEL_UNKNOWN: write_string(&out, "[unknown]"); break;
   }
-  return out.length;
+  return finish(&out);
 }
 
 size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count) {
@@ -204,7 +218,7 @@ size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count) {
   write_string(&out, "[");
   write_integer(&out, (lua_Integer)count);
   write_string(&out, " more]");
-  return out.length;
+  return finish(&out);
 }
 
 size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node) {

@@ -13,14 +13,14 @@
 #include "layout.h"
 #include "tree.h"
 
-/* Longest text of one label: 64 escaped bytes, an ellipsis, brackets, a line number. */
+/* Longest text of one label: 64 escaped bytes, an ellipsis, brackets, a line number, a zero. */
 #define PATH_LABEL_BYTES 320
 
 /* Longest name of a root: what is longer is cut. */
 #define PATH_LONGEST_ROOT (PATH_LABEL_BYTES - 32u)
 
-/* Writes the label of a reference that `from` holds (may be NULL), without a zero behind it.
-** Returns its length in bytes. */
+/* Writes the label of a reference that `from` holds (may be NULL), with a zero behind it. Returns
+** its length in bytes. */
 size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from);
 
 /* The label of a node's own step, as `path_label`. */

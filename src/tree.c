@@ -11,10 +11,10 @@ enum { FREE, IN_USE, PINNED };
 
 /* ---- memory ---- */
 
-/* A node may be found by three objects. */
+/* A node may be found by three objects; and sorting takes two ranks a node. */
 static uint32_t index_capacity_for(uint32_t node_capacity) {
   uint32_t capacity = SMALLEST_CAPACITY;
-  while (capacity <= 3 * node_capacity) capacity *= 2;
+  while (capacity < 4 * node_capacity) capacity *= 2;
   return capacity;
 }
 
@@ -31,10 +31,10 @@ void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t c
   t->capacity = node_capacity;
   t->cycle_capacity = cycle_capacity;
   t->index_capacity = index_capacity_for(node_capacity);
-  t->nodes = memory;
+  t->index = memory;
+  t->nodes = (tree_node *)(t->index + t->index_capacity);
   t->cycles = (tree_cycle *)(t->nodes + node_capacity);
-  t->index = (uint32_t *)(t->cycles + cycle_capacity);
-  t->order = t->index + t->index_capacity;
+  t->order = (uint32_t *)(t->cycles + cycle_capacity);
   memset(t->index, 0xFF, t->index_capacity * sizeof(uint32_t));
 }
 
@@ -142,89 +142,100 @@ static size_t bytes_without_children(const tree_node *n) {
 }
 
 /* A growing tree folds nothing on the way, so there parents stand before children. The slots of a
-** bounded one are used again; it is shallow, and every node adds to all above it. */
+** bounded one are used again; it is shallow, and is summed depth by depth. */
 void tree_sum(tree *t) {
-  for (uint32_t i = 0; i < t->used; i++)
-    t->nodes[i].total_bytes = bytes_without_children(&t->nodes[i]);
-  for (uint32_t i = t->used; i-- > 0;) {
-    const tree_node *n = &t->nodes[i];
-    if (!n->in_use) continue;
-    size_t bytes = t->bounded ? bytes_without_children(n) : n->total_bytes;
-    while (n->parent != TREE_NONE) {
-      tree_node *above = &t->nodes[n->parent];
-      above->total_bytes += bytes;
-      if (!t->bounded) break;
-      n = above;
+  uint32_t deepest = 0;
+  for (uint32_t i = 0; i < t->used; i++) {
+    tree_node *n = &t->nodes[i];
+    n->total_bytes = bytes_without_children(n);
+    if (n->depth > deepest) deepest = n->depth;
+  }
+  for (uint32_t depth = t->bounded ? deepest : 1; depth > 0; depth--) {
+    for (uint32_t i = t->used; i-- > 0;) {
+      const tree_node *n = &t->nodes[i];
+      if (n->in_use != IN_USE || (t->bounded && n->depth != depth)) continue;
+      t->nodes[n->parent].total_bytes += n->total_bytes;
     }
   }
 }
 
-/* Largest first; of two alike the one nearer to its root. */
-static int compare_sizes(const tree *t, uint32_t a, uint32_t b) {
-  const tree_node *x = &t->nodes[a], *y = &t->nodes[b];
-  if (x->total_bytes != y->total_bytes) return x->total_bytes > y->total_bytes ? -1 : 1;
-  return x->depth < y->depth ? -1 : x->depth > y->depth;
+/* A number that is the larger, the earlier a node stands: most bytes first, then the one that was
+** there first. */
+#define RANK_NODE_BITS 28
+#define RANK_NODES     (UINT32_C(1) << RANK_NODE_BITS)
+
+static uint64_t rank_of(const tree *t, uint32_t node) {
+  return (uint64_t)t->nodes[node].total_bytes << RANK_NODE_BITS | (RANK_NODES - 1 - node);
+}
+static uint32_t node_of_rank(uint64_t rank) {
+  return RANK_NODES - 1 - (uint32_t)(rank & (RANK_NODES - 1));
 }
 
-static int compare_nodes(const tree *t, tree_compare compare, uint32_t a, uint32_t b) {
-  int order = compare_sizes(t, a, b);
-  return order == 0 ? compare(t, a, b) : order;
+/* Ranks lie in the memory of the index, which is rebuilt afterwards if it is needed. */
+static uint64_t *room_for_ranks(tree *t) { return (uint64_t *)(void *)t->index; }
+
+/* Of two nodes with as many bytes the one nearer to its root goes first, then names decide. */
+static int goes_first(const tree *t, tree_compare compare, uint64_t a, uint64_t b) {
+  if (a >> RANK_NODE_BITS != b >> RANK_NODE_BITS) return a > b;
+  uint32_t x = node_of_rank(a), y = node_of_rank(b);
+  if (t->nodes[x].depth != t->nodes[y].depth) return t->nodes[x].depth < t->nodes[y].depth;
+  return compare(t, x, y) <= 0;
 }
 
 /* Merges the sorted `from[low..middle)` and `from[middle..high)`. */
-static void merge(const tree *t, tree_compare compare, const uint32_t *from, uint32_t low,
-                  uint32_t middle, uint32_t high, uint32_t *to) {
+static void merge(const tree *t, tree_compare compare, const uint64_t *from, uint32_t low,
+                  uint32_t middle, uint32_t high, uint64_t *to) {
   uint32_t left = low, right = middle;
+  if (middle >= high || goes_first(t, compare, from[middle - 1], from[middle])) {
+    memcpy(to + low, from + low, (high - low) * sizeof *to);
+    return;
+  }
   while (low < high) {
-    int takes_right =
-        left == middle || (right < high && compare_nodes(t, compare, from[left], from[right]) > 0);
-    to[low++] = from[takes_right ? right++ : left++];
+    int takes_left =
+        right == high || (left < middle && goes_first(t, compare, from[left], from[right]));
+    to[low++] = from[takes_left ? left++ : right++];
   }
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* Merges in rounds, to and fro between `order` and the index, which the caller rebuilds; what is
-** alike stays in the order of the nodes. Returns the number of nodes, which are in `order`. */
+/* Merges in rounds, to and fro; what is alike stays in the order of the nodes. Returns the number
+** of nodes, which are in `order`. */
 static uint32_t sort_nodes(tree *t, tree_compare compare) {
-  uint32_t count = 0, *from = t->order, *to = t->index;
+  uint64_t *from = room_for_ranks(t), *to = from + t->count;
+  uint32_t count = 0;
   for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use) from[count++] = i;
+    if (t->nodes[i].in_use) from[count++] = rank_of(t, i);
   for (uint32_t width = 1; width < count; width *= 2) {
     for (uint32_t low = 0; low < count; low += 2 * width)
       merge(t, compare, from, low, smaller(low + width, count), smaller(low + 2 * width, count),
             to);
-    uint32_t *sorted = to;
+    uint64_t *sorted = to;
     to = from;
     from = sorted;
   }
-  if (from != t->order) memcpy(t->order, from, count * sizeof *from);
+  for (uint32_t i = 0; i < count; i++) t->order[i] = node_of_rank(from[i]);
   return count;
 }
 
-static int is_larger_node(const tree *t, uint32_t a, uint32_t b) {
-  int order = compare_sizes(t, a, b);
-  return order < 0 || (order == 0 && a < b);
-}
-
-/* Puts the `wanted` largest nodes of `order` before the others.
+/* The rank that so many others are before.
 ** After C. A. R. Hoare, "Algorithm 65: find", Communications of the ACM 4, 1961. */
-static void select_largest(tree *t, int wanted, int count) {
-  uint32_t *order = t->order;
+static uint64_t find_rank(uint64_t *ranks, int before, int count) {
   for (int low = 0, high = count - 1; low < high;) {
-    uint32_t pivot = order[low + (high - low) / 2];
+    uint64_t pivot = ranks[low + (high - low) / 2];
     int left = low, right = high;
     do {
-      while (is_larger_node(t, order[left], pivot)) left++;
-      while (is_larger_node(t, pivot, order[right])) right--;
+      while (ranks[left] > pivot) left++;
+      while (ranks[right] < pivot) right--;
       if (left > right) break;
-      uint32_t larger = order[right];
-      order[right--] = order[left];
-      order[left++] = larger;
+      uint64_t larger = ranks[right];
+      ranks[right--] = ranks[left];
+      ranks[left++] = larger;
     } while (left <= right);
-    if (wanted > right) low = left;
-    if (wanted < left) high = right;
+    if (before > right) low = left;
+    if (before < left) high = right;
   }
+  return ranks[before];
 }
 
 /* ---- folding ---- */
@@ -238,7 +249,7 @@ static void drop_stale_cycles(tree *t) {
   t->cycle_count = kept;
 }
 
-/* Leaves index and cycles stale: `settle` follows. */
+/* Leaves index and cycles stale. */
 static void fold_node(tree *t, uint32_t node) {
   tree_node *n = &t->nodes[node], *parent = &t->nodes[n->parent];
   parent->folded_bytes += bytes_without_children(n);
@@ -248,35 +259,28 @@ static void fold_node(tree *t, uint32_t node) {
   t->count--;
 }
 
-static void settle(tree *t) {
-  t->next_free = 0;
-  drop_stale_cycles(t);
-  index_rebuild(t);
-}
-
 static int folds(const tree *t, uint32_t node, uint32_t kept) {
   const tree_node *n = &t->nodes[node];
   return n->in_use == IN_USE && n->child_count == 0 && node != kept && !tree_wants(t, n->object);
 }
 
-/* Folds the smaller half of the nodes, but for `kept`. Children are no larger than their parents:
-** they are there as well, and go first. */
+/* Folds the smaller half of the nodes, but for `kept`: a node when its children are gone. */
 static void make_room(tree *t, uint32_t kept) {
-  uint32_t left = t->capacity / 2, count_before;
+  uint64_t *ranks = room_for_ranks(t);
   tree_sum(t);
-  for (uint32_t i = 0; i < t->used; i++) t->order[i] = i; /* every slot is in use */
-  select_largest(t, (int)left, (int)t->used);
-  do {
-    count_before = t->count;
-    for (uint32_t i = left; i < t->used; i++) {
-      uint32_t node = t->order[i];
-      if (!folds(t, node, kept)) continue;
+  for (uint32_t i = 0; i < t->used; i++) ranks[i] = rank_of(t, i); /* every slot is in use */
+  uint64_t largest_small = find_rank(ranks, (int)(t->capacity / 2), (int)t->used);
+  for (uint32_t i = 0; i < t->used; i++) {
+    for (uint32_t node = i; rank_of(t, node) <= largest_small && folds(t, node, kept);) {
       size_t bytes = t->nodes[node].total_bytes;
       if (bytes > t->threshold_bytes) t->threshold_bytes = bytes;
       fold_node(t, node);
+      node = t->nodes[node].parent;
     }
-  } while (t->count < count_before);
-  settle(t);
+  }
+  t->next_free = 0;
+  drop_stale_cycles(t);
+  index_rebuild(t);
 }
 
 static uint32_t lines_of(const tree_node *n) {
@@ -318,7 +322,7 @@ const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
   uint32_t count = sort_nodes(t, compare), left = 0;
   fold_small_children(t, max_children, count);
   fold_small_lines(t, max_lines, count);
-  settle(t);
+  drop_stale_cycles(t);
   for (uint32_t i = 0; i < count; i++)
     if (t->nodes[t->order[i]].in_use) t->order[left++] = t->order[i];
   return t->order;
@@ -345,10 +349,12 @@ static uint32_t new_node(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t
   uint32_t node = free_slot(t, parent);
   if (node == TREE_NONE) return TREE_NONE;
   tree_node *n = &t->nodes[node];
-  memset(n, 0, sizeof *n);
   n->object = object;
+  for (int alias = 0; alias < TREE_ALIASES; alias++) n->aliases[alias] = NULL;
   n->place = place;
   n->own_bytes = own_bytes;
+  n->below_bytes = n->folded_bytes = 0;
+  n->folded_count = n->child_count = n->depth = 0;
   n->parent = parent;
   n->label_kind = label_kind;
   n->in_use = PINNED;

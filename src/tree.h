@@ -33,7 +33,7 @@ typedef struct {
   const void *aliases[TREE_ALIASES]; /* other objects whose node this is; NULL: none */
   union {
     uintptr_t place;  /* see `label` in layout.h */
-    const char *path; /* in its stead, once the line is written; owned by the writer */
+    const void *path; /* in its stead, once the line is written; owned by the writer */
   };
   size_t own_bytes;    /* the entry's: its object, and the key that names it */
   size_t below_bytes;  /* deeper than the tree goes */
@@ -67,7 +67,7 @@ typedef struct {
 
 typedef struct {
   tree_node *nodes;
-  uint32_t *index; /* object -> node, open addressing; scratch of sorting */
+  uint32_t *index; /* object -> node, open addressing; scratch of sorting: aligned for uint64_t */
   tree_cycle *cycles;
   uint32_t *order; /* sorted nodes */
   uint32_t capacity, index_capacity, cycle_capacity;
@@ -89,9 +89,12 @@ typedef struct {
 size_t tree_memory_bytes(uint32_t node_capacity, uint32_t cycle_capacity);
 /* What the above is at most, for an array whose size must be a constant. */
 #define TREE_MEMORY_BYTES(nodes, cycles)                                                           \
-  ((nodes) * (sizeof(tree_node) + 7 * sizeof(uint32_t)) + (cycles) * sizeof(tree_cycle) +          \
+  ((nodes) * (sizeof(tree_node) + 9 * sizeof(uint32_t)) + (cycles) * sizeof(tree_cycle) +          \
    64 * sizeof(uint32_t))
-/* A tree in borrowed `memory` (aligned for size_t) of `tree_memory_bytes`. */
+/* Elements of an array of uint64_t that has room for it. */
+#define TREE_ROOM(nodes, cycles) (TREE_MEMORY_BYTES(nodes, cycles) / sizeof(uint64_t) + 1)
+/* A tree in borrowed `memory` (aligned for uint64_t) of `tree_memory_bytes`, of less than
+** 2^28 nodes, as every tree. */
 void tree_init_bounded(tree *t, void *memory, uint32_t node_capacity, uint32_t cycle_capacity,
                        uint32_t max_depth);
 /* What a report of so many lines has room in, from inside and from outside: so both fold the same
@@ -172,7 +175,8 @@ void tree_sum(tree *t);
 typedef int (*tree_compare)(const tree *t, uint32_t a, uint32_t b);
 /* Folds until no node has more than `max_children` children and the report no more than
 ** `max_lines` lines; the largest stay, ties go to the smaller name. Returns the nodes that are
-** left, largest total first, so parents before children: owned by the tree, `t->count` entries. */
+** left, largest total first, so parents before children: owned by the tree, `t->count` entries. No
+** object is found any more, and nothing may be added. */
 const uint32_t *tree_select(tree *t, uint32_t max_children, uint32_t max_lines,
                             tree_compare compare);
 

@@ -425,7 +425,7 @@ static int is_alive(const walker *w, const GCObject *object) {
 ** the value turns out to be dead all the same, and is condemned for the walks to come. */
 static int keeps_key(walker *w, const GCObject *key, GCObject *value) {
   if (!w->strict || is_alive(w, value)) return 1;
-  if (layout_is_plain(key) || role_of(value) == CONDEMNED) return 0;
+  if (layout_is_plain(key) || walk_is_condemned(value)) return 0;
   if (w->parked_work != CONDEMNING) return 1;
   set_role(value, CONDEMNED);
   return w->condemned = 1, 0;
@@ -739,11 +739,18 @@ static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
   layout_each_entry(table, visit_entry_deep, w);
 }
 
+static LAYOUT_APART void discover_part(walker *w, GCObject *object) {
+  if (layout_is_string(object))
+    found(w, claim_new_string(w, object));
+  else
+    discover_other(w, object);
+}
+
 /* Most of what a prototype refers to are names that others have as well. */
-static void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                            GCObject *value) {
+LAYOUT_INLINE void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                   GCObject *value) {
   (void)kind, (void)place, (void)key;
-  if (!is_marked(value)) discover_other(context, value);
+  if (!is_marked(value)) discover_part(context, value);
 }
 
 static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
@@ -1098,7 +1105,7 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
 typedef struct {
   walker w;
   tree t;
-  size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(ROOT_COUNT + 3, 0)];
   GCObject *object;
   int condemned; /* there are condemned values */
 } retention;
@@ -1185,7 +1192,7 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   walker w;
   tree t;
   walk_books unused;
-  size_t room[TREE_MEMORY_BYTES(ROOT_COUNT + 3, 0) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(ROOT_COUNT + 3, 0)];
   tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
   if (begin_walk(&w, L, &t) != WALK_OK) return WALK_NO_MEMORY;
   w.watched = object;

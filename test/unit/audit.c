@@ -87,7 +87,7 @@ static void check_sums(const walk_books *books) {
 #define MOST_CYCLES 8u
 
 walk_books audit_walk(heap *h, lua_State *L, unsigned long seed) {
-  static size_t room[TREE_MEMORY_BYTES(MOST_NODES, MOST_CYCLES) / sizeof(size_t) + 1];
+  static uint64_t room[TREE_ROOM(MOST_NODES, MOST_CYCLES)];
   dice d = dice_of(seed);
   walk_books books;
   tree t;

@@ -123,7 +123,7 @@ static void do_process(const situation *s) {
 }
 
 static void do_bounded(const situation *s) {
-  size_t room[TREE_MEMORY_BYTES(32, 4) / sizeof(size_t) + 1];
+  uint64_t room[TREE_ROOM(32, 4)];
   tree t;
   walk_books books;
   tree_init_bounded(&t, room, 32, 4, (uint32_t)(s->round % 4));
