@@ -72,6 +72,7 @@ local function power_of_two(number)
   return power
 end
 
+local NO_ENTRIES = {}
 local POWERS = {} -- of the sizes that most tables have
 for number = 1, 32 do POWERS[number] = power_of_two(number) end
 
@@ -119,11 +120,11 @@ end
 
 local function string_bytes(text) return STRING + #text end
 
--- Only where it has neither upvalues nor parameters does it take a dump to tell, and then a small one.
+-- Only where it has neither upvalues nor parameters does it take a table to tell: an error would take ten times as long.
 local function is_c(f)
   local name = getupvalue(f, 1)
   if name then return name == "" end
-  return not getlocal(f, 1) and not pcall(dump, f, true)
+  return not getlocal(f, 1) and not getinfo(f, "L").activelines
 end
 
 local function function_bytes(f)
@@ -253,7 +254,7 @@ end
 
 local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
 local SEEN_BYTES = 53 -- at most, an object in `seen`
-local LONGEST_SOURCE = 256 -- of a source that `string.dump` may repeat
+local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
 -- there are `KEPT` lines, but not the largest of them.
 local ROOM_FOR, KEPT, LEAST_FINAL = 512, 360, 64
@@ -269,6 +270,7 @@ local KINDS = { "table", "string", "function", "proto", "upvalue", "thread", "us
 local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wanted)
   local walk, total_bytes = {}, lua_bytes() -- nil where Lua tells no count
   local in_hand
+  local is_watched = may_use or holders
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
   local seen = {}
@@ -616,54 +618,103 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return bytes
   end
 
-  -- Entries that only add to a sum: what most of a heap is made of, so this is written out. Returns own bytes.
-  local function visit_table(t)
-    local metatable = getmetatable(t)
-    if metatable and visit_metatable(t, metatable, false) then return measure_table(t) end
-    local expected, hashed, has_holes = 1, 0, false
-    local texts, letters = 0, 0
-    for entry_key, value in next, t do
-      if entry_key == expected then
-        expected = expected + 1
-      else
-        hashed = hashed + 1
-        if not seen[entry_key] then
-          local what = type(entry_key)
-          if what == "string" then
-            content = content + claim_string(entry_key)
-          elseif what == "number" then
-            has_holes = has_holes or entry_key > expected
-          else
-            discover(entry_key)
-          end
+  -- Tables whose entries only add to a sum: what most of a heap is made of, so this is written out. Visits the ones that
+  -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
+  -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
+  local function visit_tables(t, now, is_lined)
+    local strings, tables, bytes_of_tables, rest_of_now, more_of_now = 0, 0, 0, 0, 0
+    repeat
+      local bytes, found, has_owner = nil, 0, not now -- an object that is queued belongs to `owner`
+      local expected, hashed, has_holes = 1, 0, false
+      local texts, letters = 0, 0
+      local metatable = getmetatable(t)
+      if metatable then
+        if now then
+          has_owner, content = true, 0
+          if is_lined then owner, child = nil, t else owner = now end
         end
+        if visit_metatable(t, metatable, false) then bytes = measure_table(t) end
+        if now then found = content end
       end
-      local what = HOLDS[type(value)]
-      if what and not seen[value] then
-        if what == "text" then
-          local length = #value
-          texts, letters = texts + 1, letters + length
-          if length <= SHORT or not is_address(length) then
-            piece[value] = true
-            local left = room - 1
-            room = left
-            if left == 0 then grow() end
-          end
+      for entry_key, value in next, bytes and NO_ENTRIES or t do
+        if entry_key == expected then
+          expected = expected + 1
         else
-          push(value)
+          hashed = hashed + 1
+          if not seen[entry_key] then
+            local what = type(entry_key)
+            if what == "string" then
+              found = found + claim_string(entry_key)
+            elseif what == "number" then
+              has_holes = has_holes or entry_key > expected
+            elseif HOLDS[what] then
+              if not has_owner then
+                has_owner = true
+                if is_lined then owner, child = nil, t else owner = now end
+              end
+              push(entry_key)
+            end
+          end
+        end
+        local what = HOLDS[type(value)]
+        if what and not seen[value] then
+          if what == "text" then
+            local length = #value
+            texts, letters = texts + 1, letters + length
+            if length <= SHORT or not is_address(length) then
+              piece[value] = true
+              local left = room - 1
+              room = left
+              if left == 0 then grow() end
+            end
+          else
+            if not has_owner then
+              has_owner = true
+              if is_lined then owner, child = nil, t else owner = now end
+            end
+            push(value)
+          end
         end
       end
-    end
-    if texts > 0 then
-      content = content + letters + texts * STRING
-      string_count = string_count + texts
-    end
-    if has_holes then return measure_table(t) end
-    if hashed > 0 then return entries_bytes(t, expected - 1, hashed) end
-    local left = patience[expected] or 0
-    if left == 0 then return list_bytes(t, expected) end
-    patience[expected] = left - 1
-    return trusted[expected]
+      if texts > 0 then strings, found = strings + texts, found + letters + texts * STRING end
+      if not bytes then
+        if has_holes then
+          bytes = measure_table(t)
+        elseif hashed > 0 then
+          bytes = entries_bytes(t, expected - 1, hashed)
+        else
+          local left = patience[expected] or 0
+          if left == 0 then
+            bytes = list_bytes(t, expected)
+          else
+            patience[expected], bytes = left - 1, trusted[expected]
+          end
+        end
+      end
+      if not now then
+        string_count, content = string_count + strings, content + found
+        return bytes
+      end
+      tables, bytes_of_tables = tables + 1, bytes_of_tables + bytes
+      local all = bytes + found
+      if is_lined and (has_owner or all > threshold) then
+        if not has_owner then owner, child = nil, t end
+        if owner == nil and all > threshold then owner = become_owner() end
+        if owner == nil or owner == now then
+          rest_of_now, more_of_now = rest_of_now + all, more_of_now + (owner and 0 or 1)
+        else
+          own[owner] = own[owner] + bytes
+          if found > 0 then add_rest(owner, found) end
+        end
+      else
+        rest_of_now = rest_of_now + all
+        if is_lined then more_of_now = more_of_now + 1 end
+      end
+      t = seen[t]
+    until is_watched or type(t) ~= "table"
+    string_count, table_count, table_sum = string_count + strings, table_count + tables, table_sum + bytes_of_tables
+    rest[now], more[now] = rest[now] + rest_of_now, more[now] + more_of_now
+    return t
   end
 
   -- ---- prototypes: what `string.dump` writes, read once and not kept ----
@@ -756,10 +807,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   -- Bytes of the debug information, and of the names in it; estimated where it was cut from the dump.
-  local function read_debug(code_count, parameters, is_outer)
+  local function read_debug(code_count, parameters, registers, is_outer)
     if is_cut then
       at = at + (IS_54 and 4 or 12) -- of each part that there is none
-      local bytes = LINE * code_count + (IS_54 and code_count // 16 or 0) + LOCAL * (2 * parameters + code_count // 17)
+      local local_count = (42 * parameters + 47 * registers + 5 * code_count) // 100 -- fits aos's own code
+      local bytes = LINE * code_count + (IS_54 and code_count // 16 or 0) + LOCAL * local_count
       return is_bare and 0 or bytes, is_outer and read_upvalue_names(true) or 0
     end
     local lines = read_number()
@@ -780,13 +832,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function read_proto(line, is_outer)
     local source_length = read_length()
     if source_length > 0 then at = at + source_length end
-    local line_defined, last_line, parameters, code_count, _
+    local line_defined, last_line, parameters, registers, code_count, _
     if IS_54 then
       line_defined, last_line = read_number(), read_number()
-      parameters, at = byte(code, at), at + 3
+      parameters, _, registers = byte(code, at, at + 2)
+      at = at + 3
       code_count = read_number()
     else
-      line_defined, last_line, parameters, _, _, code_count, at = unpack("<i4i4BBBi4", code, at)
+      line_defined, last_line, parameters, _, registers, code_count, at = unpack("<i4i4BBBi4", code, at)
     end
     at = at + 4 * code_count
     -- equal lines and size may be chance, the same in the middle is not
@@ -811,7 +864,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     at = at + proto_upvalues * (IS_54 and 3 or 2)
     local proto_count, below = read_number(), 0
     for _ = 1, proto_count do below = below + read_proto(own_line and line) end
-    local debug_bytes, name_bytes = read_debug(code_count, parameters, is_outer)
+    local debug_bytes, name_bytes = read_debug(code_count, parameters, registers, is_outer)
     if not is_new then return 0 end
     local bytes = tally("proto", PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues
       + WORD * proto_count + debug_bytes)
@@ -869,7 +922,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     chunk = known_chunk or chunk_of(f)
     local source = chunk_sources[chunk]
     is_bare = source == "=?"
-    is_cut = #source > LONGEST_SOURCE -- a dump would repeat the source
+    -- a dump would repeat the source; of functions with many upvalues, the largest ones, half is debug information
+    is_cut = #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
     local bytes = is_cut and claim_string(source) or 0
     code = dump(f, is_cut)
     at = IS_54 and 33 or 35 -- behind the header
@@ -970,7 +1024,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local what = type(object)
     if what == "table" then
       table_count = table_count + 1
-      local bytes = (lined and visit_table_lined or visit_table)(object)
+      local bytes = (lined and visit_table_lined or visit_tables)(object)
       table_sum = table_sum + bytes
       return bytes
     end
@@ -1000,10 +1054,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return stopped or holders and holders[wanted]
   end
 
-  local is_watched = may_use or holders
-  -- Visits what is queued. A child of a line that may have lines below gets its own if it turns out large.
+  -- Visits what is queued.
   local function run()
-    local element, now, line, is_lined, tables, bytes_of_tables = start[1], nil, nil, false, 0, 0
+    local element, now, line, is_lined = start[1], nil, nil, false
     while element do
       local what = type(element)
       if what == "number" then
@@ -1017,17 +1070,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if is_watched and must_stop(element) then break end
         if line then
           visit_line(line, element)
-          line = nil
+          line, element = nil, seen[element]
+        elseif what == "table" then
+          element = visit_tables(element, now, is_lined)
         else
           content = 0
           if is_lined then owner, child = nil, element else owner = now end
-          local bytes
-          if what == "table" then
-            bytes = visit_table(element)
-            tables, bytes_of_tables = tables + 1, bytes_of_tables + bytes
-          else
-            bytes = visit(element, false)
-          end
+          local bytes = visit(element, false)
           local all = bytes + content
           if owner == nil and all > threshold then owner = become_owner() end
           if owner == now then
@@ -1038,12 +1087,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             own[owner] = own[owner] + bytes
             if content > 0 then add_rest(owner, content) end
           end
+          element = seen[element]
         end
-        element = seen[element]
         if element == true then break end
       end
     end
-    table_count, table_sum = table_count + tables, table_sum + bytes_of_tables
     start[1], tail_piece, tail, tail_owner, owner, parent_of_child = nil, start, 1, 0, nil, nil
   end
 
