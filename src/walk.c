@@ -24,7 +24,8 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    "[resurrected]",
                                                    ""};
 
-#define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
+#define FEW_SLOTS     16u /* of a weak table's array, or of its hash */
+#define DEEPEST_OWNER 3   /* of a bounded tree; a growing one needs a single owner */
 /* This file is compiled for speed; most of it need not be. */
 #if defined(__clang__)
 #define SMALL_CODE_BEGINS                                                                          \
@@ -509,6 +510,32 @@ static int has_parked_work(const walker *w, int weakness) {
   }
 }
 
+static int is_new_string(const GCObject *object) {
+  return object && layout_is_plain(object) && !is_marked(object);
+}
+
+static void note_unsettled(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                           GCObject *value) {
+  walker *w = context;
+  (void)kind, (void)place;
+  switch (w->weakness) {
+  case WEAK_KEYS: w->pending |= value && !(is_alive(w, key) && is_marked(value)); break;
+  case WEAK_VALUES: w->pending |= !is_alive(w, value) || (key && !is_marked(key)); break;
+  default: w->pending |= is_new_string(key) || is_new_string(value); break;
+  }
+}
+
+/* True when no further look at a weak table will find anything, whatever lives in the end. Most
+** tables that wait do so from level to level in vain: those are let go, but only a few slots are
+** looked at to tell. */
+static int is_settled(walker *w, const Table *table, int weakness) {
+  if (layout_array_count(table) > FEW_SLOTS || (size_t)sizenode(table) > FEW_SLOTS) return 0;
+  w->weakness = weakness;
+  w->pending = 0;
+  walk_each_entry(table, note_unsettled, w);
+  return !w->pending;
+}
+
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (has_parked_work(w, weakness)) {
@@ -516,6 +543,8 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
     if (w->finalizing && w->parked_work == SETTLING)
       layout_each_removed_key(gco2t(object), visit, w);
     if (w->parked_work == SETTLING && !w->keep_parked) return;
+  } else if (!w->finalizing && is_settled(w, gco2t(object), weakness)) {
+    return;
   }
   park(w, object, is_owner);
 }

@@ -145,6 +145,17 @@ heap("many weak tables beside a deep list", function()
   Tables, List = tables, list
 end, LEVELS)
 
+heap("many weak tables that have nothing to wait for, beside a deeper list", function()
+  local modes = { { __mode = "k" }, { __mode = "v" }, { __mode = "kv" } }
+  local tables, list, kept = {}, nil, {}
+  for i = 1, 1000 do
+    kept[i] = {}
+    tables[i] = setmetatable({ [kept[i]] = kept, key = kept[i], text = "text" }, modes[i % 3 + 1])
+  end
+  for _ = 1, 20000 do list = { list } end
+  Kept, Tables, List = kept, tables, list
+end)
+
 heap("dead weak values whose keys are objects, beside many lines", function()
   Lines, Weak = {}, setmetatable({}, { __mode = "v" })
   for i = 1, 3 * MANY do Lines[i] = { i } end

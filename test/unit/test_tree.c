@@ -29,13 +29,20 @@ static void check_shape(const tree *t) {
       CHECK(n->depth == t->nodes[n->parent].depth + 1, "node %u has depth %u", i, n->depth);
     }
     CHECK(n->depth <= t->max_depth, "node %u lies too deep", i);
-    if (n->object) CHECK(tree_find(t, n->object) == i, "the object of node %u is not found", i);
   }
   CHECK(count == t->count, "%u nodes are in use, the tree says %u", count, t->count);
   CHECK(!t->bounded || t->count <= t->capacity, "%u nodes in room for %u", t->count, t->capacity);
   for (uint32_t i = 0; i < t->cycle_count; i++)
     CHECK(t->nodes[t->cycles[i].from].in_use && t->nodes[t->cycles[i].to].in_use,
           "cycle %u has lost an end", i);
+}
+
+/* What must hold until a selection is made. */
+static void check_index(const tree *t) {
+  for (uint32_t i = 0; i < t->used; i++) {
+    const tree_node *n = &t->nodes[i];
+    CHECK(!n->in_use || !n->object || tree_find(t, n->object) == i, "node %u is not found", i);
+  }
 }
 
 /* An order by name: `place` stands for the name here. */
@@ -122,6 +129,7 @@ static void tell_story(tree *t, unsigned long seed) {
   CHECK(audit_tree(t) == s.told, "seed %lu: %zu bytes were told, %zu are left", seed, s.told,
         audit_tree(t));
   check_shape(t);
+  check_index(t);
   uint32_t children = (uint32_t)dice_roll(&s.d, 8), lines = 8 + (uint32_t)dice_roll(&s.d, 30);
   tree_select(t, children, lines, by_place);
   CHECK(audit_tree(t) == s.told, "seed %lu: the selection lost bytes", seed);
