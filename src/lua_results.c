@@ -79,18 +79,24 @@ static void number_namesake(lua_State *L) {
   lua_rawset(L, NAMESAKES);
 }
 
+/* Leaves the path on top where it is. */
 static void set_size(lua_State *L, int table, size_t bytes) {
   lua_pushvalue(L, -1);
   support_push_number(L, bytes);
   lua_rawset(L, table);
 }
 
+/* Pops the path: the table holds it. */
+static void set_last_size(lua_State *L, size_t bytes) {
+  support_push_number(L, bytes);
+  lua_rawset(L, SIZES);
+}
+
 static void add_sum_line(lua_State *L, const tree_node *n, const char *what, size_t what_length,
                          size_t bytes) {
   push_path(L, n->path, what, what_length);
   number_namesake(L);
-  set_size(L, SIZES, bytes);
-  lua_pop(L, 1);
+  set_last_size(L, bytes);
 }
 
 /* The lines of a node, whose parent has its own already. The collector rests, so the path stays
@@ -103,11 +109,12 @@ static void add_lines(lua_State *L, const report *r, uint32_t node) {
   number_namesake(L);
   n->path = layout_object_at(L, -1);
   if (n->total_bytes > 0) {
-    set_size(L, SIZES, n->own_bytes);
     set_size(L, TOTALS, n->total_bytes);
     if (r->retained_bytes) set_size(L, RETAINED, r->retained_bytes[node]);
+    set_last_size(L, n->own_bytes);
+  } else {
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
   if (n->below_bytes > 0) add_sum_line(L, n, "...", 3, n->below_bytes);
   if (n->folded_bytes > 0)
     add_sum_line(L, n, text, path_folded_label(text, n->folded_count), n->folded_bytes);

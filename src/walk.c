@@ -786,16 +786,24 @@ static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
   layout_each_in_proto(proto, visit_part_deep, w);
 }
 
+/* Most entries of a large table are too small for a node. */
+LAYOUT_INLINE uint32_t add_in_loop(walker *w, label_kind kind, uintptr_t place,
+                                   const GCObject *object, size_t bytes) {
+  if (bytes <= w->t->threshold_bytes && w->t->wanted_count == 0)
+    return tree_refuse(w->t, w->node, bytes);
+  return add_entry(w, kind, place, object, bytes);
+}
+
 /* Most objects are tables and strings: they are taken in the loop. */
 LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, GCObject *object,
                                   size_t key_bytes) {
   if (is_marked(object)) {
     meet_again(w, kind, place, object, key_bytes);
   } else if (layout_is_string(object)) {
-    tree_add(w->t, w->node, (uint8_t)kind, place, object, claim_new_string(w, object) + key_bytes);
+    add_in_loop(w, kind, place, object, claim_new_string(w, object) + key_bytes);
   } else if (layout_is_table(object)) {
     size_t bytes = claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object)));
-    uint32_t node = tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes + key_bytes);
+    uint32_t node = add_in_loop(w, kind, place, object, bytes + key_bytes);
     enqueue(w, object, &gco2t(object)->gclist);
     set_line_role(object, node, key_bytes);
   } else {
