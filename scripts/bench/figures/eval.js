@@ -4,21 +4,21 @@ import { median } from "../statistics.js";
 import { hostNowMs, image, stockImage } from "../specimen.js";
 import { ratio, row } from "../report.js";
 
-const warmUps = 10;
-const rounds = 40;
+// As long for a fast image as for a slow one: V8 goes on optimising for seconds.
+const warmUpMs = 2000;
+const roundsMs = 4000;
 
 /** @typedef {{ times: number[], memoryBytes: number }} Measured */
 
 /** @param {{ image: string }} job @returns {Promise<Measured>} */
 async function measure(job) {
   const specimen = await spawnProcess(job.image);
-  const times = [];
-  for (let round = 0; round < warmUps + rounds; round++) {
-    const begin = hostNowMs();
+  const times = [], first = hostNowMs();
+  for (let begin = first; begin < first + warmUpMs + roundsMs; begin = hostNowMs()) {
     await specimen.eval("");
-    times.push(hostNowMs() - begin);
+    if (begin >= first + warmUpMs) times.push(hostNowMs() - begin);
   }
-  return { times: times.slice(warmUps), memoryBytes: specimen.memoryBytes };
+  return { times, memoryBytes: specimen.memoryBytes };
 }
 
 /** @param {Measured} m */
