@@ -39,8 +39,7 @@ static size_t count_objects(const kind_tally kinds[KIND_COUNT]) {
 /* Longer paths are put together by Lua. */
 #define SHORT_PATH_BYTES 512
 
-/* Pushes a path: that of the line above it (NULL: none) and one more step, with a zero behind it.
- */
+/* Pushes a path: that of the line above (NULL: none) and one more step, which ends with a zero. */
 static void push_path(lua_State *L, const TString *above, const char *step, size_t step_length) {
   char text[SHORT_PATH_BYTES];
   size_t above_length = above ? tsslen(above) + 1 : 0, length = above_length + step_length;

@@ -449,6 +449,25 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return above
   end
 
+  -- What is visited next, and queued by that, belongs to `now`; a child of a line that may have lines below has no owner yet.
+  local function begin_owner(object, now, is_lined)
+    if is_lined then owner, child = nil, object else owner = now end
+  end
+
+  -- Counts what was visited since, its own bytes and those of its content: a child that is large gets a line.
+  local function count_visited(now, bytes, found)
+    local all = bytes + found
+    if owner == nil and all > threshold then owner = become_owner() end
+    if owner == now then
+      rest[now] = rest[now] + all
+    elseif owner == nil then
+      rest[now], more[now] = rest[now] + all, more[now] + 1
+    else
+      own[owner] = own[owner] + bytes
+      if found > 0 then add_rest(owner, found) end
+    end
+  end
+
   -- What is queued next belongs to another line than what was queued last.
   local function change_owner()
     if owner == nil then owner = become_owner() end
@@ -631,7 +650,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if metatable then
         if now then
           has_owner, content = true, 0
-          if is_lined then owner, child = nil, t else owner = now end
+          begin_owner(t, now, is_lined)
         end
         if visit_metatable(t, metatable, false) then bytes = measure_table(t) end
         if now then found = content end
@@ -650,7 +669,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             elseif HOLDS[what] then
               if not has_owner then
                 has_owner = true
-                if is_lined then owner, child = nil, t else owner = now end
+                begin_owner(t, now, is_lined)
               end
               push(entry_key)
             end
@@ -670,7 +689,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           else
             if not has_owner then
               has_owner = true
-              if is_lined then owner, child = nil, t else owner = now end
+              begin_owner(t, now, is_lined)
             end
             push(value)
           end
@@ -696,18 +715,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         return bytes
       end
       tables, bytes_of_tables = tables + 1, bytes_of_tables + bytes
-      local all = bytes + found
-      if is_lined and (has_owner or all > threshold) then
-        if not has_owner then owner, child = nil, t end
-        if owner == nil and all > threshold then owner = become_owner() end
-        if owner == nil or owner == now then
-          rest_of_now, more_of_now = rest_of_now + all, more_of_now + (owner and 0 or 1)
-        else
-          own[owner] = own[owner] + bytes
-          if found > 0 then add_rest(owner, found) end
-        end
+      if has_owner or is_lined and bytes + found > threshold then
+        if not has_owner then begin_owner(t, now, is_lined) end
+        count_visited(now, bytes, found)
       else
-        rest_of_now = rest_of_now + all
+        rest_of_now = rest_of_now + bytes + found
         if is_lined then more_of_now = more_of_now + 1 end
       end
       t = seen[t]
@@ -1075,18 +1087,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           element = visit_tables(element, now, is_lined)
         else
           content = 0
-          if is_lined then owner, child = nil, element else owner = now end
+          begin_owner(element, now, is_lined)
           local bytes = visit(element, false)
-          local all = bytes + content
-          if owner == nil and all > threshold then owner = become_owner() end
-          if owner == now then
-            rest[now] = rest[now] + all
-          elseif owner == nil then
-            rest[now], more[now] = rest[now] + all, more[now] + 1
-          else
-            own[owner] = own[owner] + bytes
-            if content > 0 then add_rest(owner, content) end
-          end
+          count_visited(now, bytes, content)
           element = seen[element]
         end
         if element == true then break end

@@ -171,8 +171,15 @@ static uint32_t node_of_rank(uint64_t rank) {
   return RANK_NODES - 1 - (uint32_t)(rank & (RANK_NODES - 1));
 }
 
-/* Ranks lie in the memory of the index, which is rebuilt afterwards if it is needed. */
-static uint64_t *room_for_ranks(tree *t) { return (uint64_t *)(void *)t->index; }
+/* The ranks of all nodes, `t->count`: in the memory of the index, which is rebuilt afterwards if it
+** is needed. */
+static uint64_t *list_ranks(tree *t) {
+  uint64_t *ranks = (uint64_t *)(void *)t->index;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < t->used; i++)
+    if (t->nodes[i].in_use) ranks[count++] = rank_of(t, i);
+  return ranks;
+}
 
 /* Of two nodes with as many bytes the one nearer to its root goes first, then names decide. */
 static int goes_first(const tree *t, tree_compare compare, uint64_t a, uint64_t b) {
@@ -202,10 +209,8 @@ static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 /* Merges in rounds, to and fro; what is alike stays in the order of the nodes. Returns the number
 ** of nodes, which are in `order`. */
 static uint32_t sort_nodes(tree *t, tree_compare compare) {
-  uint64_t *from = room_for_ranks(t), *to = from + t->count;
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < t->used; i++)
-    if (t->nodes[i].in_use) from[count++] = rank_of(t, i);
+  uint32_t count = t->count;
+  uint64_t *from = list_ranks(t), *to = from + count;
   for (uint32_t width = 1; width < count; width *= 2) {
     for (uint32_t low = 0; low < count; low += 2 * width)
       merge(t, compare, from, low, smaller(low + width, count), smaller(low + 2 * width, count),
@@ -266,10 +271,8 @@ static int folds(const tree *t, uint32_t node, uint32_t kept) {
 
 /* Folds the smaller half of the nodes, but for `kept`: a node when its children are gone. */
 static void make_room(tree *t, uint32_t kept) {
-  uint64_t *ranks = room_for_ranks(t);
   tree_sum(t);
-  for (uint32_t i = 0; i < t->used; i++) ranks[i] = rank_of(t, i); /* every slot is in use */
-  uint64_t largest_small = find_rank(ranks, (int)(t->capacity / 2), (int)t->used);
+  uint64_t largest_small = find_rank(list_ranks(t), (int)(t->capacity / 2), (int)t->count);
   for (uint32_t i = 0; i < t->used; i++) {
     for (uint32_t node = i; rank_of(t, node) <= largest_small && folds(t, node, kept);) {
       size_t bytes = t->nodes[node].total_bytes;

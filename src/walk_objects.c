@@ -11,12 +11,7 @@
 
 /* ---- one object ---- */
 
-OVER_BLOCKS void each_block(const global_State *g, GCObject *object, block_visitor visit,
-                            void *context) {
-  layout_each_block(g, object, visit, context);
-}
-
-/* A copy of the loops, without calls: every object of a heap is asked for its bytes. */
+/* Without calls whatever the build: every object of a heap is asked for its bytes. */
 size_t walk_object_bytes(const global_State *g, GCObject *object) {
   size_t bytes = 0;
   layout_each_block(g, object, layout_add_block, &bytes);
@@ -200,7 +195,7 @@ typedef struct {
 
 OVER_BLOCKS void visit_blocks_of(void *context, GCObject *object) {
   const object_blocks *blocks = context;
-  each_block(blocks->g, object, blocks->visit, blocks->context);
+  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
 }
 
 void walk_each_block(lua_State *L, block_visitor visit, void *context) {
