@@ -154,15 +154,14 @@ IN_LOOP void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key
   if (object) visit_node(e, kind, place, is_key, node_of_object(e->g, object, e->from));
 }
 
-/* What depends on two ends is an edge of one of them: see `read_condition`. */
+/* What depends on two ends comes later: see `read_condition`. */
 static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t place, GCObject *key,
                                           GCObject *value) {
   int key_is_weak = (e.weakness & WEAK_KEYS) && !layout_is_plain(key);
   int value_is_weak = (e.weakness & WEAK_VALUES) && !layout_is_plain(value);
-  int is_late = e.weakness == WEAK_KEYS || e.g->is_settled;
-  int goes_with_value = value_is_weak && (layout_is_plain(key) || walk_is_condemned(value));
-  if (!key_is_weak && !(is_late && goes_with_value)) visit_object(&e, kind, place, 1, key);
-  if (!value_is_weak && !(is_late && key_is_weak)) visit_object(&e, kind, place, 0, value);
+  int value_is_late = key_is_weak && (e.weakness == WEAK_KEYS || e.g->is_settled);
+  if (!key_is_weak && !(value_is_weak && e.g->is_settled)) visit_object(&e, kind, place, 1, key);
+  if (!value_is_weak && !value_is_late) visit_object(&e, kind, place, 0, value);
 }
 
 IN_LOOP void visit_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
@@ -252,7 +251,7 @@ static void note_ephemeron(graph *g, uint32_t node) {
   g->ephemerons[g->ephemeron_count++] = node;
 }
 
-/* An edge from a live key to its value. */
+/* An edge to what a condition holds. */
 typedef void (*late_visitor)(graph *g, uint32_t from, uint32_t to, uint32_t *context);
 
 typedef struct {
@@ -271,7 +270,8 @@ static void read_condition(void *context, label_kind kind, uintptr_t place, GCOb
   (void)kind, (void)place;
   if (key_is_weak == value_is_weak || key == NULL || value == NULL) return;
   c->entry.holder = key_is_weak ? key : value;
-  c->entry.held = key_is_weak ? value : layout_is_plain(key) ? key : NULL;
+  c->entry.held = key_is_weak ? value : key;
+  c->entry.is_key = value_is_weak && !layout_is_plain(key);
   c->visit(c->context, c->g, &c->entry);
 }
 
@@ -279,7 +279,7 @@ void graph_each_condition(graph *g, graph_condition_visitor visit, void *context
   for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
     const Table *table = gco2t(graph_object(g, g->ephemerons[i]));
     conditions c = {
-        g, {g->ephemerons[i], NULL, NULL}, layout_weakness(G(g->L), table), visit, context};
+        g, {g->ephemerons[i], 0, NULL, NULL}, layout_weakness(G(g->L), table), visit, context};
     walk_each_entry(table, read_condition, &c);
   }
 }
@@ -291,8 +291,8 @@ typedef struct {
 
 static void visit_late(void *context, graph *g, const graph_condition *entry) {
   const late_edges *late = context;
-  uint32_t from = entry->held ? graph_find(g, entry->holder) : GRAPH_NONE;
-  if (from == GRAPH_NONE) return;
+  uint32_t from = entry->is_key ? entry->table : graph_find(g, entry->holder);
+  if (from == GRAPH_NONE || (entry->is_key && walk_is_condemned(entry->holder))) return;
   uint32_t to = node_of_object(g, entry->held, entry->table);
   if (late->visit && !g->failed) late->visit(g, from, to, late->context);
 }
@@ -311,7 +311,7 @@ static void count_late_edge_of_node(graph *g, uint32_t from, uint32_t to, uint32
   counts[from]++;
 }
 static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *ends) {
-  g->successors[ends[from]++] = to;
+  g->successors[--ends[from]] = to;
 }
 
 /* ---- building ---- */
@@ -343,7 +343,7 @@ static void find_all_nodes(graph *g) {
 }
 
 /* Moves every node's edges up by the number of late ones before them; `late` holds the number of
-** each node, and gets the places for them. */
+** each node, and gets the end of the places for them. */
 static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
   uint32_t end = g->edge_count, shift = late_count;
   g->first[g->node_count] = g->edge_count = end + late_count;
@@ -352,7 +352,7 @@ static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
     shift -= late[node];
     memmove(g->successors + begin + shift, g->successors + begin, count * sizeof *g->successors);
     g->first[node] = begin + shift;
-    late[node] = begin + shift + count;
+    late[node] += begin + shift + count;
     end = begin;
   }
 }
@@ -371,7 +371,10 @@ static void add_late_edges(graph *g) {
   each_late_edge(g, count_late_edge_of_node, late);
   spread_edges(g, late, late_count);
   each_late_edge(g, place_late_edge, late);
-  borrow_return(late);
+  if (g->is_settled)
+    g->own_ends = late;
+  else
+    borrow_return(late);
 }
 
 /* Objects and cells, and the root above all roots. */
@@ -402,6 +405,7 @@ walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, g
 void graph_release(graph *g) {
   for (uint32_t node = 1; node < g->node_count; node++) restore(g, node);
   borrow_return(g->successors);
+  borrow_return(g->own_ends);
   borrow_return(g->ephemerons);
   borrow_return(g->first);
   borrow_return(g->parents);

@@ -37,6 +37,7 @@ typedef struct {
   graph_place *saved;  /* the words in whose place numbers stand, where they find no room there */
   uint32_t *parents;   /* who reached it first; a root's is 0 */
   uint32_t *first;     /* where a node's successors begin; node_count + 1 entries */
+  uint32_t *own_ends;  /* where conditions' begin; NULL: there are none, or nobody asks */
   uint32_t *successors;
   uint32_t node_limit, edge_capacity;
   uint32_t *ephemerons; /* nodes of tables with entries that live by two ends */
@@ -45,9 +46,9 @@ typedef struct {
   int failed;
 } graph;
 
-/* Builds the graph of what lives; `books` tell how much that is at most. `is_settled`: strings of
-** dead entries of weak tables, which the next collection leaves, count as gone. After
-** WALK_NO_MEMORY nothing is changed and nothing is to be released. */
+/* Builds the graph of what lives; `books` tell how much that is at most. `is_settled`: what dead
+** entries of weak tables still hold at the next collection counts as gone, and `own_ends` is kept.
+** After WALK_NO_MEMORY nothing is changed and nothing is to be released. */
 walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, graph *g);
 void graph_release(graph *g);
 
@@ -63,10 +64,12 @@ UpVal *graph_cell(const graph *g, uint32_t node);
 size_t graph_bytes(const graph *g, uint32_t node);
 
 /* An entry of a weak table, one end of which is weak. `held` lives while both table and `holder`
-** do; the graph knows that of the holder alone. Where `held` is NULL the entry's key is an edge
-** of the table; that is right while `holder`, the value, lives. */
+** do; the graph has it as an edge of the holder alone. But the key of a weak value, where it is an
+** object (`is_key`), may keep that value alive: it is an edge of the table, until the value turns
+** out to be dead all the same. Strings in its place are held by the value. */
 typedef struct {
   uint32_t table;
+  int is_key;
   GCObject *holder, *held;
 } graph_condition;
 typedef void (*graph_condition_visitor)(void *context, graph *g, const graph_condition *entry);

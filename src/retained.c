@@ -3,8 +3,11 @@
 #include "borrow.h"
 #include "dominators.h"
 #include "graph.h"
+#include "survivors.h"
 
-#define IN_DOUBT SIZE_MAX /* in the place of a figure */
+/* In the place of a figure. */
+#define IN_DOUBT SIZE_MAX
+#define NOT_LIVE (SIZE_MAX - 1) /* only a finalizer brings it back */
 
 /*
 ** A condition has two ends, and a dominator tree can't express that something lives only while both
@@ -23,10 +26,10 @@ static void doubt(graph *g, uint32_t node) {
 static void doubt_condition(void *frees_more, graph *g, const graph_condition *entry) {
   uint32_t holder = graph_find(g, entry->holder);
   if (holder == GRAPH_NONE) { /* the value of a weak entry, which is to keep its key no longer */
-    if (entry->held == NULL) *(int *)frees_more = 1;
+    if (entry->is_key) *(int *)frees_more = 1;
     return;
   }
-  if (entry->held) doubt(g, entry->table);
+  if (!entry->is_key) doubt(g, entry->table);
   doubt(g, holder); /* what it holds was found by the way of the table, but needs this one too */
 }
 
@@ -46,7 +49,7 @@ static void pick(const graph *g, const tree *t, const size_t *sums, size_t *byte
     bytes[i] = n->own_bytes;
     if (!n->in_use || n->object == NULL) continue;
     uint32_t node = graph_find(g, n->object);
-    bytes[i] = node == GRAPH_NONE || g->parents[node] == node ? IN_DOUBT : sums[node];
+    bytes[i] = node == GRAPH_NONE ? NOT_LIVE : g->parents[node] == node ? IN_DOUBT : sums[node];
   }
 }
 
@@ -58,12 +61,27 @@ static walk_status build(lua_State *L, const walk_books *books, graph *g, int *f
   return status;
 }
 
+static int settle_doubts(graph *g, const tree *t, size_t *bytes) {
+  uint32_t i = 0;
+  survivors s;
+  while (i < t->used && bytes[i] != IN_DOUBT) i++;
+  if (i == t->used) return 1;
+  if (!survivors_open(g, &s)) return 0;
+  for (; i < t->used; i++)
+    if (bytes[i] == IN_DOUBT)
+      bytes[i] = survivors_freed_bytes(&s, graph_find(g, t->nodes[i].object));
+  survivors_close(&s);
+  return 1;
+}
+
+/* Releases the graph. */
 static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
   size_t *sums = sum_nodes(g);
   if (sums) pick(g, t, sums, bytes);
   borrow_return(sums);
+  int is_done = sums && settle_doubts(g, t, bytes);
   graph_release(g);
-  return sums ? WALK_OK : WALK_NO_MEMORY;
+  return is_done ? WALK_OK : WALK_NO_MEMORY;
 }
 
 static walk_status read_condemned(lua_State *L, const walk_books *books, const tree *t,
@@ -88,11 +106,12 @@ static walk_status read_graph(lua_State *L, const walk_books *books, const tree 
   return read_condemned(L, books, t, bytes);
 }
 
-static walk_status settle_doubts(lua_State *L, const tree *t, size_t *bytes) {
+/* What objects that are not in the graph hold is a walk each. */
+static walk_status walk_dead(lua_State *L, const tree *t, size_t *bytes) {
   walk_status status = WALK_OK;
   walk_books unused;
   for (uint32_t i = 0; i < t->used && status == WALK_OK; i++)
-    if (bytes[i] == IN_DOUBT)
+    if (bytes[i] == NOT_LIVE)
       status = walk_retained(L, (GCObject *)t->nodes[i].object, &bytes[i], &unused);
   return status;
 }
@@ -101,7 +120,7 @@ walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *
   *bytes = borrow((t->used + (size_t)1) * sizeof **bytes);
   if (*bytes == NULL) return WALK_NO_MEMORY;
   walk_status status = read_graph(L, books, t, *bytes);
-  if (status == WALK_OK) status = settle_doubts(L, t, *bytes);
+  if (status == WALK_OK) status = walk_dead(L, t, *bytes);
   if (status == WALK_OK) return WALK_OK;
   borrow_return(*bytes);
   *bytes = NULL;

@@ -4,12 +4,8 @@
 local native = ...
 local registry = debug.getregistry()
 
--- `slow` says why the retained sizes of all its lines, each of which takes walks of its own, are known to take long.
 local heaps = {}
-local function heap(name, build, slow) heaps[#heaps + 1] = { name = name, build = build, slow = slow } end
-
-local LEVELS = "weak tables that wait are passed on from level to level of the queue"
-local ROUNDS = "ephemerons are looked at in the same order in every round"
+local function heap(name, build) heaps[#heaps + 1] = { name = name, build = build } end
 
 local MANY = 30000
 
@@ -116,21 +112,21 @@ heap("a chain of ephemerons in one table, against its order", function()
   for i = 1, 3000 do keys[i] = {} end
   for i = 3000, 2, -1 do t[keys[i]] = keys[i - 1] end
   Ephemerons, First = t, keys[3000]
-end, ROUNDS)
+end)
 
 heap("a chain of ephemerons in one table, with its order", function()
   local t, keys = setmetatable({}, { __mode = "k" }), {}
   for i = 1, 3000 do keys[i] = {} end
   for i = 2, 3000 do t[keys[i - 1]] = keys[i] end
   Ephemerons, First = t, keys[1]
-end, ROUNDS)
+end)
 
 heap("a chain of ephemerons through many tables", function()
   local mode, tables, keys = { __mode = "k" }, {}, {}
   for i = 1, 1500 do tables[i], keys[i] = setmetatable({}, mode), {} end
   for i = 1, 1499 do tables[1500 - i][keys[i]] = keys[i + 1] end
   Tables, First = tables, keys[1]
-end, ROUNDS)
+end)
 
 heap("many weak tables beside a deep list", function()
   local modes = { { __mode = "k" }, { __mode = "v" }, { __mode = "kv" } }
@@ -143,7 +139,7 @@ heap("many weak tables beside a deep list", function()
   end
   for i = 1, 3000 do list = { i, list } end
   Tables, List = tables, list
-end, LEVELS)
+end)
 
 heap("many weak tables that have nothing to wait for, beside a deeper list", function()
   local modes = { { __mode = "k" }, { __mode = "v" }, { __mode = "kv" } }
@@ -178,7 +174,7 @@ heap("ephemerons that each hold a deep list", function()
     key = following
   end
   Tables = tables
-end, LEVELS)
+end)
 
 heap("keys of a megabyte, with zeros, escapes and invalid UTF-8", function()
   Keys = {

@@ -24,10 +24,9 @@ static double collection_ms;
 
 static int takes_too_long(double ms) { return ms > SLOWEST_MS && ms > SLOWEST * collection_ms; }
 
-#define RETAINED_CALL "m.profile({retained = true})"
 static const char *const calls[] = {"m.profile()",
                                     "m.account() m.kinds()",
-                                    RETAINED_CALL,
+                                    "m.profile({retained = true})",
                                     "m.print()",
                                     "m.profile({children = 2000, lines = 5000})",
                                     "m.profile({depth = 20})",
@@ -50,11 +49,10 @@ static void note_time(const char *what, double ms) {
   snprintf(slowest, sizeof slowest, "%s", what);
 }
 
-static void make_calls(heap *h, int is_slow) {
+static void make_calls(heap *h) {
   size_t count = h->blocks.count > LARGE ? LARGE_CALLS : CALLS;
   for (size_t i = 0; i < count && !check_failed(); i++) {
     char code[300];
-    if (is_slow && strcmp(calls[i], RETAINED_CALL) == 0) continue;
     snprintf(code, sizeof code,
              "local m = debug.getregistry()['membuddy of the test'] local print = print "
              "_G.print = function() end local ok, e = pcall(function() %s end) _G.print = print "
@@ -93,15 +91,13 @@ static void probe(heap *h, lua_State *L) {
 }
 
 /* Pushes the function that builds a heap; 0 behind the last one. */
-static int push_build(heap *h, lua_Integer index, char name[100], char slow[200]) {
+static int push_build(heap *h, lua_Integer index, char name[100]) {
   if (!heap_load_file(h, "hostile.lua")) return 0;
   lua_getglobal(h->L, "native");
   if (lua_pcall(h->L, 1, 1, 0) != LUA_OK || lua_rawgeti(h->L, -1, index) != LUA_TTABLE) return 0;
-  lua_getfield(h->L, -1, "slow");
-  snprintf(slow, 200, "%s", lua_isstring(h->L, -1) ? lua_tostring(h->L, -1) : "");
-  lua_getfield(h->L, -2, "name");
+  lua_getfield(h->L, -1, "name");
   snprintf(name, 100, "%s", lua_tostring(h->L, -1));
-  lua_getfield(h->L, -3, "build");
+  lua_getfield(h->L, -2, "build");
   lua_replace(h->L, 1);
   lua_settop(h->L, 1);
   return 1;
@@ -114,7 +110,7 @@ static void keep_library(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, "membuddy of the test");
 }
 
-static void measure(heap *h, lua_Integer index, int is_slow) {
+static void measure(heap *h, lua_Integer index) {
   CHECK(lua_pcall(h->L, 0, 0, 0) == LUA_OK, "%s", lua_tostring(h->L, -1));
   audit_blocks(h, h->L);
   audit_walk(h, h->L, (unsigned long)index);
@@ -123,31 +119,21 @@ static void measure(heap *h, lua_Integer index, int is_slow) {
   collection_ms = check_now_ms() - before_ms;
   slowest_ms = 0;
   walk(h);
-  make_calls(h, is_slow);
+  make_calls(h);
   CHECK(loans_open() == 0, "%zu loans are open", loans_open());
-}
-
-/* Not made: it takes minutes. */
-static void tell_slow(const char *name, const char *reason) {
-  char claim[150];
-  snprintf(claim, sizeof claim, "%s: retained sizes of all lines in time", name);
-  check_begin(claim);
-  check_is_open(reason);
-  CHECK(0, "not measured");
-  check_end();
 }
 
 static int run_heap(lua_Integer index, const char *only) {
   heap h;
-  char name[100], slow[200], claim[150];
+  char name[100], claim[150];
   heap_open(&h, (unsigned int)index * 40503u);
   keep_library(h.L);
-  int found = push_build(&h, index, name, slow);
+  int found = push_build(&h, index, name);
   if (found && (only == NULL || strstr(name, only))) {
     h.probe = probe;
     snprintf(claim, sizeof claim, "%s: measured exactly", name);
     check_begin(claim);
-    measure(&h, index, *slow != '\0');
+    measure(&h, index);
     h.probe = NULL;
     heap_close(&h);
     check_end();
@@ -156,7 +142,6 @@ static int run_heap(lua_Integer index, const char *only) {
     CHECK(!takes_too_long(slowest_ms), "%s takes %.0f ms, a collection %.0f ms", slowest,
           slowest_ms, collection_ms);
     check_end();
-    if (*slow) tell_slow(name, slow);
     return 1;
   }
   heap_close(&h);

@@ -331,10 +331,10 @@ static size_t collect_bytes(graph *g) {
 
 static unsigned long compared, bytes_compared;
 
-static size_t retained_bytes_of(graph *g, GCObject *object) {
+static size_t retained_bytes_of(heap *h, GCObject *object) {
   size_t bytes = 0;
   walk_books books;
-  CHECK(walk_retained(g->h.L, object, &bytes, &books) == WALK_OK, "no memory");
+  CHECK(walk_retained(h->L, object, &bytes, &books) == WALK_OK, "no memory");
   CHECK(books.unaccounted == 0, "%td bytes are unaccounted for", books.unaccounted);
   return bytes;
 }
@@ -344,12 +344,12 @@ static void remove_one(graph *g) {
   int object = 1 + (int)dice_roll(&g->d, (unsigned long)g->count);
   lua_gc(L, LUA_GCCOLLECT, 0); /* after it, weak tables may keep what later ones free */
   if (!push_object(g, object)) return;
-  size_t early = retained_bytes_of(g, layout_object_at(L, -1));
+  size_t early = retained_bytes_of(&g->h, layout_object_at(L, -1));
   lua_pop(L, 1);
   settle(g);
   if (!push_object(g, object)) return;
   const GCObject *removed = layout_object_at(L, -1);
-  size_t expected = retained_bytes_of(g, layout_object_at(L, -1));
+  size_t expected = retained_bytes_of(&g->h, layout_object_at(L, -1));
   CHECK(early == expected, "object %d, kind %d: %zu bytes are retained, %zu were before", object,
         (int)g->kinds[object], expected, early);
   const void *pointer = lua_topointer(L, -1);
@@ -387,18 +387,19 @@ static void test_removals_weak(void) { remove_in_graphs(7000000, 1); }
 
 static unsigned long nodes_compared;
 
-static void compare_tree(graph *g) {
+/* Every object of which `d` (NULL: all) says so. */
+static void compare_tree(heap *h, dice *d) {
   tree t;
   walk_books books;
   size_t *bytes;
   char path[PATH_LABEL_BYTES];
   tree_init_growing(&t, TREE_UNLIMITED);
-  CHECK(walk_process(g->h.L, &t, &books) == WALK_OK && !t.failed, "no memory");
-  if (CHECK(retained_of_tree(g->h.L, &books, &t, &bytes) == WALK_OK, "no memory")) {
+  CHECK(walk_process(h->L, &t, &books) == WALK_OK && !t.failed, "no memory");
+  if (CHECK(retained_of_tree(h->L, &books, &t, &bytes) == WALK_OK, "no memory")) {
     for (uint32_t i = 0; i < t.used && !check_failed(); i++) {
       const tree_node *n = &t.nodes[i];
-      if (!n->in_use || n->object == NULL || dice_roll(&g->d, 4)) continue;
-      size_t expected = retained_bytes_of(g, (GCObject *)n->object);
+      if (!n->in_use || n->object == NULL || (d && dice_roll(d, 4))) continue;
+      size_t expected = retained_bytes_of(h, (GCObject *)n->object);
       size_t length = path_node_label(path, &t, i);
       CHECK(bytes[i] == expected, "'%.*s' at depth %u: the tree says %zu bytes, alone %zu",
             (int)length, path, n->depth, bytes[i], expected);
@@ -410,7 +411,7 @@ static void compare_tree(graph *g) {
 }
 
 static void compare_trees(unsigned long first, int has_weak) {
-  unsigned long graphs = 1 + check_setting("PROGRAMS", 1000) / 40;
+  unsigned long graphs = 1 + check_setting("PROGRAMS", 1000) / (has_weak ? 2 : 40);
   unsigned long seed = first + check_setting("SEED", 1);
   nodes_compared = 0;
   for (unsigned long last = seed + graphs; seed < last && !check_failed(); seed++) {
@@ -418,7 +419,7 @@ static void compare_trees(unsigned long first, int has_weak) {
     open_graph(&g, seed, has_weak);
     for (unsigned long collections = dice_roll(&g.d, 3); collections > 0; collections--)
       lua_gc(g.h.L, LUA_GCCOLLECT, 0);
-    compare_tree(&g);
+    compare_tree(&g.h, &g.d);
     if (check_failed()) check_note("the graph of seed %lu", seed);
     heap_close(&g.h);
   }
@@ -461,6 +462,7 @@ static void test_heap(const char *code, const char *const *parts) {
     for (; *parts; parts++) expected += size_of_global(&h, *parts);
     size_t bytes = retained_global(&h, "x");
     CHECK(bytes == expected, "x retains %zu bytes, not %zu", bytes, expected);
+    compare_tree(&h, NULL);
   }
   heap_close(&h);
 }
