@@ -7,14 +7,15 @@
 --
 -- How an object costs 32 bytes while it is walked: `seen` holds each once, and as its value the next in the queue. The
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
--- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while.
+-- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds half
+-- of a usual heap, because each further one is another look.
 
 local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
 local type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable =
   type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable
 local byte, sub, find, format, rep, gsub, unpack, dump =
   string.byte, string.sub, string.find, string.format, string.rep, string.gsub, string.unpack, string.dump
-local concat, sort, move, floor, huge = table.concat, table.sort, table.move, math.floor, math.huge
+local concat, sort, move, abs, floor, huge = table.concat, table.sort, table.move, math.abs, math.floor, math.huge
 local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, upvalueid =
   debug.getmetatable, debug.getregistry, debug.getinfo, debug.getlocal, debug.getupvalue, debug.getuservalue,
   debug.upvalueid
@@ -252,7 +253,9 @@ end
 
 -- ---- the walk ----
 
-local FIRST_PIECE = 4096 -- objects in a piece of `seen`; each of the others holds as many as all before it
+-- Objects in the first piece of `seen`, at least, and bytes of the heap for each; every other piece holds as many as all
+-- before it.
+local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
@@ -273,8 +276,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local is_watched = may_use or holders
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
-  local seen = {}
-  local piece, room, capacity = seen, FIRST_PIECE - 1, FIRST_PIECE -- one is for what is blocked later
+  local seen, capacity = {}, FIRST_PIECE
+  while total_bytes and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
+  local piece, room = seen, capacity - 1 -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
   local tail_piece, tail, tail_owner = start, 1, 0
@@ -1154,10 +1158,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local state = tally("state", STATE)
     for word in string.gmatch(FIXED, "%S+") do state = state + claim_string(word) end
     new_line(0, TEXT, "[state]", state + claim_string("not enough memory"))
-    -- it grew with strings that are garbage since, if there is room for that in what Lua counts
+    -- it grew with strings that are garbage since, if there is room for that in what Lua counts; twice as far, if that
+    -- is all that is missing
     local short_count = string_count - long_count
     local slots = power_of_two(short_count * 3 // 2)
-    if total_bytes and walk.bytes() + WORD * slots > total_bytes then slots = power_of_two(short_count) end
+    local left = total_bytes and total_bytes - walk.bytes() - WORD * slots
+    if left and left < 0 then
+      slots = power_of_two(short_count)
+    elseif left and slots < 2 * short_count and abs(left - WORD * slots) < total_bytes // 100 then
+      slots = 2 * slots
+    end
     new_line(0, TEXT, "[string table]", tally("string_table", WORD * (slots < 128 and 128 or slots)))
   end
 
