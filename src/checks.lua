@@ -1,16 +1,20 @@
 -- The leaks of aos by their names. Runs on the public functions of MemBuddy alone, so it serves the native library and
 -- the pure one alike: a chunk that is loaded when somebody asks and forgotten afterwards.
 --
---   chunk(membuddy, "checks" [, options]) -> array of { name, found, count, bytes, text, advice [, details] }
---   chunk(membuddy, "mark")               -> what `growth` is measured from; stands in membuddy.marked
---   chunk(membuddy, "lines", options)     -> array of lines: what was found
+--   chunk(membuddy, "checks", options, loaded) -> array of { name, found, count, bytes, text, advice [, details] }
+--   chunk(membuddy, "mark", nil, loaded)       -> what `growth` is measured from; stands in membuddy.marked
+--   chunk(membuddy, "lines", options, loaded)  -> array of lines: what was found
 --
+-- `loaded` has Lua's libraries (package.loaded): a program may use their names for something else.
 -- Every table is read raw, nothing of the program is called, and nothing but wrong options is refused: a check that fails
 -- says so in its `error`. Memory is bounded by option `objects`: how many tables and functions are looked into, about 60
 -- bytes each.
 
-local membuddy, request, options = ...
+local membuddy, request, options, loaded = ...
 local get, type, next = rawget, type, next
+loaded = loaded or _G
+local debug, string, table, math = loaded.debug, loaded.string, loaded.table, loaded.math
+local coroutine, os, package, _G = loaded.coroutine, loaded.os, loaded.package, loaded._G
 local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupvalue
 
 local quick_objects, default_objects = 500, 4000
@@ -19,7 +23,8 @@ local most_children = 64 -- of one table, beyond the first: records are alike
 local most_names = 200 -- kept while something is counted
 local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
 local most_functions = 1000
-local large_table_bytes = 1024
+local large_table_bytes, largest_index = 1024, 1 << 30
+local growth_bytes = membuddy.backend == "native" and 4096 or 16384 -- less comes and goes with the code that asks
 local source_bytes, most_sources = 256, 100
 local aos_inbox_cap = 10000
 
@@ -65,7 +70,7 @@ local function global(name) return get(_G, name) end
 
 local function is_once(handler)
   local name = get(handler, "name")
-  return type(name) == "string" and name:find("^_once_") ~= nil
+  return get(handler, "maxRuns") == 1 or type(name) == "string" and name:find("^_once_%d+$") ~= nil
 end
 
 local function array(owner, name)
@@ -97,7 +102,7 @@ end
 
 local code, code_bytes = { [0] = false }, nil
 local function prepare_code()
-  for _, module in next, array(global("package"), "loaded") do
+  for _, module in next, loaded do
     if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
     if type(module) == "function" then code[#code + 1] = module end
   end
@@ -121,12 +126,26 @@ local function power_of_two(count)
   return count > 0 and power or 0
 end
 
--- What a table of so many entries takes that is made anew.
-local function bytes_anew(integers, largest, others)
+-- What a table with these entries takes that is made anew: its array part is as long as the largest power of two of which
+-- the integers fill more than half.
+local function bytes_anew(t)
   local empty = sizeof({})
   local slot, node = sizeof({ 1 }) - empty, sizeof({ a = 1 }) - empty
-  if largest > 2 * integers then integers, others = 0, integers + others end
-  return empty + slot * power_of_two(integers) + node * power_of_two(others)
+  local counts, count, top, integers, slots, in_array = {}, 0, 1, 0, 0, 0
+  for key in next, t do
+    count = count + 1
+    if math.type(key) == "integer" and key > 0 and key <= largest_index then
+      if key > top or key <= top // 2 then top = power_of_two(key) end -- most follow each other
+      counts[top] = (counts[top] or 0) + 1
+    end
+  end
+  top = 1
+  while top <= largest_index do
+    integers = integers + (counts[top] or 0)
+    if integers > top // 2 then slots, in_array = top, integers end
+    top = top * 2
+  end
+  return empty + slot * slots + node * power_of_two(count - in_array)
 end
 
 ---- looking into the heap
@@ -141,8 +160,9 @@ local function path_of(parents, object)
   local path
   for _ = 1, 8 do
     local parent, name = parents[object], "[upvalue]"
-    if not parent or parent == true then break end
+    if not parent or parent == true then return path or "_G" end
     if type(parent) == "table" then
+      name = "[metatable]"
       for key, value in next, parent do
         if rawequal(value, object) then name = clip(key) break end
       end
@@ -150,7 +170,7 @@ local function path_of(parents, object)
     path = path and name .. "/" .. path or name
     object = parent
   end
-  return path or "_G"
+  return parents[object] == true and path or ".../" .. path
 end
 
 -- Breadth first from _G: what takes part in several checks, in one pass.
@@ -185,16 +205,11 @@ local function look(objects)
   end
 
   local function look_into_table(t)
-    local integers, largest, others, children, asked = 0, 0, 0, 0, false
-    for key, value in next, t do
+    local count, children, asked = 0, 0, false
+    for _, value in next, t do
       seen.entries = seen.entries + 1
       if seen.entries > most_entries then return end
-      if math.type(key) == "integer" and key > 0 then
-        integers = integers + 1
-        if key > largest then largest = key end
-      else
-        others = others + 1
-      end
+      count = count + 1
       local kind = type(value)
       if kind == "string" then
         if #value >= long_string_bytes then note_string(value) end
@@ -209,8 +224,8 @@ local function look(objects)
       end
     end
     local bytes = sizeof(t)
-    if bytes < large_table_bytes then return end
-    local gain = bytes - bytes_anew(integers, largest, others)
+    if bytes < large_table_bytes + 16 * count then return end
+    local gain = bytes - bytes_anew(t)
     if gain >= large_table_bytes and #seen.sparse < most_names then
       seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain }
     end
@@ -223,8 +238,8 @@ local function look(objects)
       if type(value) == "table" or type(value) == "function" then
         if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not seen.messages[value]
           and #seen.holders < most_names then
-          seen.messages[value] = true
-          seen.holders[#seen.holders + 1] = f
+          seen.messages[value] = f
+          seen.holders[#seen.holders + 1] = value
         end
         enqueue(value, f)
       end
@@ -281,8 +296,8 @@ checks[1] = { "inbox", function()
   local cap = inbox_cap()
   local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
   return count, bytes, count >= 20 or bytes >= 32768,
-    format("messages that no handler took, %d below the cap of %d; actions %s; from %s", cap - count, cap,
-      top_text(details.actions), top_text(details.senders)),
+    format("messages that no handler took, %d %s the cap of %d; actions %s; from %s", math.abs(cap - count),
+      count > cap and "above" or "below", cap, top_text(details.actions), top_text(details.senders)),
     "Add a handler for what recurs, and empty what was read: Inbox = {}", details
 end }
 
@@ -355,15 +370,18 @@ checks[4] = { "errors", function()
     "Read them, then Errors = {}", {}
 end }
 
--- The loader that official images bring keeps the text of every module.
+-- The loader that official images bring keeps the text of every module; only those that are loaded need it no more.
 local function loader_sources(sources)
-  local searchers = type(global("package")) == "table" and (get(package, "searchers") or get(package, "loaders"))
+  local searchers = type(package) == "table" and (get(package, "searchers") or get(package, "loaders"))
   for _, searcher in next, type(searchers) == "table" and searchers or {} do
     for i = 1, type(searcher) == "function" and 10 or 0 do
       local name, modules = upvalue_of(searcher, i)
       if not name then break end
-      for key, text in next, type(modules) == "table" and not rawequal(modules, package) and modules or {} do
-        if type(text) == "string" and #text >= source_bytes then sources[text] = clip(key) .. " in package.searchers" end
+      local is_bundle = type(modules) == "table" and not rawequal(modules, package) and not rawequal(modules, _G)
+      for key, text in next, is_bundle and modules or {} do
+        if type(text) == "string" and #text >= source_bytes and get(loaded, key) then
+          sources[text] = clip(key) .. " in package.searchers"
+        end
       end
     end
   end
@@ -413,45 +431,64 @@ checks[7] = { "sparse_tables", function(seen)
     "Copy what is left into a new table", { tables = tables }
 end }
 
+-- What the Inbox holds as well would stay without the function.
 checks[8] = { "held_messages", function(seen)
-  local list, first = {}, seen.holders[1]
-  for message in next, seen.messages do list[#list + 1] = message end
-  local holder = first and path_of(seen.parents, first) or ""
+  local inbox, list, holder = array(_G, "Inbox"), {}, ""
+  for i = 1, math.min(rawlen(inbox), most_entries) do
+    local message = get(inbox, i)
+    if message then seen.messages[message] = nil end
+  end
+  for _, message in next, seen.holders do
+    if seen.messages[message] then
+      list[#list + 1] = message
+      if #list == 1 then holder = path_of(seen.parents, seen.messages[message]) end
+    end
+  end
   return #list, held_by_list(list), #list > 0,
     "messages kept alive by a function that uses them: " .. holder,
     "Copy what it needs into locals, so that it keeps those alone", { holder = holder }
 end }
 
+-- `least`: what has no line had no more than that.
 local function snapshot()
   local results = membuddy.profile({ depth = 1, children = most_children, cycles = false })
-  return { totalSize = results.totalSize, objects = results.objects, sizes = results.totalSizes }
+  local sizes, least, count = {}, math.huge, 0
+  for path, bytes in next, results.totalSizes do
+    if path:sub(1, 3) == "_G/" then
+      sizes[path], least, count = bytes, math.min(least, bytes), count + 1
+    end
+  end
+  return { totalSize = results.totalSize, objects = results.objects, sizes = sizes, least = count >= most_children and least or 0 }
 end
 
+local current -- looked at before all else, so that what the checks take meanwhile does not count
+
 checks[9] = { "growth", function()
-  local marked = get(membuddy, "marked")
+  local marked, paths = get(membuddy, "marked"), {}
   if type(marked) ~= "table" then
     return 0, 0, false, "nothing to compare with", "Call membuddy.mark(), and look again some messages later", {}
   end
-  local current, paths = snapshot(), {}
+  if type(current) ~= "table" then error(current, 0) end
   for path, bytes in next, current.sizes do
-    local grown = bytes - (marked.sizes[path] or 0)
-    if grown > 0 and path:sub(1, 3) == "_G/" then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
+    local grown = bytes - (marked.sizes[path] or marked.least)
+    if grown > 0 then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
   end
   table.sort(paths, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
   for i = 4, #paths do paths[i] = nil end
-  local bytes = current.totalSize - marked.totalSize
+  local bytes, objects = current.totalSize - marked.totalSize, current.objects - marked.objects
   local text = top_text(paths)
   for _, path in next, paths do path.count = nil end
-  return current.objects - marked.objects, bytes, bytes >= 1024,
-    "objects more than at membuddy.mark(); grown: " .. text,
+  return math.abs(objects), bytes, bytes >= growth_bytes,
+    format("objects %s than at membuddy.mark(); grown: %s", objects < 0 and "fewer" or "more", text),
     "Profile the largest with membuddy.print({ target = ... })", { paths = paths }
 end }
 
 ---- what is asked for
 
 local function run(objects)
-  local list = {}
-  local ok, seen = pcall(look, objects)
+  local list, ok, seen = {}, nil, nil
+  if type(get(membuddy, "marked")) == "table" then ok, current = pcall(snapshot) end
+  ok, seen = pcall(look, objects)
   for i, check in next, checks do
     local entry = { name = check[1], found = false, count = 0, bytes = 0, text = "not checked", advice = "" }
     local succeeded, count, bytes, found, text, advice, details = pcall(check[2], ok and seen)
@@ -487,8 +524,12 @@ end
 
 function requests.mark()
   membuddy.marked = nil
-  membuddy.marked = snapshot()
-  return membuddy.marked
+  local marked = snapshot()
+  membuddy.marked = marked
+  local with_it = snapshot() -- what is marked has its own place in what will be compared
+  marked.totalSize, marked.objects = with_it.totalSize, with_it.objects
+  for path in next, marked.sizes do marked.sizes[path] = with_it.sizes[path] or marked.sizes[path] end
+  return marked
 end
 
 function requests.lines()
@@ -507,4 +548,4 @@ function requests.lines()
   return lines
 end
 
-return requests[request]()
+return (requests[request]()) -- no tail call: what is above is alive in all of them alike

@@ -71,9 +71,9 @@ end
 local function refuse(...) error({ refusal = format(...) }, 0) end
 
 -- Never through __tostring: a table may come in a tag that another handler made.
-local function shown(value)
+local function shown(value, most)
   if type(value) ~= "string" and type(value) ~= "number" then return "a " .. type(value) end
-  return (tostring(value):sub(1, 40):gsub("[%c\127-\255]", "?"))
+  return (tostring(value):sub(1, most or 40):gsub("[%c\127-\255]", "?"))
 end
 
 -- A whole number from a tag, at most `most`.
@@ -95,10 +95,13 @@ end
 
 local function unprotected(digits) return string.char(tonumber(digits, 16)) end
 
+-- The entry whose key reads so: a text, else a number or a boolean.
 local function below(value, step)
   local found = get(value, step)
   if found ~= nil then return found end
-  return get(value, math.tointeger(tonumber(step)) or step)
+  local number = tonumber(step)
+  if number then return get(value, number) end
+  if step == "true" or step == "false" then return get(value, step == "true") end
 end
 
 -- The value behind a path such as Balances or _G/Handlers/list: read raw, nothing is evaluated.
@@ -108,7 +111,7 @@ local function target_field(message)
   if type(path) ~= "string" or path == "" then return nil end
   if #path > most_target_bytes then refuse("Target has %d bytes; accepted: at most %d", #path, most_target_bytes) end
   local value = _G
-  for step in path:gsub("^_G/?", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("[^/]+") do
+  for step in ("/" .. path):gsub("^/_G%f[/\0]", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("[^/]+") do
     if type(value) ~= "table" then refuse("Target %s leads through a %s; accepted: a path of table keys", shown(path), type(value)) end
     value = below(value, step:gsub("%z(%x%x)", unprotected))
     if value == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
@@ -276,7 +279,7 @@ local function handler(action, compute)
   return function(message)
     local ok, problem = pcall(answer_message, message, action, compute)
     if not ok then
-      local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem)
+      local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem, 160)
       pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
     end
     pcall(make_room, 2 * reply_bytes)

@@ -44,8 +44,8 @@ static const char *read_piece(lua_State *L, void *data, size_t *length) {
   return u->piece;
 }
 
-/* Runs the program with this library (the first upvalue), a request and the value at `argument`.
-** Leaves its result, or the error; returns the status. */
+/* Runs the program with this library (the first upvalue), a request, the value at `argument`, and
+** Lua's libraries. Leaves its result, or the error; returns the status. */
 static int run_checks(lua_State *L, const char *request, int argument) {
   unpacking u = {0, {0}};
   int status = lua_load(L, read_piece, &u, "=membuddy.checks", "t");
@@ -53,7 +53,8 @@ static int run_checks(lua_State *L, const char *request, int argument) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushstring(L, request);
   lua_pushvalue(L, argument);
-  return lua_pcall(L, 3, 1, 0);
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  return lua_pcall(L, 4, 1, 0);
 }
 
 /* The second upvalue is the request. Without the memory for it: an empty list, and the error; wrong

@@ -96,11 +96,30 @@ local function entries_bytes(t, length, hashed)
   return bytes
 end
 
+-- The last slot of an array part that reaches from `low` on up to `high` at most. Only where no entry is does asking tell
+-- that from the hash.
+local function last_slot(t, low, high)
+  while low < high do
+    local middle = (low + high + 1) // 2
+    local free = middle
+    while free <= high and rawget(t, free) ~= nil do free = free + 1 end
+    if free > high or has_slot(t, free) then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
 -- Own bytes of a table with `count` entries, of which the first `array_count` reach up to the index `top`.
 -- An array part without the index `hole`, behind `before_hole` entries, ends there.
 local function table_bytes(t, count, array_count, top, hole, before_hole)
   local bytes = TABLE
-  if hole and (top > 8 * array_count + 64 or not has_slot(t, hole)) then array_count, top = before_hole, hole - 1 end
+  if hole and not has_slot(t, hole) then
+    array_count, top = before_hole, hole - 1
+  elseif hole and top > 8 * array_count + 64 then -- the last ones may be in the hash
+    top, array_count = last_slot(t, hole, top), 0
+    for key in next, t do
+      if type(key) == "number" and key >= 1 and key <= top and key % 1 == 0 then array_count = array_count + 1 end
+    end
+  end
   if array_count > 0 or count == 0 then bytes = bytes + SLOT * array_slots(t, top) end
   if count > array_count then bytes = bytes + NODE * power_of_two(count - array_count) end
   return bytes
@@ -254,8 +273,9 @@ end
 -- ---- the walk ----
 
 -- Objects in the first piece of `seen`, at least, and bytes of the heap for each; every other piece holds as many as all
--- before it.
+-- before it. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
 local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
+local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
@@ -277,7 +297,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
   local seen, capacity = {}, FIRST_PIECE
-  while total_bytes and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
+  while total_bytes and not may_use and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
   local piece, room = seen, capacity - 1 -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
@@ -297,9 +317,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local trusted, agreed, patience = {}, {}, {} -- of lists by their length: bytes, found how often, believed how often
   local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
 
+  local stopped, ticks = false, 0
   local function seen_count() return capacity - room end
+  local function is_used_up() return may_use and (lua_bytes() or SEEN_BYTES * seen_count()) > may_use end
 
   local function grow()
+    if is_used_up() then
+      stopped = true
+      error(STOP, 0)
+    end
     local full = piece
     piece, room = {}, capacity
     capacity = 2 * capacity
@@ -1061,12 +1087,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     owner = nil
   end
 
-  local stopped, ticks = false, 0
   -- True if the walk has to end before this object: looked at now and then.
   local function must_stop(object)
     in_hand = object
     ticks = ticks + 1
-    if ticks % 256 == 0 and may_use and (lua_bytes() or SEEN_BYTES * seen_count()) > may_use then stopped = true end
+    if ticks % 256 == 0 and is_used_up() then stopped = true end
     return stopped or holders and holders[wanted]
   end
 
@@ -1122,6 +1147,17 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- what the walk is for ----
 
+  local function until_stopped(work, ...)
+    if not may_use then return work(...) end
+    local ok, problem = pcall(work, ...)
+    if not ok and problem ~= STOP then error(problem, 0) end
+  end
+
+  local function walk_line(i, object)
+    visit_line(i, object)
+    run()
+  end
+
   -- Walks from a root, unless another one reached it first.
   function walk.root(name, object)
     if object == nil or stopped or holders and holders[wanted] or seen[object] then return end
@@ -1129,21 +1165,22 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if type(object) ~= "string" then mark(object, true) end
     in_hand = object
     if holders then holders[object] = name end
-    visit_line(i, object)
-    run()
+    until_stopped(walk_line, i, object)
   end
 
-  function walk.settle() settle() end
+  function walk.settle()
+    if not stopped then until_stopped(settle) end
+  end
   function walk.block(object)
-    if is_plain(object) or seen[object] then return false end
+    if not HOLDS[type(object)] or seen[object] then return false end
     seen[object] = true
     if piece == seen then room = room - 1 end
-    if room == 0 then grow() end
+    if room == 0 then until_stopped(grow) end
     return true
   end
   function walk.unblock(object) seen[object] = nil end
 
-  function walk.type_metatables()
+  local function walk_type_metatables()
     local i = new_line(0, TEXT, "[type metatables]", 0)
     owner, content, kids = i, 0, 0
     local samples = { nil, true, 0, "", next, registry[1] }
@@ -1154,7 +1191,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     run()
   end
 
+  function walk.type_metatables()
+    if not stopped then until_stopped(walk_type_metatables) end
+  end
+
   function walk.runtime()
+    may_use = nil -- nothing is left to be stopped
     local state = tally("state", STATE)
     for word in string.gmatch(FIXED, "%S+") do state = state + claim_string(word) end
     new_line(0, TEXT, "[state]", state + claim_string("not enough memory"))
@@ -1351,15 +1393,16 @@ local function block_named(walk, target)
   block(getregistry()[1])
 end
 
--- Bytes that only the object keeps alive, and of everything that lives.
-local function retained_bytes(object, entry)
-  local walk = new_walk(0, true, false, entry)
+-- Bytes that only the object keeps alive, and of everything that lives; nil where the budget does not last.
+local function retained_bytes(object, entry, may_use)
+  local walk = new_walk(0, true, false, entry, may_use)
   walk.block(object)
   walk_process(walk)
   local without = walk.bytes()
   walk.unblock(object)
   walk.root("", object)
   walk.settle()
+  if walk.stopped() then return end
   return walk.bytes() - without, walk.bytes()
 end
 
@@ -1401,10 +1444,10 @@ local function held_by(holder, object)
   return "[uservalue 1]"
 end
 
-local function shortest_path(object, entry)
+local function shortest_path(object, entry, may_use)
   local holders, names = {}, {}
   if type(object) ~= "string" then
-    walk_process(new_walk(0, true, false, entry, nil, holders, object))
+    walk_process(new_walk(0, true, false, entry, may_use, holders, object))
   end
   local holder = holders[object]
   while holder ~= nil and type(holder) ~= "string" and #names < LONGEST_CHAIN do
@@ -1446,7 +1489,7 @@ local function variable_name(object, entry)
   return found
 end
 
-local function target_name(object, entry)
+local function target_name(object, entry, may_use)
   if rawequal(object, globals()) then return "_G" end
   local name
   if type(globals()) == "table" then
@@ -1454,7 +1497,7 @@ local function target_name(object, entry)
       if rawequal(value, object) then name = name or key_text(key) end
     end
   end
-  name = name or variable_name(object, entry) or shortest_path(object, entry)
+  name = name or variable_name(object, entry) or shortest_path(object, entry, may_use)
   if #name > LONGEST_NAME then
     name = "..." .. (find(name, "/", -LONGEST_NAME + 3, true) and sub(name, (find(name, "/", -LONGEST_NAME + 3, true))) or "")
   end
@@ -1553,7 +1596,7 @@ local function profile(options, entry, has_target)
   local name
   if has_target then
     check_target(target)
-    name = target_name(target, entry)
+    name = target_name(target, entry, may_use)
   end
   local walk = new_walk(options.depth, bounded, options.cycles, entry, may_use)
   if has_target then
@@ -1563,14 +1606,19 @@ local function profile(options, entry, has_target)
   else
     walk_process(walk)
   end
+  local stopped = walk.stopped()
   local results = walk.results(options.children, options.lines, options.retained and function(held, own_bytes)
-    return held ~= nil and floor((retained_bytes(held, entry))) or floor(own_bytes)
+    local retained = not stopped and held ~= nil and retained_bytes(held, entry, may_use)
+    stopped = stopped or retained == nil
+    return floor(retained or own_bytes)
   end)
   local live = results.totalSize
   if has_target then
-    local retained
-    retained, live = retained_bytes(target, entry)
-    results.target, results.shared = name, floor(results.totalSize > retained and results.totalSize - retained or 0)
+    local retained, all
+    if not stopped then retained, all = retained_bytes(target, entry, may_use) end
+    stopped, live = stopped or not retained, all or live
+    results.target = name
+    results.shared = retained and floor(results.totalSize > retained and results.totalSize - retained or 0)
   end
   local objects = 0
   results.kinds = walk.kinds()
@@ -1578,7 +1626,7 @@ local function profile(options, entry, has_target)
   results.explained, results.exact, results.backend = total and 100 * live / total, false, "lua"
   total = total or live
   results.objects, results.luaSize, results.garbage, results.unaccounted = objects, floor(total), 0, floor(total - live)
-  results.stopped = walk.stopped() or nil
+  results.stopped = stopped or nil
   return results
 end
 
@@ -1681,7 +1729,9 @@ local function add_header(lines, results)
   local target = rawget(results, "target")
   if type(target) == "string" then
     check_path("target", "a path with control characters", target)
-    lines[#lines + 1] = "Held by " .. target .. amount("; others hold as well: ", number_field(results, "shared"))
+    local is_known = rawget(results, "shared") or not rawget(results, "stopped")
+    lines[#lines + 1] = "Held by " .. target
+      .. (is_known and amount("; others hold as well: ", number_field(results, "shared")) or "")
   end
 end
 

@@ -21,14 +21,15 @@ local function load_bare(text, name)
   return load(string.dump(assert(load(text, name, "t")), true), name, "b")
 end
 
-local before = package.loaded.membuddy
+local loaded = package.loaded
+local before = loaded.membuddy
 local membuddy = load_bare(module_text, "=membuddy")()
-package.loaded.membuddy = membuddy
+loaded.membuddy = membuddy
 
 if membuddy.backend ~= "native" then
   local function run(request, options)
     local ok, result = pcall(function()
-      return load_bare(unpacked(checks), "=membuddy.checks")(membuddy, request, options)
+      return load_bare(unpacked(checks), "=membuddy.checks")(membuddy, request, options, loaded)
     end)
     if ok then return result end
     return {}, result
@@ -50,6 +51,18 @@ function membuddy.serve(options)
   for name in next, options or {} do
     if name ~= "open" and name ~= "patch" then
       error("membuddy: unknown option '" .. tostring(name) .. "' of serve; accepted: open, patch", 2)
+    end
+  end
+  local open, patch = rawget(options or {}, "open"), rawget(options or {}, "patch")
+  for address, may_ask in next, type(open) == "table" and open or {} do
+    if type(address) ~= "string" or type(may_ask) ~= "boolean" then
+      error("membuddy: option 'open' of serve has an entry " .. tostring(address) .. "; accepted: address = true", 2)
+    end
+  end
+  for name, value in next, { open = type(open) ~= "table" and open or nil, patch = patch } do
+    if type(value) ~= "boolean" then
+      error("membuddy: option '" .. name .. "' of serve is a " .. type(value) .. "; accepted: true or false"
+        .. (name == "open" and ", or a table, address = true" or ""), 2)
     end
   end
   return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options)

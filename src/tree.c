@@ -142,20 +142,19 @@ static size_t bytes_without_children(const tree_node *n) {
 }
 
 /* A growing tree folds nothing on the way, so there parents stand before children. The slots of a
-** bounded one are used again; it is shallow, and is summed depth by depth. */
+** bounded one are used again; it is shallow, and each node counts for all that it stands below. */
 void tree_sum(tree *t) {
-  uint32_t deepest = 0;
-  for (uint32_t i = 0; i < t->used; i++) {
-    tree_node *n = &t->nodes[i];
-    n->total_bytes = bytes_without_children(n);
-    if (n->depth > deepest) deepest = n->depth;
-  }
-  for (uint32_t depth = t->bounded ? deepest : 1; depth > 0; depth--) {
-    for (uint32_t i = t->used; i-- > 0;) {
-      const tree_node *n = &t->nodes[i];
-      if (n->in_use != IN_USE || (t->bounded && n->depth != depth)) continue;
-      t->nodes[n->parent].total_bytes += n->total_bytes;
-    }
+  for (uint32_t i = 0; i < t->used; i++)
+    t->nodes[i].total_bytes = bytes_without_children(&t->nodes[i]);
+  for (uint32_t i = t->used; i-- > 0;) {
+    const tree_node *n = &t->nodes[i];
+    if (n->in_use != IN_USE) continue;
+    size_t bytes = t->bounded ? bytes_without_children(n) : n->total_bytes;
+    uint32_t above = n->parent;
+    do {
+      t->nodes[above].total_bytes += bytes;
+      above = t->nodes[above].parent;
+    } while (t->bounded && above != TREE_NONE);
   }
 }
 

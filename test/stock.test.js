@@ -17,7 +17,7 @@ import { minified } from "../scripts/pack-lua.js";
 import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
 import { carry, generations } from "./support/apm.js";
 import { bytesOf, ourImages, stockImage, stockImage32 } from "./support/images.js";
-import { assertLeaks, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
 import { processId, spawnProcess } from "./support/process.js";
 import { withMemoryMaximum } from "./support/wasm.js";
 
@@ -177,6 +177,7 @@ test("aos 2.0.6: leaks of real messages are found by name, and print() tells the
   const { process } = await withBlueprint(stockImage);
   await leak(process);
   assertLeaks(await checksOf(process), { exact: false, canTell: false });
+  await assertGrowth(process);
   await assertRefusals(process);
   const text = await process.eval(`for name in pairs(Colors) do Colors[name] = "" end require("membuddy").print({ top = 3 })`);
   assert.match(text, /\nChecks:\n {4}inbox: 41, /);
@@ -266,6 +267,26 @@ test("counts are whole numbers in digits, or inf; all else is refused in words t
       assert.equal(tags.Error, data);
     }
   }
+});
+
+test("a Target may begin with _G and not be it, and what may not be asked for is told in full", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`_GameState, _G2, Keys, Num = { {} }, { 2 }, { [true] = { 1 }, [1.5] = { 2 } }, 5`);
+  for (const Target of ["_GameState", "_GameState/1", "_G2", "_G/_G2", "_G", "_G/", "Keys/true", "Keys/1.5"])
+    assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report", Target })).data).path, Target);
+  assert.match((await ask(process, { Action: "Membuddy-Report", Target: "Num" })).data,
+    /the target is a number, which holds no memory; accepted: a table, string, function, coroutine or userdata$/);
+  const refused = await process.eval(`
+    local texts = {}
+    for _, options in ipairs({ { patch = "no" }, { open = "everybody" }, { open = { Owner } }, { open = { [Owner] = 1 } } }) do
+      texts[#texts + 1] = (select(2, pcall(require("membuddy").serve, options)):gsub("^.*membuddy: ", ""))
+    end
+    return table.concat(texts, "\\n")`);
+  assert.deepEqual(refused.split("\n").map((/** @type {string} */ line) => line.replace(/entry \S+;/, "entry X;")), [
+    "option 'patch' of serve is a string; accepted: true or false",
+    "option 'open' of serve is a string; accepted: true or false, or a table, address = true",
+    "option 'open' of serve has an entry X; accepted: address = true", "option 'open' of serve has an entry X; accepted: address = true",
+  ]);
 });
 
 test("every path of a report is a Target, whatever stands in its keys", async () => {
