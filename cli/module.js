@@ -85,7 +85,7 @@ const decoder = new TextDecoder();
 /** Exports that take addresses; in 64 bits those are BigInts. The number says which arguments. */
 const addresses = /** @type {Record<string, number[]>} */ ({
   attach_start: [0, 1], attach_find_state: [0], attach_check: [0], attach_read_books: [0], attach_profile: [0, 1],
-  attach_retained: [0, 1], attach_graph: [0], attach_node_of: [0],
+  attach_retained: [0, 1], attach_exclusive: [0, 1], attach_graph: [0], attach_node_of: [0],
   attach_global_label: [0, 1], attach_parent: [0, 1], attach_step: [0, 1],
   attach_account: [0],
 });

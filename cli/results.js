@@ -113,7 +113,7 @@ function readCycles({ call, text }, paths) {
 
 /** Of what a target holds, that which others hold as well. @param {Walker} walker @param {number} state @param {number} object @param {Kinds} kinds */
 function sharedBytes({ call }, state, object, kinds) {
-  const exclusive = call.attach_retained(state, object);
+  const exclusive = call.attach_exclusive(state, object);
   if (exclusive < 0) throw new MembuddyError("not enough memory to tell what others hold as well");
   return Math.max(0, kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0) - exclusive);
 }

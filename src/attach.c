@@ -180,9 +180,14 @@ ATTACH_EXPORT double attach_met(int kind, int which) {
   return (double)(which == 0 ? met->count : met->bytes);
 }
 
+ATTACH_EXPORT double attach_exclusive(uintptr_t state, uintptr_t object) {
+  size_t bytes;
+  if (walk_exclusive(state_at(state), object_at(object), &bytes) != WALK_OK) return -1;
+  return (double)bytes;
+}
+
 ATTACH_EXPORT double attach_retained(uintptr_t state, uintptr_t object) {
   size_t bytes;
-  walk_books unused;
-  if (walk_retained(state_at(state), object_at(object), &bytes, &unused) != WALK_OK) return -1;
+  if (walk_retained(state_at(state), object_at(object), &bytes, NULL) != WALK_OK) return -1;
   return (double)bytes;
 }

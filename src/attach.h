@@ -79,6 +79,8 @@ double attach_cycles_dropped(void);
 /* 0 the line that refers back, 1 the line referred to. */
 uint32_t attach_cycle(uint32_t cycle, int which);
 uint32_t attach_cycle_label(uint32_t cycle);
+/* See `walk_exclusive`; -1 without memory. */
+double attach_exclusive(uintptr_t state, uintptr_t object);
 /* Bytes that only this object keeps alive; -1 without memory. */
 double attach_retained(uintptr_t state, uintptr_t object);
 /* Count and bytes (`which` 0 and 1) of a kind of object that the report met. */

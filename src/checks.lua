@@ -469,13 +469,14 @@ checks[9] = { "growth", function()
     return 0, 0, false, "nothing to compare with", "Call membuddy.mark(), and look again some messages later", {}
   end
   if type(current) ~= "table" then error(current, 0) end
+  local sizes, least = array(marked, "sizes"), get(marked, "least")
   for path, bytes in next, current.sizes do
-    local grown = bytes - (marked.sizes[path] or marked.least)
+    local grown = bytes - (get(sizes, path) or least)
     if grown > 0 then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
   end
   table.sort(paths, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
   for i = 4, #paths do paths[i] = nil end
-  local bytes, objects = current.totalSize - marked.totalSize, current.objects - marked.objects
+  local bytes, objects = current.totalSize - get(marked, "totalSize"), current.objects - get(marked, "objects")
   local text = top_text(paths)
   for _, path in next, paths do path.count = nil end
   return math.abs(objects), bytes, bytes >= growth_bytes,
@@ -515,10 +516,9 @@ function requests.checks()
   for name in next, options do
     if name ~= "objects" then refuse("unknown option '%s' of checks", name, "objects") end
   end
-  local objects = get(options, "objects") or default_objects
-  if math.type(objects) ~= "integer" or objects < 1 then
-    refuse("option 'objects' of checks is %s", objects, "a whole number above 0")
-  end
+  local wanted = get(options, "objects")
+  local objects = wanted == nil and default_objects or type(wanted) == "number" and math.tointeger(wanted)
+  if not objects or objects < 1 then refuse("option 'objects' of checks is %s", wanted, "a whole number above 0") end
   return run(objects)
 end
 

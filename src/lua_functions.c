@@ -143,6 +143,14 @@ typedef struct {
   size_t *retained; /* a loan */
 } job;
 
+/* The books alone. */
+static walk_status read_books(lua_State *L, walk_books *books) {
+  uint64_t room[TREE_ROOM(16, 0)];
+  tree t;
+  tree_init_bounded(&t, room, 16, 0, 0);
+  return walk_process(L, &t, books);
+}
+
 static walk_status walk_job(lua_State *L, job *j) {
   report *r = &j->r;
   r->covered = &r->books;
@@ -150,7 +158,8 @@ static walk_status walk_job(lua_State *L, job *j) {
   size_t exclusive_bytes = 0;
   r->covered = &j->met;
   walk_status status = walk_target(L, j->target, r->target_name, &j->t, &j->met);
-  if (status == WALK_OK) status = walk_retained(L, j->target, &exclusive_bytes, &r->books);
+  if (status == WALK_OK) status = walk_exclusive(L, j->target, &exclusive_bytes);
+  if (status == WALK_OK) status = read_books(L, &r->books);
   if (j->met.live_bytes > exclusive_bytes) r->shared_bytes = j->met.live_bytes - exclusive_bytes;
   return status;
 }
@@ -309,19 +318,15 @@ int function_sizeof(lua_State *L) {
 
 int function_retained(lua_State *L) {
   size_t bytes;
-  walk_books books;
   if (lua_isnone(L, 1)) support_refuse_argument(L, "retained", "value expected");
-  if (walk_retained(L, check_target(L, 1), &bytes, &books) != WALK_OK) support_raise_no_memory(L);
+  if (walk_retained(L, check_target(L, 1), &bytes, NULL) != WALK_OK) support_raise_no_memory(L);
   support_push_number(L, bytes);
   return 1;
 }
 
 int function_kinds(lua_State *L) {
   walk_books books;
-  uint64_t room[TREE_ROOM(16, 0)];
-  tree t;
-  tree_init_bounded(&t, room, 16, 0, 0);
-  if (walk_process(L, &t, &books) != WALK_OK) support_raise_no_memory(L);
+  if (read_books(L, &books) != WALK_OK) support_raise_no_memory(L);
   results_push_kinds(L, books.kinds);
   return 1;
 }

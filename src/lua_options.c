@@ -118,8 +118,8 @@ static void refuse_unknown(lua_State *L) {
     lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), known_options[i].name);
     lua_remove(L, -2);
   }
-  support_refuse(L, "unknown option '%s'; accepted: %s", support_show_name(L, -2),
-                 lua_tostring(L, -1));
+  const char *all = lua_tostring(L, -1); /* showing the name pushes */
+  support_refuse(L, "unknown option '%s'; accepted: %s", support_show_name(L, -2), all);
 }
 
 void options_read(lua_State *L, int index, report_options *options) {

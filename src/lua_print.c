@@ -32,10 +32,11 @@ static void colour_top(lua_State *L, const char *name) {
 
 void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
   static const char *const units[] = {"bytes", "KB", "MB", "GB"};
-  char number[64];
+  char number[320]; /* the largest double has 309 digits */
   size_t unit = 0;
   /* 1023.995 would print as 1024.00 */
-  for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
+  for (; (bytes < 0 ? -bytes : bytes) >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++)
+    bytes /= 1024;
   snprintf(number, sizeof number, unit == 0 ? "%.0f" : "%.2f", (double)bytes);
   lua_pushstring(L, number);
   if (coloured) colour_top(L, unit == 0 ? "green" : "red");
@@ -107,9 +108,10 @@ static size_t check_paths(lua_State *L, int table, const char *name, int value_t
     if (lua_type(L, -2) != LUA_TSTRING)
       refuse_results(L, name, "a table with other keys than paths", "paths only");
     check_path(L, name, what, -2);
+    const char *type = luaL_typename(L, -1); /* showing the name pushes */
     if (lua_type(L, -1) != value_type)
       support_refuse(L, "these results were changed: '%s' of '%s' is a %s; expected a %s", name,
-                     support_show_name(L, -2), luaL_typename(L, -1), lua_typename(L, value_type));
+                     support_show_name(L, -2), type, lua_typename(L, value_type));
     if (value_type == LUA_TNUMBER)
       *sum += lua_tonumber(L, -1);
     else

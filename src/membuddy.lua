@@ -1393,13 +1393,15 @@ local function block_named(walk, target)
   block(getregistry()[1])
 end
 
--- Bytes that only the object keeps alive, and of everything that lives; nil where the budget does not last.
-local function retained_bytes(object, entry, may_use)
+-- Bytes that only the object keeps alive, and of everything that lives; nil where the budget does not last. Of a target
+-- without what has a name of its own.
+local function retained_bytes(object, entry, may_use, is_target)
   local walk = new_walk(0, true, false, entry, may_use)
   walk.block(object)
   walk_process(walk)
   local without = walk.bytes()
   walk.unblock(object)
+  if is_target then block_named(walk, object) end
   walk.root("", object)
   walk.settle()
   if walk.stopped() then return end
@@ -1615,7 +1617,7 @@ local function profile(options, entry, has_target)
   local live = results.totalSize
   if has_target then
     local retained, all
-    if not stopped then retained, all = retained_bytes(target, entry, may_use) end
+    if not stopped then retained, all = retained_bytes(target, entry, may_use, true) end
     stopped, live = stopped or not retained, all or live
     results.target = name
     results.shared = retained and floor(results.totalSize > retained and results.totalSize - retained or 0)
@@ -1644,7 +1646,7 @@ end
 
 local function size_text(bytes, wanted)
   local units, unit = { "bytes", "KB", "MB", "GB" }, 1
-  while unit < 4 and bytes >= (unit > 1 and 1023.995 or 1023.5) do bytes, unit = bytes / 1024, unit + 1 end
+  while unit < 4 and abs(bytes) >= (unit > 1 and 1023.995 or 1023.5) do bytes, unit = bytes / 1024, unit + 1 end
   return coloured(format(unit == 1 and "%.0f" or "%.2f", bytes), unit == 1 and "green" or "red", wanted) .. " "
     .. coloured(units[unit], "gray", wanted)
 end

@@ -84,6 +84,17 @@ static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
   return is_done ? WALK_OK : WALK_NO_MEMORY;
 }
 
+/* What objects that are not in the graph hold is a walk each; while values are condemned, it need
+ *not
+ ** find them again. */
+static walk_status walk_dead(lua_State *L, const tree *t, size_t *bytes) {
+  walk_status status = WALK_OK;
+  for (uint32_t i = 0; i < t->used && status == WALK_OK; i++)
+    if (bytes[i] == NOT_LIVE)
+      status = walk_retained(L, (GCObject *)t->nodes[i].object, &bytes[i], NULL);
+  return status;
+}
+
 static walk_status read_condemned(lua_State *L, const walk_books *books, const tree *t,
                                   size_t *bytes) {
   graph g;
@@ -92,6 +103,7 @@ static walk_status read_condemned(lua_State *L, const walk_books *books, const t
   if (status != WALK_OK) return status;
   status = build(L, books, &g, &unused);
   if (status == WALK_OK) status = read_sums(&g, t, bytes);
+  if (status == WALK_OK) status = walk_dead(L, t, bytes);
   walk_pardon(L);
   return status;
 }
@@ -101,26 +113,18 @@ static walk_status read_graph(lua_State *L, const walk_books *books, const tree 
   int frees_more;
   walk_status status = build(L, books, &g, &frees_more);
   if (status != WALK_OK) return status;
-  if (!frees_more) return read_sums(&g, t, bytes);
+  if (!frees_more) {
+    status = read_sums(&g, t, bytes);
+    return status == WALK_OK ? walk_dead(L, t, bytes) : status;
+  }
   graph_release(&g);
   return read_condemned(L, books, t, bytes);
-}
-
-/* What objects that are not in the graph hold is a walk each. */
-static walk_status walk_dead(lua_State *L, const tree *t, size_t *bytes) {
-  walk_status status = WALK_OK;
-  walk_books unused;
-  for (uint32_t i = 0; i < t->used && status == WALK_OK; i++)
-    if (bytes[i] == NOT_LIVE)
-      status = walk_retained(L, (GCObject *)t->nodes[i].object, &bytes[i], &unused);
-  return status;
 }
 
 walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *t, size_t **bytes) {
   *bytes = borrow((t->used + (size_t)1) * sizeof **bytes);
   if (*bytes == NULL) return WALK_NO_MEMORY;
   walk_status status = read_graph(L, books, t, *bytes);
-  if (status == WALK_OK) status = walk_dead(L, t, *bytes);
   if (status == WALK_OK) return WALK_OK;
   borrow_return(*bytes);
   *bytes = NULL;

@@ -875,7 +875,7 @@ static void visit_next(walker *w) {
     visit_queued(w, object, TO_VISIT);
     return;
   }
-  clear_role(object);
+  if (!w->strict || role != CONDEMNED) clear_role(object); /* no lines then, so no keys of lines */
   if (role >= TO_VISIT_WITH_NODE) {
     visit_queued(w, object, role);
   } else if (role == TO_REVISIT) {
@@ -1046,7 +1046,7 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
 static void leave_queue(walker *w) {
   while (w->head) clear_role(pop(w));
   w->next_level = w->next_level_work = w->parked = 0;
-  w->first_depth = -1;
+  w->separator_depth = w->first_depth = -1;
 }
 
 static size_t live_bytes(const walker *w) {
@@ -1210,6 +1210,7 @@ static void mark_leniently(walker *w) {
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books) {
   retention r;
+  walk_books unused;
   if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
   r.object = object;
   r.condemned = 0;
@@ -1220,8 +1221,26 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
   for (mark_with(&r); condemns(&r); mark_with(&r)) mark_without(&r, L);
   *retained_bytes = live_bytes(&r.w) - without_bytes;
   pardon(&r);
-  mark_leniently(&r.w);
-  return end_walk(&r.w, books);
+  if (books) mark_leniently(&r.w);
+  return end_walk(&r.w, books ? books : &unused);
+}
+
+walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes) {
+  retention r;
+  walk_books unused;
+  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
+  r.object = target;
+  r.condemned = 0;
+  do mark_without(&r, L);
+  while (condemns(&r));
+  size_t without_bytes = live_bytes(&r.w);
+  leave_queue(&r.w);
+  pardon(&r);
+  block_named(&r.w, target);
+  r.w.strict = r.w.keep_parked = 0;
+  mark_with(&r);
+  *bytes = live_bytes(&r.w) - without_bytes;
+  return end_walk(&r.w, &unused);
 }
 
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,

@@ -62,9 +62,14 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
 ** an entry whose weak key died, and what a finalizer needs. What waits for its finalizer to be
 ** called counts as held.) "Without" means that nothing refers to the object any more; the keys and
 ** values beside it in strong tables, and a mode that it gave to weak ones as their metatable, stay.
+** `books`, those of the whole process, may be NULL.
 */
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books);
+
+/* Bytes of what `walk_target` covers that would go with the target. What entries of weak tables
+** hold that live anyway does not count, nor what has a name of its own. */
+walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes);
 
 /* Where collections to come will free more: condemns the dead values of weak tables whose keys they
 ** will free. Walks of what goes with an object and settled graphs take those keys for dead. The

@@ -163,6 +163,16 @@ heap("dead weak values whose keys are objects, beside many lines", function()
   end
 end)
 
+heap("weak values of which each collection frees one more", function()
+  local t, key = setmetatable({}, { __mode = "v" }), nil
+  for _ = 1, 300 do
+    local value = {}
+    t[{ key }] = value
+    key = value
+  end
+  Weak = t
+end)
+
 heap("ephemerons that each hold a deep list", function()
   local mode = { __mode = "k" }
   local key, tables = {}, {}

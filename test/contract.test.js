@@ -1,0 +1,27 @@
+/** test/heaps/contract.lua, which native tests run over both backends, in the images: another compiler made those. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
+
+const contract = readFileSync(new URL("heaps/contract.lua", import.meta.url), "utf8");
+
+for (const image of ourImages) {
+  test(`${image.name}: every claim of the contract holds`, async () => {
+    const process = await spawnProcess(image.file, { carryMemory: false });
+    for (let at = 0; at < contract.length; at += 16384)
+      await process.eval(`Text = (Text or "") .. [====[\n${contract.slice(at, at + 16384)}]====] return 1`);
+    const count = Number(await process.eval(`Claims, Text = assert(load(Text, "=contract"))(), nil return #Claims`));
+    assert.ok(count > 100, `${count} claims`);
+    const failed = [];
+    for (let i = 1; i <= count; i++) {
+      const problem = await process.eval(`
+        local claim = Claims[${i}]
+        local ok, problem = pcall(claim.run)
+        return ok and "" or claim.name .. ": " .. tostring(problem)`);
+      if (problem) failed.push(problem);
+    }
+    assert.deepEqual(failed, []);
+  });
+}
