@@ -27,7 +27,7 @@ async function step(walker, graph) {
 /** @type {import("./index.js").Writer} */
 export async function write(heap, file) {
   const { walker } = heap, graph = heap.graph();
-  walker.onWrite = (piece) => file.write(piece);
+  walker.onWrite = (piece) => file.write(piece.slice()); // the view is good until it returns
   try {
     heap.progress("writing the heap snapshot");
     await step(walker, graph);

@@ -10,7 +10,7 @@ import { MembuddyError } from "../errors.js";
 
 /**
  * @typedef {import("../heap.js").Heap} Heap
- * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  takes a piece before it returns
+ * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  may keep the pieces; nothing waits for it
  *
  * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
  * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
@@ -69,7 +69,7 @@ export async function exportHeap(heap, format, file, options = {}) {
 export async function exportBytes(heap, format, options) {
   /** @type {Uint8Array[]} */ const pieces = [];
   const encoder = new TextEncoder();
-  await exportHeap(heap, format, { write: (piece) => pieces.push(typeof piece === "string" ? encoder.encode(piece) : piece.slice()) }, options);
+  await exportHeap(heap, format, { write: (piece) => pieces.push(typeof piece === "string" ? encoder.encode(piece) : piece) }, options);
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
