@@ -324,6 +324,19 @@ describe("what changed", () => {
     assert.equal(Object.values(changes.kinds).reduce((sum, kind) => sum + kind.bytes, 0), changes.change.live);
   });
 
+  test("a list as deep as it is long is compared to its end", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval("List = {} local last = List for i = 1, 6000 do last.n = {} last = last.n end return 1");
+    const before = summarize(await attach(copyOf(subject.memory)), { depth: Infinity });
+    await subject.eval("local last = List while last.n do last = last.n end last.n = {} return 1");
+    const { paths } = diff(before, summarize(await attach(copyOf(subject.memory)), { depth: Infinity }));
+    assert.ok(paths.some((change) => change.path === `_G/List${"/n".repeat(6001)}` && change.change === "appeared"));
+    const leaf = { own: 1, total: 1, objects: 1, below: new Map() };
+    const below = new Map([["deep", before.shapes], ...Array.from({ length: 1000 }, (_, index) => /** @type {const} */ ([`name${index}`, leaf]))]);
+    const many = { ...before, shapes: { own: 0, total: before.shapes.total + 1000, objects: 0, below } }; // which are compared as one
+    assert.deepEqual(diff(many, many).paths, []);
+  });
+
   test("the commands tell the same", async () => {
     const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
     const file = path.join(folder, "state.dat"), bin = fileURLToPath(new URL("../cli/bin.js", import.meta.url));
