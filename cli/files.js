@@ -27,6 +27,9 @@ function endBySignal(signal) {
 }
 const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
 
+/** What came while nothing else could run: signals are looked for between the two. */
+const signalsTurn = () => new Promise((resolve) => setTimeout(() => setImmediate(resolve)));
+
 /** Waits where a pipe is full. */
 const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 
@@ -136,6 +139,7 @@ async function replaceFile(path, mode, produce) {
       if (mode !== undefined) fchmodSync(descriptor, mode & 0o7777);
       return produce(writerOf(descriptor));
     });
+    await signalsTurn();
     renameSync(temporary, place);
     return made;
   } catch (error) {

@@ -166,14 +166,16 @@ describe("files are there whole or not at all", () => {
       file.write("half");
       console.log("writing");
       if (process.argv[2] === "fail") throw new Error("broken");
+      if (process.argv[2] === "busy") return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
       await new Promise((resolve) => setTimeout(resolve, 30000));
     });`;
   const names = () => readdirSync(folder).filter((name) => name.startsWith("out"));
 
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
-    test(`${signal} leaves nothing, and what was there before`, async () => {
+  for (const [signal, how, meanwhile] of /** @type {const} */ ([
+    ["SIGINT", "wait", ""], ["SIGTERM", "wait", ""], ["SIGINT", "busy", ", where nothing else could run"], ["SIGTERM", "busy", ", where nothing else could run"]]))
+    test(`${signal} leaves nothing, and what was there before${meanwhile}`, async () => {
       writeFileSync(inFolder("out.dat"), "before");
-      const child = spawn(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.dat")], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.dat"), how], { stdio: ["ignore", "pipe", "inherit"] });
       await new Promise((resolve) => child.stdout.once("data", resolve));
       child.kill(signal);
       const code = await new Promise((resolve) => child.on("close", resolve));
