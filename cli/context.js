@@ -4,7 +4,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
-import { checkOutput, writeWhole } from "./files.js";
+import { checkOutput, writeOut, writeWhole } from "./files.js";
 import { startProgress } from "./progress.js";
 
 /**
@@ -67,7 +67,7 @@ export const context = {
 
   /** The result, and nothing else, goes to the standard output. @param {string} text */
   print(text) {
-    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+    writeOut(text.endsWith("\n") ? text : `${text}\n`);
   },
   /** What is worth telling beside the result. @param {string} text */
   tell(text) {

@@ -42,7 +42,7 @@ const writerOf = (descriptor) => ({
         at += writeSync(descriptor, bytes, at);
       } catch (error) {
         const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-        if (code === "EPIPE") process.exit(0); // who reads has had enough, as in bin.js
+        if (code === "EPIPE") process.exit(0); // who reads has had enough (`membuddy FILE | head`)
         if (code !== "EAGAIN") throw error;
         pause();
       }
@@ -114,6 +114,15 @@ function unfinishedError(path, error, rest = "") {
   const { code } = /** @type {NodeJS.ErrnoException} */ (error);
   if (code !== "ENOSPC" && code !== "EIO" && code !== "EDQUOT") return error;
   return new MembuddyError(`${path} could not be written to its end: ${messageOf(error)}${rest}`, { cause: error });
+}
+
+/** The result of a command, where it is a text. @param {string} text */
+export function writeOut(text) {
+  try {
+    writerOf(standardOutput).write(text);
+  } catch (error) {
+    throw unfinishedError("the standard output", error);
+  }
 }
 
 /** @template T @param {string} path @param {number} descriptor @param {(file: FileWriter) => T | Promise<T>} produce @returns {Promise<T>} */

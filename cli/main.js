@@ -67,6 +67,7 @@ async function makeProgram() {
     .enablePositionalOptions()
     .allowExcessArguments()
     .exitOverride()
+    .configureOutput({ writeOut: context.print })
     .action(run);
   context.addModuleOption(context.addReportOptions(program));
   const folder = new URL("./commands/", import.meta.url);

@@ -270,6 +270,15 @@ describe("what stands at the place of a result", () => {
   });
 });
 
+describe("a standard output that is full is told in one line", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
+  for (const words of ["", "--help", "--version", "why --help", "sample.dat", "sample.dat --json", "tree sample.dat", "why sample.dat Inbox", "diff sample.dat sample.dat", "sample -o -"])
+    test(`membuddy ${words}`, () => {
+      const { status, stderr } = spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} > /dev/full`, process.execPath, bin], { cwd: folder, encoding: "utf8" });
+      assert.equal(status, 1);
+      assert.match(stderr, /^membuddy: the standard output could not be written to its end: ENOSPC.*\n$/);
+    });
+});
+
 describe("progress", () => {
   const hasScript = spawnSync("script", ["--version"]).status === 0;
   const slow = `(cat sample.dat | head -c 100000; sleep 1.6; tail -c +100001 sample.dat) | "${process.execPath}" --preserve-symlinks "${bin}" - --top 1`;
