@@ -4,7 +4,7 @@
  */
 import { checkOptions, described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
-import { countObjects } from "./results.js";
+import { countObjects, countPaths } from "./results.js";
 
 /** @typedef {import("./heap.js").Heap} Heap */
 
@@ -152,11 +152,14 @@ function pairsBelow({ path, a, b }) {
 /** @param {Shape} before @param {Shape} after @returns {PathChange[]} */
 function compareShapes(before, after) {
   /** @type {PathChange[]} */ const changes = [];
+  const addPath = countPaths("`depth`");
   const pending = pairsBelow({ path: "", a: before, b: after });
   for (let pair = pending.pop(); pair; pair = pending.pop()) {
     const { path, a, b } = pair, from = amountOf(a), to = amountOf(b);
-    if (from.total !== to.total || from.own !== to.own || from.objects !== to.objects)
+    if (from.total !== to.total || from.own !== to.own || from.objects !== to.objects) {
+      addPath(path);
       changes.push({ path, change: changeOf(a, b), a: from, b: to, total: to.total - from.total, own: to.own - from.own, objects: to.objects - from.objects });
+    }
     for (const below of pairsBelow(pair)) pending.push(below);
   }
   return changes;

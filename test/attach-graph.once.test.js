@@ -337,6 +337,21 @@ describe("what changed", () => {
     assert.deepEqual(diff(many, many).paths, []);
   });
 
+  test("more paths than memory has room for are refused with one sentence, whatever they are asked for", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    const none = summarize(await attach(copyOf(subject.memory)), { depth: Infinity });
+    await subject.eval("List = {} local last = List for i = 1, 12000 do last.n = {} last = last.n end return 1");
+    const heap = await attach(copyOf(subject.memory));
+    const tooMuch = { name: "MembuddyError", message: /^the paths have more than 134,217,728 characters in all, which are accepted at most; ask for less \(`depth`/ };
+    assert.throws(() => heap.profile({ depth: Infinity }), tooMuch);
+    assert.throws(() => diff(none, summarize(heap, { depth: Infinity })), tooMuch);
+    for (const format of ["folded", "speedscope", "pprof"])
+      await assert.rejects(heap.export(format, { depth: Infinity, minSize: 0 }, { write: () => assert.fail("nothing is written") }),
+        { name: "MembuddyError", message: /^the stacks have [\d,]+ frames in all, and 16,777,216 are accepted at most; ask for less \(`depth`, `minSize`\)$/ });
+    assert.ok((await heap.export("json", { depth: Infinity, minSize: 0 })).length > 1e6);
+    heap.close();
+  });
+
   test("the commands tell the same", async () => {
     const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
     const file = path.join(folder, "state.dat"), bin = fileURLToPath(new URL("../cli/bin.js", import.meta.url));
