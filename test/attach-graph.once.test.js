@@ -280,6 +280,7 @@ describe("weak tables", () => {
 
 describe("what changed", () => {
   /** @type {Uint8Array} */ let first;
+  /** @type {Uint8Array} */ let last;
   /** @type {import("../cli/diff.js").Diff} */ let changes;
   /** @type {import("../cli/diff.js").Diff} */ let moved;
 
@@ -300,6 +301,7 @@ describe("what changed", () => {
     const two = await summaryOf();
     await subject.eval(`Gone = nil for i = 1, 30 do table.remove(Mail, 1) end for i = 101, 250 do Mail[#Mail + 1] = {Id = "id" .. i, Data = ("d"):rep(50) .. i} end
       Fresh = {list = {"x"}} for i = 901, 1100 do Names["name" .. i] = {i} end collectgarbage() return 1`);
+    last = copyOf(subject.memory);
     changes = diff(two, await summaryOf());
     moved = diff(one, two);
   });
@@ -366,6 +368,9 @@ describe("what changed", () => {
       assert.match(await run("why", file, "Gone/a"), /1 shortest chain of 3 steps.*\n\n.*_G\/Gone\/a\n.*a root.*\n.*cut here: frees/s);
       assert.match(await run("diff", file, file), /nothing changed\n$/);
       assert.equal(JSON.parse(await run("diff", file, file, "--json")).type, "membuddy-diff");
+      const later = path.join(folder, "later.dat");
+      writeFileSync(later, last);
+      assert.match(await run("diff", file, later, "--depth", "0"), /live objects.*\n\nKinds of live objects\n +bytes +count +kind\n( *[+-].*\n)+$/);
       await assert.rejects(run("why", file, "No/such"), (/** @type {any} */ error) => error.code === 1 && /^membuddy: there is nothing at the path 'No\/such'/.test(error.stderr));
     } finally {
       rmSync(folder, { recursive: true });
