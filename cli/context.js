@@ -5,6 +5,7 @@ import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
 import { checkOutput, writeOut, writeWhole } from "./files.js";
+import { splitPath } from "./graph.js";
 import { startProgress } from "./progress.js";
 
 /**
@@ -33,7 +34,7 @@ const depth = (text) => (text === "all" || text === "inf" ? "inf" : wholeNumber(
 
 /** @param {string} text */
 function pathOf(text) {
-  if (text === "") throw new InvalidArgumentError("a path, as a report gives it, is needed.");
+  if (splitPath(text).length === 0) throw new InvalidArgumentError("a path, as a report gives it, is needed.");
   return text;
 }
 
@@ -102,6 +103,7 @@ export const context = {
   checkOutput,
   writeWhole,
   wholeNumber,
+  pathOf,
 
   /**
    * Adds options that several commands have: spelt and read alike in all of them, each told in the command's own words.
