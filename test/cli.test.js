@@ -76,6 +76,12 @@ test("every command has help with an example", () => {
   assert.match(say(["--help"]), /Examples:[^]*Exit codes:/);
 });
 
+test("the paths in the help of tree and why are some of the sample", () => {
+  const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
+  assert.ok(examples.length >= 5);
+  for (const example of examples) say(example.replace("state.dat", "sample.dat").replaceAll('"', "").match(/\S+( \w+\])?/g) ?? []);
+});
+
 describe("membuddy FILE", () => {
   test("the account, the kinds and the largest by path, and nothing beside", () => {
     const { status, stdout, stderr } = run(["sample.dat", "--top", "5"]);

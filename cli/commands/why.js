@@ -45,7 +45,7 @@ the object retains, or nothing while another reference leads to the object. A ro
 
 Examples:
   membuddy why state.dat Inbox/3
-  membuddy why state.dat "Handlers/list/1/[proto handle]" --chains 3
+  membuddy why state.dat "math/random/[upvalue chance]" --chains 3
 `;
 
 /** @param {import("commander").Command} program @param {Context} context */
