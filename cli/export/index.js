@@ -58,6 +58,8 @@ export async function exportHeap(heap, format, file, options = {}) {
   if (typeof file?.write !== "function") throw new MembuddyError(`the sink is ${described(file)}; accepted: an object whose write takes the pieces`);
   checkLimit(options.minSize, "minSize");
   checkLimit(options.depth, "depth");
+  if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
+    throw new MembuddyError("a heapsnapshot has every object: minSize and depth are of the other formats");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
   if (options.title !== undefined && format !== "html") throw new MembuddyError(`a title was given for ${format}; only html has one`);
   const { write } = await formats[/** @type {FormatName} */ (format)].load();
