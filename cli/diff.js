@@ -189,8 +189,13 @@ export function tellingPaths(paths) {
 }
 
 /** @param {Heap | Summary} subject @returns {Summary} */
-const summaryOf = (subject) =>
-  /** @type {Partial<Summary> | null} */ (subject)?.type === "membuddy-summary" ? /** @type {Summary} */ (subject) : summarize(/** @type {Heap} */ (subject));
+function summaryOf(subject) {
+  const summary = /** @type {Summary | null} */ (subject);
+  if (summary?.type !== "membuddy-summary") return summarize(/** @type {Heap} */ (subject));
+  if (!(summary.shapes?.below instanceof Map))
+    throw new MembuddyError("membuddy: this summary was changed: 'shapes' has no Map; accepted: one as summarize() gives it, which is no JSON but can be cloned");
+  return summary;
+}
 
 /**
  * Compares two memories: of one process at two times, or of two processes.

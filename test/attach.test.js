@@ -286,6 +286,15 @@ describe("what a program gives is looked at first", () => {
     "a misspelt option of summarize": [() => summarize(heap, /** @type {any} */ ({ dept: 1 })), "membuddy: unknown option 'dept'; accepted: depth"],
     "summarize()": [() => /** @type {any} */ (summarize)(), "membuddy: undefined was given; accepted: a heap, as attach() gives it"],
     "diff(heap, 5)": [() => diff(heap, /** @type {any} */ (5)), "membuddy: a number was given; accepted: a heap, as attach() gives it"],
+    "a summary that was JSON": [() => diff(heap, JSON.parse(JSON.stringify(summarize(heap)))), /^membuddy: this summary was changed: 'shapes' has no Map; accepted:/],
+    "a buffer that was given away": [() => {
+      const buffer = new ArrayBuffer(65536);
+      structuredClone(buffer, { transfer: [buffer] });
+      return attach(buffer);
+    }, /^the memory cannot be read: /],
+    "a walker that is not there": [() => attach(memory, { loadWalker: async () => { throw new Error("no network"); } }), "the walker lua53-wasm64 cannot be loaded: no network"],
+    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua53-wasm64 cannot be loaded: /],
+    "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua53-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
     "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
     "an escape in 'target'": [() => heap.print({ ...results(), target: "\x1b[31m", shared: 0 }), /'target' is a path with control characters; expected paths/],
@@ -300,6 +309,11 @@ describe("what a program gives is looked at first", () => {
       else assert.match(error.message, message);
       return true;
     }));
+
+  test("a palette that is null is none", () => {
+    assert.equal(formatSize(1024, /** @type {any} */ (null)), "1.00 KB");
+    assert.equal(heap.print(null, null, null), heap.print());
+  });
 
   test("print takes its options in either place", () => {
     assert.equal(heap.print(null, { top: 1 }), heap.print({ top: 1 }));
