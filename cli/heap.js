@@ -179,6 +179,7 @@ export class Heap {
 
   /** Lets go of the copy. */
   close() {
+    this.#endGraph();
     this.#walker = undefined;
   }
 }

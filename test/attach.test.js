@@ -226,8 +226,11 @@ describe("targets by path", () => {
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {
     const closed = await attach(memory);
+    const graph = closed.graph();
     closed.close();
     assert.throws(() => closed.books(), /closed/);
+    for (const ask of [() => graph.name(5), () => graph.own, () => graph.find("_G")]) assert.throws(ask, { name: "MembuddyError", message: /closed/ });
+    closed.close();
   });
 });
 
