@@ -13,8 +13,8 @@ import { MembuddyError, messageOf } from "./errors.js";
  * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises
  * @property {(sink: Sink) => Promise<void>} pour
  *
- * @typedef {{ Memory: ArrayBuffer | ArrayBufferView | WebAssembly.Memory }} LoaderResult
- * @typedef {string | URL | ArrayBuffer | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
+ * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | WebAssembly.Memory }} LoaderResult
+ * @typedef {string | URL | ArrayBufferLike | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches

@@ -237,13 +237,14 @@ describe("targets by path", () => {
 describe("options are read as Lua reads them", () => {
   const refused = {
     "unknown option 'dept'; accepted: target, depth, max_depth, min_size, top, children, lines, cycles, no_header, retained, budget, checks": { dept: 1 },
-    "option 'depth' is -1; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: -1 },
-    "option 'depth' is 1.5; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 1.5 },
+    "option 'depth' is -1; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: -1 },
+    "option 'depth' is 1.5; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: 1.5 },
     "option 'top' is true; accepted: a whole number from 0, or false for all": { top: true },
     "option 'min_size' is table; accepted: a number of bytes from 0": { min_size: [] },
     "option 'cycles' is \"yes\"; accepted: true or false": { cycles: "yes" },
-    "option 'depth' is \"3\"; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: "3" },
-    "option 'depth' is 3n; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 3n },
+    "option 'depth' is \"3\"; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: "3" },
+    "option 'depth' is 3n; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: 3n },
+    "option 'depth' is false; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: false },
     "option 'target' is \"\"; accepted: a path, as a report gives it": { target: "" },
     "option 'target' is 5; accepted: a path, as a report gives it": { target: 5 },
     "option 'checks' is 1; accepted: true or false": { checks: 1 },

@@ -335,6 +335,11 @@ describe("import { attach } from \"membuddy\"", () => {
       const bytes: number = results.sizes["_G"] + heap.kinds().table.count + heap.account().memory + heap.retained("_G/Inbox");
       // @ts-expect-error an option that there is not
       heap.profile({ dept: 2 });
+      // @ts-expect-error as in Lua, where all is math.huge
+      heap.profile({ depth: false });
+      for (const depth of [Infinity, "inf", "infinity"] as const) heap.profile({ depth, children: Infinity });
+      await attach(new SharedArrayBuffer(65536));
+      await attach({ Memory: new SharedArrayBuffer(65536) });
       // @ts-expect-error no input
       await attach(7);
       export { bytes };`);
