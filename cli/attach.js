@@ -3,7 +3,7 @@
  * object and reference in it, and believes it only when its books balance to the byte.
  */
 import { checkFunction, checkOptions } from "./check.js";
-import { MembuddyError, grouped } from "./errors.js";
+import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
@@ -53,8 +53,12 @@ async function walkerFile(name) {
 
 /** @param {WalkerName} name @param {NonNullable<AttachOptions["loadWalker"]>} load */
 async function compileWalker(name, load) {
-  const source = await load(name);
-  return WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
+  try {
+    const source = await load(name);
+    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
+  } catch (error) {
+    throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** @param {WalkerName} name @param {AttachOptions["loadWalker"]} load */

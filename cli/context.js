@@ -4,7 +4,8 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
-import { checkOutput, writeWhole } from "./files.js";
+import { checkOutput, writeOut, writeWhole } from "./files.js";
+import { splitPath } from "./graph.js";
 import { startProgress } from "./progress.js";
 
 /**
@@ -33,7 +34,7 @@ const depth = (text) => (text === "all" || text === "inf" ? "inf" : wholeNumber(
 
 /** @param {string} text */
 function pathOf(text) {
-  if (text === "") throw new InvalidArgumentError("a path, as a report gives it, is needed.");
+  if (splitPath(text).length === 0) throw new InvalidArgumentError("a path, as a report gives it, is needed.");
   return text;
 }
 
@@ -67,7 +68,7 @@ export const context = {
 
   /** The result, and nothing else, goes to the standard output. @param {string} text */
   print(text) {
-    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+    writeOut(text.endsWith("\n") ? text : `${text}\n`);
   },
   /** What is worth telling beside the result. @param {string} text */
   tell(text) {
@@ -102,6 +103,7 @@ export const context = {
   checkOutput,
   writeWhole,
   wholeNumber,
+  pathOf,
 
   /**
    * Adds options that several commands have: spelt and read alike in all of them, each told in the command's own words.

@@ -4,7 +4,7 @@
  */
 import { checkOptions, described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
-import { countObjects } from "./results.js";
+import { countObjects, countPaths } from "./results.js";
 
 /** @typedef {import("./heap.js").Heap} Heap */
 
@@ -63,11 +63,14 @@ function readShapes(walker, depth) {
   return shapes[0];
 }
 
-/** With everything below. @param {Shape} shape */
-function addUp(shape) {
-  shape.total = shape.own;
-  for (const below of shape.below.values()) shape.total += addUp(below);
-  return shape.total;
+/** With everything below: no recursion, since a list is as deep as it is long. @param {Shape} root */
+function addUp(root) {
+  const shapes = [root];
+  for (const { below } of shapes) for (const shape of below.values()) shapes.push(shape);
+  for (const shape of shapes.reverse()) {
+    shape.total = shape.own;
+    for (const { total } of shape.below.values()) shape.total += total;
+  }
 }
 
 /** What belongs to no object. @param {Shape} shapes @param {string} label @param {number} bytes */
@@ -101,15 +104,19 @@ export function summarize(heap, options = {}) {
 
 /* ---- comparing ---- */
 
-/** @param {Shape} into @param {Shape} from */
+/** Adds a copy of what `from` has. @param {Shape} into @param {Shape} from */
 function merge(into, from) {
-  into.own += from.own;
-  into.total += from.total;
-  into.objects += from.objects;
-  for (const [label, shape] of from.below) {
-    const known = into.below.get(label);
-    if (known) merge(known, shape);
-    else into.below.set(label, shape);
+  const pending = [{ into, from }];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    const { into: to, from: shape } = next;
+    to.own += shape.own;
+    to.total += shape.total;
+    to.objects += shape.objects;
+    for (const [label, below] of shape.below) {
+      const known = to.below.get(label) ?? emptyShape();
+      to.below.set(label, known);
+      pending.push({ into: known, from: below });
+    }
   }
 }
 
@@ -118,7 +125,7 @@ function withoutNames(below) {
   const folded = new Map(), all = emptyShape();
   for (const [label, shape] of below)
     if (label.startsWith("[")) folded.set(label, shape);
-    else merge(all, structuredClone(shape));
+    else merge(all, shape);
   return all.objects > 0 || all.below.size > 0 ? folded.set(anyKey, all) : folded;
 }
 
@@ -132,17 +139,30 @@ function changeOf(a, b) {
   return b.total > a.total ? "grew" : b.total < a.total ? "shrank" : "changed";
 }
 
-/**
- * @param {Shape | undefined} a @param {Shape | undefined} b @param {string} path @param {PathChange[]} changes
- */
-function compareShapes(a, b, path, changes) {
-  const from = amountOf(a), to = amountOf(b);
-  if (path !== "" && (from.total !== to.total || from.own !== to.own || from.objects !== to.objects))
-    changes.push({ path, change: changeOf(a, b), a: from, b: to, total: to.total - from.total, own: to.own - from.own, objects: to.objects - from.objects });
+/** @typedef {{ path: string, a: Shape | undefined, b: Shape | undefined }} Pair */
+
+/** What is below two shapes, by label. @param {Pair} pair @returns {Pair[]} */
+function pairsBelow({ path, a, b }) {
   let below = [a?.below ?? new Map(), b?.below ?? new Map()];
   if (below.some(({ size }) => size > mostNames)) below = below.map(withoutNames);
-  for (const label of new Set([...below[0].keys(), ...below[1].keys()]))
-    compareShapes(below[0].get(label), below[1].get(label), path === "" ? label : `${path}/${label}`, changes);
+  return [...new Set([...below[0].keys(), ...below[1].keys()])].map((label) =>
+    ({ path: path === "" ? label : `${path}/${label}`, a: below[0].get(label), b: below[1].get(label) }));
+}
+
+/** @param {Shape} before @param {Shape} after @returns {PathChange[]} */
+function compareShapes(before, after) {
+  /** @type {PathChange[]} */ const changes = [];
+  const addPath = countPaths("`depth`");
+  const pending = pairsBelow({ path: "", a: before, b: after });
+  for (let pair = pending.pop(); pair; pair = pending.pop()) {
+    const { path, a, b } = pair, from = amountOf(a), to = amountOf(b);
+    if (from.total !== to.total || from.own !== to.own || from.objects !== to.objects) {
+      addPath(path);
+      changes.push({ path, change: changeOf(a, b), a: from, b: to, total: to.total - from.total, own: to.own - from.own, objects: to.objects - from.objects });
+    }
+    for (const below of pairsBelow(pair)) pending.push(below);
+  }
+  return changes;
 }
 
 /** @param {string} a @param {string} b */
@@ -169,8 +189,13 @@ export function tellingPaths(paths) {
 }
 
 /** @param {Heap | Summary} subject @returns {Summary} */
-const summaryOf = (subject) =>
-  /** @type {Partial<Summary> | null} */ (subject)?.type === "membuddy-summary" ? /** @type {Summary} */ (subject) : summarize(/** @type {Heap} */ (subject));
+function summaryOf(subject) {
+  const summary = /** @type {Summary | null} */ (subject);
+  if (summary?.type !== "membuddy-summary") return summarize(/** @type {Heap} */ (subject));
+  if (!(summary.shapes?.below instanceof Map))
+    throw new MembuddyError("membuddy: this summary was changed: 'shapes' has no Map; accepted: one as summarize() gives it, which is no JSON but can be cloned");
+  return summary;
+}
 
 /**
  * Compares two memories: of one process at two times, or of two processes.
@@ -179,8 +204,7 @@ const summaryOf = (subject) =>
  */
 export function diff(a, b) {
   const before = summaryOf(a), after = summaryOf(b);
-  /** @type {PathChange[]} */ const paths = [];
-  compareShapes(before.shapes, after.shapes, "", paths);
+  const paths = compareShapes(before.shapes, after.shapes);
   paths.sort((x, y) => Math.abs(y.total) - Math.abs(x.total) || Math.abs(y.own) - Math.abs(x.own) || compareText(x.path, y.path));
   const change = /** @type {Summary["totals"]} */ (Object.fromEntries(
     Object.entries(before.totals).map(([name, value]) => [name, after.totals[/** @type {keyof Summary["totals"]} */ (name)] - value])));

@@ -27,6 +27,9 @@ function endBySignal(signal) {
 }
 const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
 
+/** What came while nothing else could run: signals are looked for between the two. */
+const signalsTurn = () => new Promise((resolve) => setTimeout(() => setImmediate(resolve)));
+
 /** Waits where a pipe is full. */
 const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 
@@ -39,7 +42,7 @@ const writerOf = (descriptor) => ({
         at += writeSync(descriptor, bytes, at);
       } catch (error) {
         const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-        if (code === "EPIPE") process.exit(0); // who reads has had enough, as in bin.js
+        if (code === "EPIPE") process.exit(0); // who reads has had enough (`membuddy FILE | head`)
         if (code !== "EAGAIN") throw error;
         pause();
       }
@@ -113,6 +116,15 @@ function unfinishedError(path, error, rest = "") {
   return new MembuddyError(`${path} could not be written to its end: ${messageOf(error)}${rest}`, { cause: error });
 }
 
+/** The result of a command, where it is a text. @param {string} text */
+export function writeOut(text) {
+  try {
+    writerOf(standardOutput).write(text);
+  } catch (error) {
+    throw unfinishedError("the standard output", error);
+  }
+}
+
 /** @template T @param {string} path @param {number} descriptor @param {(file: FileWriter) => T | Promise<T>} produce @returns {Promise<T>} */
 async function writeThrough(path, descriptor, produce) {
   try {
@@ -136,6 +148,7 @@ async function replaceFile(path, mode, produce) {
       if (mode !== undefined) fchmodSync(descriptor, mode & 0o7777);
       return produce(writerOf(descriptor));
     });
+    await signalsTurn();
     renameSync(temporary, place);
     return made;
   } catch (error) {

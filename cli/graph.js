@@ -224,7 +224,7 @@ export function splitPath(path) {
   return path.match(/(?:\\.|[^\\/])+/gs) ?? [];
 }
 
-const ended = () => new MembuddyError("this graph has ended: the heap was asked for something else");
+const ended = () => new MembuddyError("this graph has ended: the heap was closed, or asked for something else");
 
 const outOfMemory = () =>
   new MembuddyError("not enough memory for the graph of this process: about 50 bytes an object are needed beside a copy of it");

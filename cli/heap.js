@@ -166,7 +166,7 @@ export class Heap {
 
   /**
    * The heap in the format of another tool: heapsnapshot, pprof, speedscope, folded, json. With a sink its pieces go there,
-   * one after the other, and nothing is kept.
+   * one after the other, to keep, and nothing waits for it.
    * @param {string} format @param {import("./export/index.js").ExportOptions} [options] @param {import("./export/index.js").Sink} [sink]
    * @returns {Promise<Uint8Array>} the file; empty where there is a sink
    */
@@ -179,6 +179,7 @@ export class Heap {
 
   /** Lets go of the copy. */
   close() {
+    this.#endGraph();
     this.#walker = undefined;
   }
 }

@@ -13,8 +13,8 @@ import { MembuddyError, messageOf } from "./errors.js";
  * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises
  * @property {(sink: Sink) => Promise<void>} pour
  *
- * @typedef {{ Memory: ArrayBuffer | ArrayBufferView | WebAssembly.Memory }} LoaderResult
- * @typedef {string | URL | ArrayBuffer | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
+ * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | WebAssembly.Memory }} LoaderResult
+ * @typedef {string | URL | ArrayBufferLike | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches
@@ -179,7 +179,7 @@ async function standardInput(onWait) {
   return bytesSource("the standard input", Buffer.concat(pieces));
 }
 
-/** @param {unknown} value @returns {Uint8Array | undefined} */
+/** @param {unknown} value @returns {Uint8Array | undefined} @throws {TypeError} where a buffer was given away */
 function viewOf(value) {
   if (value instanceof Uint8Array) return value;
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
@@ -210,8 +210,12 @@ export async function openInput(input, onWait = () => {}) {
   }
   if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
   if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
-  const bytes = viewOf(input);
-  if (bytes) return bytesSource("the memory", bytes);
+  try {
+    const bytes = viewOf(input);
+    if (bytes) return bytesSource("the memory", bytes);
+  } catch (error) {
+    throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
+  }
   const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
   if (inner) return openInput(inner);
   if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);

@@ -54,7 +54,14 @@ async function run(file, options, program) {
   if (program.args.length > 1)
     program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${program.commands.map((command) => command.name()).join(", ")}`);
   if (file !== undefined) await report(file, options);
+  else if (Object.keys(options).length > 0) program.error("error: no memory is named; accepted: a file, or - for the standard input");
   else context.print(welcome);
+}
+
+/** What stands before a command would be an option of a report, and say nothing. @param {Command} program @param {Command} command */
+function refuseOptionsBefore(program, command) {
+  const [before] = program.options.filter((option) => program.getOptionValue(option.attributeName()) !== undefined);
+  if (before) program.error(`error: ${before.long} stands before the command; the options of ${command.name()} stand behind it`);
 }
 
 async function makeProgram() {
@@ -67,6 +74,8 @@ async function makeProgram() {
     .enablePositionalOptions()
     .allowExcessArguments()
     .exitOverride()
+    .configureOutput({ writeOut: context.print })
+    .hook("preSubcommand", refuseOptionsBefore)
     .action(run);
   context.addModuleOption(context.addReportOptions(program));
   const folder = new URL("./commands/", import.meta.url);
@@ -74,7 +83,7 @@ async function makeProgram() {
     const { register } = await import(new URL(file, folder).href);
     register(program, context);
   }
-  for (const command of program.commands) command.exitOverride().showHelpAfterError(`(membuddy ${command.name()} --help tells more)`);
+  for (const command of program.commands) command.exitOverride().allowExcessArguments(false).showHelpAfterError(`(membuddy ${command.name()} --help tells more)`);
   return program;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The options of a report, as `membuddy.profile` and `membuddy.print` read them in Lua (src/lua_options.c): the same
- * names, the same defaults, the same sentences.
+ * names, the same defaults, the same sentences, in which Lua's math.huge is Infinity.
  */
 import { checkOptions, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
@@ -30,7 +30,7 @@ const defaultDepth = 3, defaultChildren = 256, defaultLines = 320;
 const largestCount = 2 ** 32 - 1;
 
 const accepted = {
-  depth: 'a whole number from 0, math.huge, "inf" or "infinity"',
+  depth: 'a whole number from 0, Infinity, "inf" or "infinity"',
   limit: "a whole number from 0, or false for all",
   bytes: "a number of bytes from 0",
   flag: "true or false",

@@ -22,7 +22,7 @@ function fixed(value, digits) {
 const units = ["bytes", "KB", "MB", "GB"];
 
 /** @param {Palette} palette @param {Colour} colour @param {string} text */
-const coloured = (palette, colour, text) => palette[colour]?.(text) ?? text;
+const coloured = (palette, colour, text) => palette?.[colour]?.(text) ?? text; // null is none
 
 /**
  * A number of bytes in words: "0 bytes", "1.23 KB", "4.00 MB", "1.50 GB".

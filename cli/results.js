@@ -1,7 +1,7 @@
 /**
  * A report as the object that `profile` returns: the same fields and figures as Lua's results (src/lua_results.c).
  */
-import { MembuddyError } from "./errors.js";
+import { MembuddyError, grouped } from "./errors.js";
 
 /**
  * @typedef {import("./module.js").Walker} Walker
@@ -71,13 +71,29 @@ class Names {
   }
 }
 
+const mostCharacters = 2 ** 27; // three times as many are in a report as JSON, and 2^29 are the longest text of V8
+
+/**
+ * A function that adds up what it is given, and refuses more than memory has room for: each path is written out, so that
+ * those of a list take the square of its length.
+ * @param {string} options  which give less
+ */
+export function countPaths(options) {
+  let characters = 0;
+  return (/** @type {string} */ path) => {
+    characters += path.length;
+    if (characters > mostCharacters)
+      throw new MembuddyError(`the paths have more than ${grouped(mostCharacters)} characters in all, which are accepted at most; ask for less (${options})`);
+  };
+}
+
 /**
  * Reads the lines of a report that the walker holds.
  * @param {Walker} walker @param {number} count @param {boolean} withRetained @param {string | undefined} rootName  of a target
  */
 export function readLines(walker, count, withRetained, rootName) {
   const { attach_line: figure, attach_line_label: label } = walker.call;
-  const names = new Names();
+  const names = new Names(), addPath = countPaths("`depth`, `children`, `lines`");
   const totals = new Map(), retained = new Map();
   /** @type {string[]} */
   const paths = [];
@@ -86,6 +102,7 @@ export function readLines(walker, count, withRetained, rootName) {
     const parent = figure(line, lineFigure.parent), total = figure(line, lineFigure.total);
     const step = parent < 0 && rootName !== undefined ? rootName : walker.text(label(line));
     const path = names.free(parent < 0 ? step : `${paths[parent]}/${step}`);
+    addPath(path);
     paths.push(path);
     if (parent < 0) totalSize += total;
     if (total > 0) {

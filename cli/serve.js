@@ -38,7 +38,7 @@ const nameOf = (host = "") => host.replace(/:\d+$/, "").toLowerCase();
 export async function makeServer() {
   const files = await readSite();
   return createServer((request, response) => {
-    const file = files.get(new URL(request.url ?? "/", "http://localhost").pathname);
+    const file = files.get((request.url ?? "/").split("?")[0]); // not by way of URL, which throws for "//"
     const isRead = request.method === "GET" || request.method === "HEAD";
     const status = !localNames.has(nameOf(request.headers.host)) ? 403 : !isRead ? 405 : file ? 200 : 404;
     const isFound = status === 200 && file;

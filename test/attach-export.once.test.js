@@ -202,6 +202,12 @@ describe("any format", () => {
       await heap.export(format);
       assert.equal(JSON.stringify(heap.profile()), before);
     });
+    test(`${format}: a sink may keep its pieces`, async () => {
+      const heap = await open(anImage);
+      /** @type {(string | Uint8Array)[]} */ const pieces = [];
+      await heap.export(format, {}, { write: (piece) => pieces.push(piece) });
+      assert.ok(Buffer.concat(pieces.map((piece) => Buffer.from(piece))).equals(await heap.export(format)));
+    });
   }
 
   test("an unknown format is an error that names those there are", async () => {

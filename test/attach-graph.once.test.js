@@ -280,6 +280,7 @@ describe("weak tables", () => {
 
 describe("what changed", () => {
   /** @type {Uint8Array} */ let first;
+  /** @type {Uint8Array} */ let last;
   /** @type {import("../cli/diff.js").Diff} */ let changes;
   /** @type {import("../cli/diff.js").Diff} */ let moved;
 
@@ -300,6 +301,7 @@ describe("what changed", () => {
     const two = await summaryOf();
     await subject.eval(`Gone = nil for i = 1, 30 do table.remove(Mail, 1) end for i = 101, 250 do Mail[#Mail + 1] = {Id = "id" .. i, Data = ("d"):rep(50) .. i} end
       Fresh = {list = {"x"}} for i = 901, 1100 do Names["name" .. i] = {i} end collectgarbage() return 1`);
+    last = copyOf(subject.memory);
     changes = diff(two, await summaryOf());
     moved = diff(one, two);
   });
@@ -324,6 +326,34 @@ describe("what changed", () => {
     assert.equal(Object.values(changes.kinds).reduce((sum, kind) => sum + kind.bytes, 0), changes.change.live);
   });
 
+  test("a list as deep as it is long is compared to its end", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval("List = {} local last = List for i = 1, 6000 do last.n = {} last = last.n end return 1");
+    const before = summarize(await attach(copyOf(subject.memory)), { depth: Infinity });
+    await subject.eval("local last = List while last.n do last = last.n end last.n = {} return 1");
+    const { paths } = diff(before, summarize(await attach(copyOf(subject.memory)), { depth: Infinity }));
+    assert.ok(paths.some((change) => change.path === `_G/List${"/n".repeat(6001)}` && change.change === "appeared"));
+    const leaf = { own: 1, total: 1, objects: 1, below: new Map() };
+    const below = new Map([["deep", before.shapes], ...Array.from({ length: 1000 }, (_, index) => /** @type {const} */ ([`name${index}`, leaf]))]);
+    const many = { ...before, shapes: { own: 0, total: before.shapes.total + 1000, objects: 0, below } }; // which are compared as one
+    assert.deepEqual(diff(many, many).paths, []);
+  });
+
+  test("more paths than memory has room for are refused with one sentence, whatever they are asked for", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    const none = summarize(await attach(copyOf(subject.memory)), { depth: Infinity });
+    await subject.eval("List = {} local last = List for i = 1, 12000 do last.n = {} last = last.n end return 1");
+    const heap = await attach(copyOf(subject.memory));
+    const tooMuch = { name: "MembuddyError", message: /^the paths have more than 134,217,728 characters in all, which are accepted at most; ask for less \(`depth`/ };
+    assert.throws(() => heap.profile({ depth: Infinity }), tooMuch);
+    assert.throws(() => diff(none, summarize(heap, { depth: Infinity })), tooMuch);
+    for (const format of ["folded", "speedscope", "pprof"])
+      await assert.rejects(heap.export(format, { depth: Infinity, minSize: 0 }, { write: () => assert.fail("nothing is written") }),
+        { name: "MembuddyError", message: /^the stacks have [\d,]+ frames in all, and 16,777,216 are accepted at most; ask for less \(`depth`, `minSize`\)$/ });
+    assert.ok((await heap.export("json", { depth: Infinity, minSize: 0 })).length > 1e6);
+    heap.close();
+  });
+
   test("the commands tell the same", async () => {
     const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
     const file = path.join(folder, "state.dat"), bin = fileURLToPath(new URL("../cli/bin.js", import.meta.url));
@@ -338,6 +368,9 @@ describe("what changed", () => {
       assert.match(await run("why", file, "Gone/a"), /1 shortest chain of 3 steps.*\n\n.*_G\/Gone\/a\n.*a root.*\n.*cut here: frees/s);
       assert.match(await run("diff", file, file), /nothing changed\n$/);
       assert.equal(JSON.parse(await run("diff", file, file, "--json")).type, "membuddy-diff");
+      const later = path.join(folder, "later.dat");
+      writeFileSync(later, last);
+      assert.match(await run("diff", file, later, "--depth", "0"), /live objects.*\n\nKinds of live objects\n +bytes +count +kind\n( *[+-].*\n)+$/);
       await assert.rejects(run("why", file, "No/such"), (/** @type {any} */ error) => error.code === 1 && /^membuddy: there is nothing at the path 'No\/such'/.test(error.stderr));
     } finally {
       rmSync(folder, { recursive: true });

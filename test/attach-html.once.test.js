@@ -316,8 +316,10 @@ describe("the server", () => {
       assert.equal((await ask({ host, port, path: "/attach-lua54-wasm64.wasm" })).headers["content-type"], "application/wasm");
       assert.equal((await ask({ host, port, path: "/../../package.json" })).statusCode, 404);
       assert.equal((await ask({ host, port, path: "/%2e%2e/package.json" })).statusCode, 404);
+      for (const path of ["//", "//?x", "/\\", "http://[", "*"]) assert.equal((await ask({ host, port, path })).statusCode, 404, path);
+      assert.equal((await ask({ host, port, path: "/?x" })).statusCode, 200);
       assert.equal((await ask({ host, port, method: "POST" })).statusCode, 405);
-      assert.equal((await ask({ host, port, headers: { host: "evil.example" } })).statusCode, 403);
+      for (const path of ["/", "//"]) assert.equal((await ask({ host, port, path, headers: { host: "evil.example" } })).statusCode, 403);
       const other = await makeServer();
       await assert.rejects(listen(other, port), /port \d+ .*--port/);
     } finally {

@@ -226,21 +226,25 @@ describe("targets by path", () => {
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {
     const closed = await attach(memory);
+    const graph = closed.graph();
     closed.close();
     assert.throws(() => closed.books(), /closed/);
+    for (const ask of [() => graph.name(5), () => graph.own, () => graph.find("_G")]) assert.throws(ask, { name: "MembuddyError", message: /closed/ });
+    closed.close();
   });
 });
 
 describe("options are read as Lua reads them", () => {
   const refused = {
     "unknown option 'dept'; accepted: target, depth, max_depth, min_size, top, children, lines, cycles, no_header, retained, budget, checks": { dept: 1 },
-    "option 'depth' is -1; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: -1 },
-    "option 'depth' is 1.5; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 1.5 },
+    "option 'depth' is -1; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: -1 },
+    "option 'depth' is 1.5; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: 1.5 },
     "option 'top' is true; accepted: a whole number from 0, or false for all": { top: true },
     "option 'min_size' is table; accepted: a number of bytes from 0": { min_size: [] },
     "option 'cycles' is \"yes\"; accepted: true or false": { cycles: "yes" },
-    "option 'depth' is \"3\"; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: "3" },
-    "option 'depth' is 3n; accepted: a whole number from 0, math.huge, \"inf\" or \"infinity\"": { depth: 3n },
+    "option 'depth' is \"3\"; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: "3" },
+    "option 'depth' is 3n; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: 3n },
+    "option 'depth' is false; accepted: a whole number from 0, Infinity, \"inf\" or \"infinity\"": { depth: false },
     "option 'target' is \"\"; accepted: a path, as a report gives it": { target: "" },
     "option 'target' is 5; accepted: a path, as a report gives it": { target: 5 },
     "option 'checks' is 1; accepted: true or false": { checks: 1 },
@@ -280,10 +284,21 @@ describe("what a program gives is looked at first", () => {
     "export(format, 5)": [() => heap.export("pprof", 5), "membuddy: the options are a number; accepted: an object"],
     "a limit as text": [() => heap.export("pprof", { minSize: "1" }), /^minSize is "1"; it must be a number/],
     "a sink that takes nothing": [() => heap.export("pprof", {}, 5), /^the sink is a number; accepted:/],
+    "a limit of what is whole": [() => heap.export("heapsnapshot", { minSize: 3 }), "a heapsnapshot has every object: minSize and depth are of the other formats"],
+    "a depth of what is whole": [() => heap.export("heapsnapshot", { depth: 3 }), /^a heapsnapshot has every object/],
     "a title of what has none": [() => heap.export("pprof", { title: "x" }), /^a title was given for pprof/],
     "a misspelt option of summarize": [() => summarize(heap, /** @type {any} */ ({ dept: 1 })), "membuddy: unknown option 'dept'; accepted: depth"],
     "summarize()": [() => /** @type {any} */ (summarize)(), "membuddy: undefined was given; accepted: a heap, as attach() gives it"],
     "diff(heap, 5)": [() => diff(heap, /** @type {any} */ (5)), "membuddy: a number was given; accepted: a heap, as attach() gives it"],
+    "a summary that was JSON": [() => diff(heap, JSON.parse(JSON.stringify(summarize(heap)))), /^membuddy: this summary was changed: 'shapes' has no Map; accepted:/],
+    "a buffer that was given away": [() => {
+      const buffer = new ArrayBuffer(65536);
+      structuredClone(buffer, { transfer: [buffer] });
+      return attach(buffer);
+    }, /^the memory cannot be read: /],
+    "a walker that is not there": [() => attach(memory, { loadWalker: async () => { throw new Error("no network"); } }), "the walker lua53-wasm64 cannot be loaded: no network"],
+    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua53-wasm64 cannot be loaded: /],
+    "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua53-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
     "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
     "an escape in 'target'": [() => heap.print({ ...results(), target: "\x1b[31m", shared: 0 }), /'target' is a path with control characters; expected paths/],
@@ -298,6 +313,11 @@ describe("what a program gives is looked at first", () => {
       else assert.match(error.message, message);
       return true;
     }));
+
+  test("a palette that is null is none", () => {
+    assert.equal(formatSize(1024, /** @type {any} */ (null)), "1.00 KB");
+    assert.equal(heap.print(null, null, null), heap.print());
+  });
 
   test("print takes its options in either place", () => {
     assert.equal(heap.print(null, { top: 1 }), heap.print({ top: 1 }));

@@ -76,6 +76,12 @@ test("every command has help with an example", () => {
   assert.match(say(["--help"]), /Examples:[^]*Exit codes:/);
 });
 
+test("the paths in the help of tree and why are some of the sample", () => {
+  const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
+  assert.ok(examples.length >= 5);
+  for (const example of examples) say(example.replace("state.dat", "sample.dat").replaceAll('"', "").match(/\S+( \w+\])?/g) ?? []);
+});
+
 describe("membuddy FILE", () => {
   test("the account, the kinds and the largest by path, and nothing beside", () => {
     const { status, stdout, stderr } = run(["sample.dat", "--top", "5"]);
@@ -137,6 +143,20 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["sample"], 2, /required option/],
     [["exprt", "sample.dat"], 2, /^error: 'exprt' is no command.*commands: diff, export/],
     [["sample.dat", "--target", ""], 2, /--target.*a path, as a report gives it, is needed/],
+    [["sample.dat", "--target", "/"], 2, /--target.*a path, as a report gives it, is needed/],
+    [["why", "sample.dat", ""], 2, /'path'.*a path, as a report gives it, is needed/],
+    [["why", "sample.dat", "/"], 2, /'path'.*a path, as a report gives it, is needed/],
+    [["tree", "sample.dat", "\\"], 2, /'path'.*a path, as a report gives it, is needed/],
+    [["why", "sample.dat", "Inbox", "3"], 2, /^error: too many arguments for 'why'/],
+    [["tree", "sample.dat", "_G", "Inbox"], 2, /^error: too many arguments for 'tree'/],
+    [["diff", "sample.dat", "sample.dat", "sample.dat"], 2, /^error: too many arguments for 'diff'/],
+    [["export", "sample.dat", "sample.dat", "-o", "x.json"], 2, /^error: too many arguments for 'export'/],
+    [["sample", "foo", "-o", "x"], 2, /^error: too many arguments for 'sample'/],
+    [["serve", "foo"], 2, /^error: too many arguments for 'serve'/],
+    [["--json", "tree", "sample.dat"], 2, /^error: --json stands before the command; the options of tree stand behind it\n/],
+    [["--target", "Inbox", "tree", "sample.dat"], 2, /^error: --target stands before the command/],
+    [["--depth", "1", "diff", "sample.dat", "sample.dat"], 2, /^error: --depth stands before the command/],
+    [["--json"], 2, /^error: no memory is named/],
     [["serve", "--port", "99999"], 2, /^membuddy: 99999 is no port; accepted: 0 .* to 65535\n$/],
     [["export", "sample.dat", "-o", "x.foo"], 2, /^membuddy: the name x\.foo says no format; give --format.*\n$/],
     [["export", "sample.dat", "-o", "x.json", "--with", "sample.dat"], 2, /^membuddy: --with is of the format html.*\n$/],
@@ -166,14 +186,16 @@ describe("files are there whole or not at all", () => {
       file.write("half");
       console.log("writing");
       if (process.argv[2] === "fail") throw new Error("broken");
+      if (process.argv[2] === "busy") return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
       await new Promise((resolve) => setTimeout(resolve, 30000));
     });`;
   const names = () => readdirSync(folder).filter((name) => name.startsWith("out"));
 
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
-    test(`${signal} leaves nothing, and what was there before`, async () => {
+  for (const [signal, how, meanwhile] of /** @type {const} */ ([
+    ["SIGINT", "wait", ""], ["SIGTERM", "wait", ""], ["SIGINT", "busy", ", where nothing else could run"], ["SIGTERM", "busy", ", where nothing else could run"]]))
+    test(`${signal} leaves nothing, and what was there before${meanwhile}`, async () => {
       writeFileSync(inFolder("out.dat"), "before");
-      const child = spawn(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.dat")], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, ["--input-type=module", "-e", writer, inFolder("out.dat"), how], { stdio: ["ignore", "pipe", "inherit"] });
       await new Promise((resolve) => child.stdout.once("data", resolve));
       child.kill(signal);
       const code = await new Promise((resolve) => child.on("close", resolve));
@@ -268,6 +290,15 @@ describe("what stands at the place of a result", () => {
   });
 });
 
+describe("a standard output that is full is told in one line", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
+  for (const words of ["", "--help", "--version", "why --help", "sample.dat", "sample.dat --json", "tree sample.dat", "why sample.dat Inbox", "diff sample.dat sample.dat", "sample -o -"])
+    test(`membuddy ${words}`, () => {
+      const { status, stderr } = spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} > /dev/full`, process.execPath, bin], { cwd: folder, encoding: "utf8" });
+      assert.equal(status, 1);
+      assert.match(stderr, /^membuddy: the standard output could not be written to its end: ENOSPC.*\n$/);
+    });
+});
+
 describe("progress", () => {
   const hasScript = spawnSync("script", ["--version"]).status === 0;
   const slow = `(cat sample.dat | head -c 100000; sleep 1.6; tail -c +100001 sample.dat) | "${process.execPath}" --preserve-symlinks "${bin}" - --top 1`;
@@ -304,6 +335,11 @@ describe("import { attach } from \"membuddy\"", () => {
       const bytes: number = results.sizes["_G"] + heap.kinds().table.count + heap.account().memory + heap.retained("_G/Inbox");
       // @ts-expect-error an option that there is not
       heap.profile({ dept: 2 });
+      // @ts-expect-error as in Lua, where all is math.huge
+      heap.profile({ depth: false });
+      for (const depth of [Infinity, "inf", "infinity"] as const) heap.profile({ depth, children: Infinity });
+      await attach(new SharedArrayBuffer(65536));
+      await attach({ Memory: new SharedArrayBuffer(65536) });
       // @ts-expect-error no input
       await attach(7);
       export { bytes };`);

@@ -31,24 +31,35 @@ function kindRows(kinds) {
     .map(([name, { count, bytes }]) => [signedSize(bytes), signedCount(count), name.replace("_", " ")]);
 }
 
-/** @param {Diff} found @param {{ top: number, minSize: number }} options @param {Context} context */
-function lines(found, { top, minSize }, { colours }) {
-  const telling = tellingPaths(found.paths).filter(({ total }) => Math.abs(total) >= minSize);
+/** @param {Diff["kinds"]} kinds @param {Context} context */
+function kindLines(kinds, { colours }) {
+  const rows = kindRows(kinds);
+  return rows.length === 0 ? [] : ["", colours.bold("Kinds of live objects"), ...columns([["bytes", "count", "kind"], ...rows], ["right", "right", "left"])];
+}
+
+/** @param {Diff["paths"]} paths @param {{ top: number, minSize: number }} options @param {Context} context */
+function pathLines(paths, { top, minSize }, { colours }) {
+  if (paths.length === 0) return [];
+  const telling = tellingPaths(paths).filter(({ total }) => Math.abs(total) >= minSize);
   const shown = telling.slice(0, top);
   const colourOf = { grew: colours.red, appeared: colours.red, shrank: colours.green, went: colours.green, changed: colours.gray };
-  const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
-  const head = [`${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, ""];
-  if (found.paths.length === 0) return [...head, "nothing changed"];
-  const kinds = columns([["bytes", "count", "kind"], ...kindRows(found.kinds)], ["right", "right", "left"]);
-  const paths = columns([["total", "own", "objects", "", "path"], ...shown.map(({ path, change, total, own, objects }) =>
+  const [head, ...lines] = columns([["total", "own", "objects", "", "path"], ...shown.map(({ path, change, total, own, objects }) =>
     [signedSize(total), signedSize(own), signedCount(objects), change, path])], ["right", "right", "right", "left", "left"]);
   return [
-    ...head, colours.bold("Kinds of live objects"), ...kinds, "",
-    colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
-    colours.gray(paths[0]), ...paths.slice(1).map((line, index) => colourOf[shown[index].change](line)),
+    "", colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
+    colours.gray(head), ...lines.map((line, index) => colourOf[shown[index].change](line)),
     ...(telling.length > shown.length ? [colours.gray(`... and ${grouped(telling.length - shown.length)} others`)] : []),
-    ...(telling.length === 0 ? [colours.gray(`${grouped(found.paths.length)} changes are smaller`)] : []),
+    ...(telling.length === 0 ? [colours.gray(`${grouped(paths.length)} changes are smaller`)] : []),
   ];
+}
+
+/** @param {Diff} found @param {{ top: number, minSize: number }} options @param {Context} context */
+function lines(found, options, context) {
+  const { colours } = context;
+  const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
+  const changes = [...kindLines(found.kinds, context), ...pathLines(found.paths, options, context)];
+  const isSame = changes.length === 0 && Object.values(found.change).every((change) => change === 0);
+  return [`${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, ...changes, ...(isSame ? ["", "nothing changed"] : [])];
 }
 
 const help = `

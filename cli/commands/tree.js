@@ -55,7 +55,7 @@ export function register(program, context) {
   const command = program.command("tree")
     .description("the dominator tree: below each object, what would be freed with it")
     .argument("<file>", "the memory of a process")
-    .argument("[path]", "where to begin, a path as the report gives it; otherwise above all roots")
+    .argument("[path]", "where to begin, a path as the report gives it; otherwise above all roots", context.pathOf)
     .addHelpText("after", help);
   context.addListOptions(command, {
     depth: "steps down", top: "lines below each object", minSize: "smallest line, by what it retains", json: "one JSON object",

@@ -45,7 +45,7 @@ the object retains, or nothing while another reference leads to the object. A ro
 
 Examples:
   membuddy why state.dat Inbox/3
-  membuddy why state.dat "Handlers/list/1/[proto handle]" --chains 3
+  membuddy why state.dat "math/random/[upvalue chance]" --chains 3
 `;
 
 /** @param {import("commander").Command} program @param {Context} context */
@@ -53,7 +53,7 @@ export function register(program, context) {
   const command = program.command("why")
     .description("why an object is alive: every shortest chain of references to it, and what cutting each would free")
     .argument("<file>", "the memory of a process")
-    .argument("<path>", "the object, by a path as the report gives it")
+    .argument("<path>", "the object, by a path as the report gives it", context.pathOf)
     .option("--chains <count>", "chains that are shown, and other references", context.wholeNumber, 10)
     .addHelpText("after", help);
   context.addOptions(command, { json: { about: "one JSON object" } });

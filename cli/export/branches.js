@@ -5,6 +5,7 @@
  * dominates beside its own branches is summed up by kind, so that no byte is lost: over all branches, own and summed
  * bytes and the blocks that are no objects make what Lua counts.
  */
+import { MembuddyError, grouped } from "../errors.js";
 import { kindNames } from "../graph.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
@@ -175,8 +176,23 @@ export function readBranches(heap, options) {
 /** @param {Sum[]} more @returns {string} */
 export const nameOfMore = (more) => `[${more.reduce((sum, { count }) => sum + count, 0)} more]`;
 
+const mostFrames = 2 ** 24; // 1.4 GB while speedscope's file is made
+
+/** Each stack is a path of its own, so that those of a list take the square of its length. @param {Branch[]} branches */
+function checkFrames(branches) {
+  /** @type {number[]} */ const depths = [];
+  let frames = 0;
+  for (const [index, { parent, more }] of branches.entries()) {
+    depths[index] = index === 0 ? 0 : depths[parent] + 1;
+    frames += depths[index] * (1 + more.length);
+  }
+  if (frames > mostFrames)
+    throw new MembuddyError(`the stacks have ${grouped(frames)} frames in all, and ${grouped(mostFrames)} are accepted at most; ask for less (\`depth\`, \`minSize\`)`);
+}
+
 /** Every byte once, under the path that retains it. @param {Branch[]} branches @returns {Generator<Stack>} */
 export function* stacks(branches) {
+  checkFrames(branches);
   /** @type {Frame[][]} */ const paths = [];
   for (const [index, branch] of branches.entries()) {
     const above = index === 0 ? [] : paths[branch.parent];

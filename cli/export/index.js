@@ -10,7 +10,7 @@ import { MembuddyError } from "../errors.js";
 
 /**
  * @typedef {import("../heap.js").Heap} Heap
- * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  takes a piece before it returns
+ * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  may keep the pieces; nothing waits for it
  *
  * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
  * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
@@ -58,6 +58,8 @@ export async function exportHeap(heap, format, file, options = {}) {
   if (typeof file?.write !== "function") throw new MembuddyError(`the sink is ${described(file)}; accepted: an object whose write takes the pieces`);
   checkLimit(options.minSize, "minSize");
   checkLimit(options.depth, "depth");
+  if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
+    throw new MembuddyError("a heapsnapshot has every object: minSize and depth are of the other formats");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
   if (options.title !== undefined && format !== "html") throw new MembuddyError(`a title was given for ${format}; only html has one`);
   const { write } = await formats[/** @type {FormatName} */ (format)].load();
@@ -69,7 +71,7 @@ export async function exportHeap(heap, format, file, options = {}) {
 export async function exportBytes(heap, format, options) {
   /** @type {Uint8Array[]} */ const pieces = [];
   const encoder = new TextEncoder();
-  await exportHeap(heap, format, { write: (piece) => pieces.push(typeof piece === "string" ? encoder.encode(piece) : piece.slice()) }, options);
+  await exportHeap(heap, format, { write: (piece) => pieces.push(typeof piece === "string" ? encoder.encode(piece) : piece) }, options);
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
