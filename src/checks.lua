@@ -24,7 +24,7 @@ local most_names = 200 -- kept while something is counted
 local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
 local most_functions = 1000
 local large_table_bytes, largest_index = 1024, 1 << 30
-local growth_bytes = membuddy.backend == "native" and 4096 or 16384 -- less comes and goes with the code that asks
+local growth_bytes = 4096 -- less comes and goes with the code that asks
 local source_bytes, most_sources = 256, 100
 local aos_inbox_cap = 10000
 
@@ -523,6 +523,7 @@ function requests.checks()
 end
 
 function requests.mark()
+  local _ = run -- is alive as it is when the checks are made
   membuddy.marked = nil
   local marked = snapshot()
   membuddy.marked = marked
@@ -548,4 +549,4 @@ function requests.lines()
   return lines
 end
 
-return (requests[request]()) -- no tail call: what is above is alive in all of them alike
+return requests[request]()

@@ -7,8 +7,8 @@
 --
 -- How an object costs 32 bytes while it is walked: `seen` holds each once, and as its value the next in the queue. The
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
--- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds half
--- of a usual heap, because each further one is another look.
+-- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds a
+-- quarter of a usual heap, because each further one is another look.
 
 local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
 local type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable =
@@ -274,7 +274,7 @@ end
 
 -- Objects in the first piece of `seen`, at least, and bytes of the heap for each; every other piece holds as many as all
 -- before it. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
-local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
+local FIRST_PIECE, BYTES_A_PLACE = 4096, 512
 local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
