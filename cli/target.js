@@ -3,15 +3,13 @@
  * its report then bears is that which Lua finds: of a global variable, else the shortest path.
  */
 import { MembuddyError } from "./errors.js";
+import { splitPath } from "./graph.js";
 import { lineFigure, readLines } from "./results.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
 
 const longestName = 288; // bytes; PATH_LONGEST_ROOT in src/path.h
 const mostSteps = 16; // LONGEST_CHAIN in src/lua_functions.c
-
-/** A path's steps: a slash behind a backslash is part of a key. @param {string} path */
-export const stepsOf = (path) => path.match(/(?:\\.|[^/\\])+/gsu) ?? [];
 
 /**
  * Follows the labels of a path, as long as each is that of one entry alone.
@@ -73,7 +71,7 @@ function nameOf(walker, state, object) {
  * @returns {{ object: number, name: string }}
  */
 export function findTarget(walker, state, path) {
-  const steps = stepsOf(path), fromGlobals = ["_G", ...steps];
+  const steps = splitPath(path), fromGlobals = ["_G", ...steps];
   const found = follow(walker, state, steps) ?? follow(walker, state, fromGlobals) ??
     lookUp(walker, state, steps) ?? lookUp(walker, state, fromGlobals);
   if (!found)

@@ -12,7 +12,8 @@
 ** link): no table of addresses is needed, and neither Lua nor a walk may run.
 ** `graph_release` puts every word back.
 **
-** Memory: 12 bytes a node and 4 an edge, borrowed; 4 more a node in 32 bits, 12 more outside WASM.
+** Memory: 12 bytes a node and 4 an edge, borrowed; 4 more a node in 32 bits, 12 more outside WASM;
+** another 4 a node where `own_ends` is kept.
 */
 #ifndef MEMBUDDY_GRAPH_H
 #define MEMBUDDY_GRAPH_H

@@ -7,7 +7,7 @@
 
 /* In the place of a figure. */
 #define IN_DOUBT SIZE_MAX
-#define NOT_LIVE (SIZE_MAX - 1) /* only a finalizer brings it back */
+#define NOT_LIVE (SIZE_MAX - 1) /* but kept for a finalizer or one more collection */
 
 /*
 ** A condition has two ends, and a dominator tree can't express that something lives only while both

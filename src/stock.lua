@@ -48,19 +48,17 @@ function membuddy.serve(options)
   if options ~= false and type(options) ~= "table" then
     error("membuddy: the options of serve are a " .. type(options) .. "; accepted: a table, or false to answer no more", 2)
   end
-  for name in next, options or {} do
+  for name, value in next, options or {} do
     if name ~= "open" and name ~= "patch" then
       error("membuddy: unknown option '" .. tostring(name) .. "' of serve; accepted: open, patch", 2)
     end
-  end
-  local open, patch = rawget(options or {}, "open"), rawget(options or {}, "patch")
-  for address, may_ask in next, type(open) == "table" and open or {} do
-    if type(address) ~= "string" or type(may_ask) ~= "boolean" then
-      error("membuddy: option 'open' of serve has an entry " .. tostring(address) .. "; accepted: address = true", 2)
+    local is_list = name == "open" and type(value) == "table"
+    for address, may_ask in next, is_list and value or {} do
+      if type(address) ~= "string" or type(may_ask) ~= "boolean" then
+        error("membuddy: option 'open' of serve has an entry " .. tostring(address) .. "; accepted: address = true", 2)
+      end
     end
-  end
-  for name, value in next, { open = type(open) ~= "table" and open or nil, patch = patch } do
-    if type(value) ~= "boolean" then
+    if not is_list and type(value) ~= "boolean" then
       error("membuddy: option '" .. name .. "' of serve is a " .. type(value) .. "; accepted: true or false"
         .. (name == "open" and ", or a table, address = true" or ""), 2)
     end

@@ -94,12 +94,12 @@ size_t survivors_freed_bytes(survivors *s, uint32_t node) {
   size_t bytes = 0;
   s->gone = node;
   memset(s->states, 0, s->g->node_count);
-  do {
-    for (uint32_t i = 0; i < s->g->node_count; i++) s->states[i] &= CONDEMNED_VALUE;
-    s->stack_count = 0;
+  for (;;) {
     revive(s, 0);
     while (s->stack_count > 0) visit_survivor(s, s->stack[--s->stack_count]);
-  } while (condemn_values(s));
+    if (!condemn_values(s)) break;
+    for (uint32_t i = 0; i < s->g->node_count; i++) s->states[i] &= CONDEMNED_VALUE;
+  }
   for (uint32_t i = 0; i < s->g->node_count; i++)
     if (!survives(s, i)) bytes += graph_bytes(s->g, i);
   return bytes;

@@ -3,8 +3,8 @@
 **
 ** Takes a settled graph and yields, for one of its nodes at a time, the bytes
 ** that go with it: what `walk_retained` says, but for the price of a look at
-** every edge, whatever the weak tables. For what dominators can't tell, since
-** an entry of a weak table lives by two ends.
+** every edge, one more for each collection that would free more. For what
+** dominators can't tell, since an entry of a weak table lives by two ends.
 **
 ** Memory: 9 bytes a node and 24 an entry that lives by two ends, borrowed.
 */

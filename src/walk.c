@@ -1188,13 +1188,20 @@ static void pardon(retention *r) {
   r->condemned = 0;
 }
 
+/* Marks what collections would leave, in the end, without the object (NULL: with all). */
+static walk_status begin_without(retention *r, lua_State *L, GCObject *object) {
+  if (begin_walk(&r->w, L, &r->t) != WALK_OK) return WALK_NO_MEMORY;
+  r->object = object;
+  r->condemned = 0;
+  do mark_without(r, L);
+  while (condemns(r));
+  return WALK_OK;
+}
+
 walk_status walk_condemn(lua_State *L) {
   retention r;
   walk_books unused;
-  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
-  r.object = NULL;
-  do mark_without(&r, L);
-  while (condemns(&r));
+  if (begin_without(&r, L, NULL) != WALK_OK) return WALK_NO_MEMORY;
   return end_walk(&r.w, &unused);
 }
 
@@ -1211,11 +1218,7 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
                           walk_books *books) {
   retention r;
   walk_books unused;
-  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
-  r.object = object;
-  r.condemned = 0;
-  do mark_without(&r, L);
-  while (condemns(&r));
+  if (begin_without(&r, L, object) != WALK_OK) return WALK_NO_MEMORY;
   size_t without_bytes = live_bytes(&r.w);
   pardon(&r);
   for (mark_with(&r); condemns(&r); mark_with(&r)) mark_without(&r, L);
@@ -1228,11 +1231,7 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
 walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes) {
   retention r;
   walk_books unused;
-  if (begin_walk(&r.w, L, &r.t) != WALK_OK) return WALK_NO_MEMORY;
-  r.object = target;
-  r.condemned = 0;
-  do mark_without(&r, L);
-  while (condemns(&r));
+  if (begin_without(&r, L, target) != WALK_OK) return WALK_NO_MEMORY;
   size_t without_bytes = live_bytes(&r.w);
   leave_queue(&r.w);
   pardon(&r);
