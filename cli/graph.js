@@ -221,7 +221,7 @@ export class Graph {
 
 /** The segments of a path: what stands between slashes that no backslash escapes. @param {string} path */
 export function splitPath(path) {
-  return path.match(/(?:\\.|[^\\/])+/gs) ?? [];
+  return path === "" ? [] : path.split(/(?<!(?<!\\)(?:\\\\)*\\)\//);
 }
 
 const ended = () => new MembuddyError("this graph has ended: the heap was closed, or asked for something else");

@@ -331,11 +331,26 @@ static void match_target(void *context, label place, int is_key, uint32_t to) {
   search->may_repeat = may_repeat(place, search->text, search->bytes - (is_key ? 6 : 0));
 }
 
+/* Whether an entry of the table's array, which comes before its others, reads so. */
+static uint32_t index_reads(uint32_t from, const char *text, size_t bytes) {
+  GCObject *object = from == 0 ? NULL : graph_object(&whole.g, from);
+  if (object == NULL || !layout_is_table(object) || bytes == 0 || text[0] == '0') return 0;
+  const Table *table = gco2t(object);
+  size_t index = 0, count = layout_array_count(table);
+  for (size_t i = 0; i < bytes; i++) {
+    if (text[i] < '0' || text[i] > '9' || index > count) return 0;
+    index = index * 10 + (size_t)(text[i] - '0');
+  }
+  GCObject *value = index <= count ? object_of(&table->array[index - 1]) : NULL;
+  if (value == NULL || graph_find(&whole.g, value) == GRAPH_NONE) return 0;
+  return layout_is_plain(value) || !(layout_weakness(G(whole.g.L), table) & WEAK_VALUES);
+}
+
 static void count_namesake(void *context, label place, int is_key, uint32_t to) {
   step_search *search = context;
   char text[STEP_BYTES];
   (void)to;
-  if (++search->count > search->index || (place.kind == LABEL_INDEX)) return;
+  if (++search->count > search->index || place.kind == LABEL_INDEX) return;
   size_t bytes = step_text(text, search->from, place, is_key);
   if (bytes == search->bytes && memcmp(text, search->text, bytes) == 0) search->namesakes++;
 }
@@ -346,7 +361,10 @@ ATTACH_EXPORT uint32_t attach_label(uint32_t from, uint32_t to) {
   search.from = from;
   search.to = to;
   attach_each_step(from, match_target, &search);
-  if (search.bytes && search.may_repeat) attach_each_step(from, count_namesake, &search);
+  if (search.may_repeat) {
+    search.namesakes = index_reads(from, search.text, search.bytes);
+    attach_each_step(from, count_namesake, &search);
+  }
   if (search.namesakes > 1) {
     copy_text(search.text, &search.bytes, "#");
     copy_number(search.text, &search.bytes, search.namesakes);
@@ -359,8 +377,9 @@ static void hand_label(void *context, label place, int is_key, uint32_t to) {
   char record[2 * sizeof to + STEP_BYTES];
   uint32_t from = *(const uint32_t *)context;
   size_t bytes = step_text(record + 2 * sizeof to, from, place, is_key);
-  uint32_t head[2] = {
-      to, (uint32_t)may_repeat(place, record + 2 * sizeof to, bytes - (is_key ? 6 : 0))};
+  const char *name = record + 2 * sizeof to;
+  uint32_t head[2] = {to, (uint32_t)may_repeat(place, name, bytes - (is_key ? 6 : 0))};
+  if (head[1]) head[1] += index_reads(from, name, bytes);
   memcpy(record, head, sizeof head);
   attach_write(record, sizeof head + bytes);
 }
@@ -382,8 +401,7 @@ typedef struct {
 
 /* Most entries of a large table are told at a glance. */
 static int cannot_read(label place, int first) {
-  if (place.kind == LABEL_INDEX) return first < '0' || first > '9';
-  return 0;
+  return place.kind == LABEL_INDEX && (first < '0' || first > '9');
 }
 
 static void match_name(void *context, label place, int is_key, uint32_t to) {
@@ -409,7 +427,7 @@ static void split_number(name_search *search) {
 
 ATTACH_EXPORT uint32_t attach_follow(uint32_t from, uint32_t bytes) {
   char name[STEP_BYTES];
-  if (bytes == 0 || bytes > sizeof name) return GRAPH_NONE;
+  if (bytes > sizeof name) return GRAPH_NONE;
   memcpy(name, text_room(), bytes);
   name_search search = {from, GRAPH_NONE, GRAPH_NONE, name, bytes, 0, 0};
   split_number(&search);

@@ -24,6 +24,7 @@ const hostile = String.raw`
     [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
   Plain[Plain] = Plain
   Keys = { {}, {}, {} }
+  Alike = { { 1, 2, 3 }, { {} }, ["1"] = {}, ["2"] = { 1 }, [2.5] = {}, ["2.5"] = { 1 }, [""] = { 1, 2 } }
   Ephemeron = setmetatable({}, { __mode = "k" })
   for i, key in ipairs(Keys) do Ephemeron[key] = { i, payload = ("p"):rep(1000 + i) } end
   Ephemeron[Keys[1]].other = Keys[2]
@@ -273,7 +274,7 @@ for (const { name } of ourImages) {
       /** @type {string[]} */ const paths = [];
       let compared = 0;
       branches.forEach((branch, index) => {
-        paths[index] = index === 0 ? "" : [paths[branch.parent], branch.name].filter(Boolean).join("/");
+        paths[index] = [...(branch.parent > 0 ? [paths[branch.parent]] : []), branch.name].join("/");
         if (index === 0 || branch.name.startsWith("…") || /^\[(state|string table|garbage)\]$/.test(branch.name)) return;
         const node = graph.find(paths[index].replace(/^.*\/(?=_G(\/|$))/, "")); // a path through `_G` begins there
         assert.equal(graph.retained[node], branch.retained, paths[index]);

@@ -35,6 +35,7 @@ const program = `
   Waiting({"argument"})
   Keys = {[1.5] = "float", [-3] = {"minus"}, [true] = {"yes"}, [{}] = {"by table"}, [{}] = "by another", ["a/b\\\\c"] = {"slash"},
     ["1"] = {"text"}, [1] = {"number"}, ["true"] = {"text"}, [("long"):rep(40) .. "1"] = {1}, [("long"):rep(40) .. "2"] = {2}, ["\\1\\255"] = {"bytes"}}
+  Alike = {{"first"}, {"second"}, ["1"] = {"text"}, ["2"] = {"text"}, [""] = {"nothing"}}
   List = {} for i = 1, 300 do List[i] = {id = "id" .. i, data = ("x"):rep(i), next = List[i - 1]} end
   setmetatable(List, {__index = {default = "default"}, __name = "List"})
   return 1`;
@@ -142,6 +143,12 @@ for (const image of specimens)
       assert.equal(graph.text(graph.find("One/shared/name")), '"shared"');
       assert.notEqual(graph.find("Add/[upvalue count]/total (key)"), noNode);
       for (const nothing of ["One/nothing", "nothing", "_G/One/shared/name/x", "Keys/[table]#9", ""]) assert.equal(graph.find(nothing), nothing === "" ? 0 : noNode, nothing);
+    });
+
+    test("entries that read alike have different paths, and so has an empty key", () => {
+      const texts = ["Alike/1/1", "Alike/1#2/1", "Alike/2/1", "Alike/2#2/1", "Alike//1", "Keys/1/1", "Keys/1#2/1"].map((where) => graph.text(graph.find(where)));
+      assert.deepEqual(texts.slice(0, 5), ['"first"', '"text"', '"second"', '"text"', '"nothing"']);
+      assert.deepEqual(texts.slice(5).sort(), ['"number"', '"text"']);
     });
 
     test("texts show what a string is and where a function comes from, escaped", () => {

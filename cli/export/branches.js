@@ -104,10 +104,10 @@ function readLabels(walker, parent, wanted, found) {
   /** @type {Map<string, number>} */ const namesakes = new Map();
   walker.onWrite = (record) => {
     const view = new DataView(record.buffer, record.byteOffset);
-    const node = view.getUint32(0, true), mayRepeat = view.getUint32(4, true) !== 0;
+    const node = view.getUint32(0, true), repeats = view.getUint32(4, true), mayRepeat = repeats !== 0;
     if (!mayRepeat && !wanted.has(node)) return;
     const label = decoder.decode(record.subarray(8));
-    const count = (mayRepeat ? (namesakes.get(label) ?? 0) : 0) + 1;
+    const count = mayRepeat ? (namesakes.get(label) ?? repeats - 1) + 1 : 1;
     if (mayRepeat) namesakes.set(label, count);
     if (wanted.has(node) && !found.has(node)) found.set(node, count > 1 ? `${label}#${count}` : label);
   };
@@ -196,7 +196,7 @@ export function* stacks(branches) {
   /** @type {Frame[][]} */ const paths = [];
   for (const [index, branch] of branches.entries()) {
     const above = index === 0 ? [] : paths[branch.parent];
-    const path = (paths[index] = index === 0 ? [] : [...above, { name: branch.name, source: branch.source }]);
+    const path = (paths[index] = index === 0 ? [] : [...above, { name: branch.name || '""', source: branch.source }]); // a frame needs a name
     if (branch.own > 0) yield { frames: [...path, { name: `(${branch.kind})` }], bytes: branch.own, count: 1 };
     for (const { kind, bytes, count } of branch.more)
       yield { frames: [...path, { name: nameOfMore(branch.more) }, { name: `(${kind})` }], bytes, count };
