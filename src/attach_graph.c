@@ -263,6 +263,8 @@ static void copy_number(char *out, size_t *bytes, uint32_t number) {
   copy_text(out, bytes, first);
 }
 
+#define KEY_MARK " (key)"
+
 static size_t step_text(char out[STEP_BYTES], uint32_t from, label place, int is_key) {
   const GCObject *holder = from == 0 ? NULL : graph_object(&whole.g, from);
   size_t bytes = 0;
@@ -272,7 +274,7 @@ static size_t step_text(char out[STEP_BYTES], uint32_t from, label place, int is
     copy_text(out, &bytes, whole.kinds[from] == KIND_THREAD ? "[open upvalue]" : "[value]");
   else
     bytes = path_label(out, place, holder);
-  if (is_key) copy_text(out, &bytes, " (key)");
+  if (is_key) copy_text(out, &bytes, KEY_MARK);
   return bytes;
 }
 
@@ -312,14 +314,13 @@ typedef struct {
   char text[STEP_BYTES];
 } step_search;
 
-/* String keys are told apart by what they are, unless something else might read so, or they were
-** cut. */
-static int may_repeat(label place, const char *text, size_t bytes) {
-  if (place.kind == LABEL_INDEX) return 0;
-  if (place.kind != LABEL_NODE || (unsigned char)text[bytes - 1] >= 0x80) return 1;
-  int letter = text[0] | 0x20;
-  return letter < 'a' || letter > 'z' || letter == 't' || letter == 'f' || letter == 'i' ||
-         letter == 'n' || text[bytes - 1] == ')';
+/* Entries of a table's array come before all others. What looks like the mark of a key may be part
+ *of
+ ** one. */
+static int may_repeat(label place, int is_key, const char *text, size_t bytes) {
+  if (is_key) bytes -= strlen(KEY_MARK);
+  return place.kind != LABEL_INDEX &&
+         (path_may_repeat(place.kind, text, bytes) || text[bytes - 1] == ')');
 }
 
 static void match_target(void *context, label place, int is_key, uint32_t to) {
@@ -328,7 +329,7 @@ static void match_target(void *context, label place, int is_key, uint32_t to) {
   search->index++;
   if (to != search->to) return;
   search->bytes = step_text(search->text, search->from, place, is_key);
-  search->may_repeat = may_repeat(place, search->text, search->bytes - (is_key ? 6 : 0));
+  search->may_repeat = may_repeat(place, is_key, search->text, search->bytes);
 }
 
 /* Whether an entry of the table's array, which comes before its others, reads so. */
@@ -378,7 +379,7 @@ static void hand_label(void *context, label place, int is_key, uint32_t to) {
   uint32_t from = *(const uint32_t *)context;
   size_t bytes = step_text(record + 2 * sizeof to, from, place, is_key);
   const char *name = record + 2 * sizeof to;
-  uint32_t head[2] = {to, (uint32_t)may_repeat(place, name, bytes - (is_key ? 6 : 0))};
+  uint32_t head[2] = {to, (uint32_t)may_repeat(place, is_key, name, bytes)};
   if (head[1]) head[1] += index_reads(from, name, bytes);
   memcpy(record, head, sizeof head);
   attach_write(record, sizeof head + bytes);

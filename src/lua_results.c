@@ -91,10 +91,10 @@ static void set_last_size(lua_State *L, size_t bytes) {
   lua_rawset(L, SIZES);
 }
 
+/* Comes before the lines of entries, which may be called so: those get a number then. */
 static void add_sum_line(lua_State *L, const tree_node *n, const char *what, size_t what_length,
                          size_t bytes) {
   push_path(L, n->path, what, what_length);
-  number_namesake(L);
   set_last_size(L, bytes);
 }
 
@@ -104,8 +104,9 @@ static void add_lines(lua_State *L, const report *r, uint32_t node) {
   char text[PATH_LABEL_BYTES];
   tree_node *n = &r->t->nodes[node];
   const TString *above = n->parent == TREE_NONE ? NULL : r->t->nodes[n->parent].path;
-  push_path(L, above, text, path_node_label(text, r->t, node));
-  number_namesake(L);
+  size_t length = path_node_label(text, r->t, node);
+  push_path(L, above, text, length);
+  if (path_may_repeat((label_kind)n->label_kind, text, length)) number_namesake(L);
   n->path = layout_object_at(L, -1);
   if (n->total_bytes > 0) {
     set_size(L, TOTALS, n->total_bytes);

@@ -213,6 +213,12 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   return finish(&out);
 }
 
+int path_may_repeat(label_kind kind, const char *text, size_t bytes) {
+  if (kind != LABEL_NODE || bytes == 0 || (unsigned char)text[bytes - 1] >= 0x80) return 1;
+  int letter = text[0] | 0x20;
+  return letter < 'a' || letter > 'z' || letter == 't' || letter == 'f' || letter == 'i';
+}
+
 size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count) {
   writer out = {text, 0};
   write_string(&out, "[");

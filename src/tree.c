@@ -385,7 +385,7 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
                     const void *object, size_t own_bytes, size_t content_bytes,
                     uint32_t content_count) {
   size_t bytes = own_bytes + content_bytes;
-  if (bytes <= t->threshold_bytes) return TREE_NONE;
+  if (!tree_is_admitted(t, bytes)) return TREE_NONE;
   uint32_t node = tree_add_large(t, parent, label_kind, place, object, own_bytes);
   if (node != TREE_NONE) {
     tree_charge(t, node, content_bytes);

@@ -12,7 +12,8 @@
 ** when it is full, the smallest childless nodes are folded into their parents,
 ** half of the tree at a time, and from then on nothing that small gets in.
 ** So any entry that ends among the largest half of the capacity has a node,
-** provided it was that large when it was last told of (see `tree_admit`).
+** provided it was that large when it was told of, or half as large again when
+** what it holds was (see `tree_admit`).
 **
 ** It knows no Lua: objects are addresses that are compared, never followed.
 */
@@ -117,6 +118,11 @@ static inline int tree_wants(const tree *t, const void *object) {
   for (uint32_t i = 0; i < t->wanted_count; i++)
     if (t->wanted[i] == object) return 1;
   return 0;
+}
+/* Whether an entry that was folded may have a node after all: not where it is one of many that are
+** alike, which would take turns. */
+static inline int tree_is_admitted(const tree *t, size_t bytes) {
+  return bytes > t->threshold_bytes + t->threshold_bytes / 2;
 }
 /* The part of `tree_add` that is rarely needed. */
 uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,

@@ -664,7 +664,7 @@ static size_t key_bytes_of(label place) {
 ** whether it has a node. */
 static int admit_folded(walker *w, GCObject *object, uint32_t parent, size_t own_bytes,
                         int has_key) {
-  if (own_bytes + w->found_bytes <= w->t->threshold_bytes) return 0;
+  if (!tree_is_admitted(w->t, own_bytes + w->found_bytes)) return 0;
   label place = label_of_child(w, parent, object);
   if (place.kind == LABEL_UNKNOWN) return 0;
   own_bytes += (has_key ? key_bytes_of(place) : 0) + w->own_cell_bytes;
@@ -840,7 +840,7 @@ LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t pa
   visit_entries_deep(w, table);
   size_t bytes = w->found_bytes - siblings_bytes;
   if (bytes == 0 ||
-      (w->folded_below != TREE_NONE && layout_table_bytes(table) + bytes <= w->t->threshold_bytes))
+      (w->folded_below != TREE_NONE && !tree_is_admitted(w->t, layout_table_bytes(table) + bytes)))
     return;
   tree_charge(w->t, parent, siblings_bytes);
   w->found_bytes = bytes;

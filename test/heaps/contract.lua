@@ -505,6 +505,19 @@ test("different keys that read alike are numbered", function()
   check(r.sizes[name .. "/[table]"] and r.sizes[name .. "/[table]#2"], "the two tables are not told apart")
 end)
 
+test("whatever reads alike is numbered, and keeps its bytes", function()
+  local long = ("x"):rep(100)
+  local alike = { { true, "true" }, { false, "false" }, { 1, "1" }, { -7, "-7" }, { 0.5, "0.5" }, { math.huge, "inf" },
+    { -math.huge, "-inf" }, { print, "[function]" }, { long .. "1", long .. "2" } }
+  for _, keys in ipairs(alike) do
+    local t = { [keys[1]] = { big("a", 200) }, [keys[2]] = { big("b", 300) } }
+    local r, name = profile_named(t)
+    equal(sum(r.sizes), r.totalSize, "the sum of the sizes with " .. tostring(keys[1]))
+    equal(count(paths_like(r.sizes, "#2$")), 1, "entries with a number beside " .. tostring(keys[1]))
+    equal(count(paths_like(r.sizes, "^" .. name:gsub("%W", "%%%0") .. "/[^/]*$")), 2, "entries called " .. tostring(keys[1]))
+  end
+end)
+
 test("what a key is made of cannot be mistaken", function()
   local cases = {
     ["a/b"] = "a\\/b", ["a\\b"] = "a\\\\b", ["nul\\x00byte"] = "nul\\\\x00byte",

@@ -227,6 +227,27 @@ static void test_admitted(void) {
   close_bounded(&b);
 }
 
+static uint32_t admit_many(tree *t, uint32_t root, size_t content_bytes) {
+  uint32_t admitted = 0;
+  for (uintptr_t i = 0; i < 100; i++) {
+    CHECK(tree_add(t, root, KEY, i, &objects[i], 100) == TREE_NONE, "there was room");
+    tree_charge(t, root, content_bytes);
+    admitted += tree_admit(t, root, KEY, i, &objects[i], 100, content_bytes, 1) != TREE_NONE;
+  }
+  return admitted;
+}
+
+static void test_alike(void) {
+  bounded b;
+  open_bounded(&b, 16, 0, 1);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 100; i++) tree_add(&b.t, root, KEY, i, NULL, 100);
+  CHECK(admit_many(&b.t, root, 50) == 0, "entries take turns");
+  CHECK(admit_many(&b.t, root, 51) > 0, "no entry got a node");
+  CHECK(audit_tree(&b.t) == 1 + 300 * 100 + 100 * 50 + 100 * 51, "bytes were lost or made");
+  close_bounded(&b);
+}
+
 static void test_children(void) {
   bounded b;
   open_bounded(&b, 64, 0, 3);
@@ -353,6 +374,7 @@ static const test tests[] = {
     {"a growing tree without memory loses lines, not bytes, and leaks nothing", test_refused},
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
+    {"many entries that are alike do not take turns", test_alike},
     {"the largest children stay, whether they have children or not", test_children},
     {"of entries of one size those stay whose names come first, however they were told", test_ties},
     {"sorted is largest first, then by name", test_sorted},
