@@ -25,6 +25,7 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    ""};
 
 #define FEW_SLOTS     16u /* of a weak table's array, or of its hash */
+#define MANY_LEVELS   64u
 #define DEEPEST_OWNER 3   /* of a bounded tree; a growing one needs a single owner */
 /* This file is compiled for speed; most of it need not be. */
 #if defined(__clang__)
@@ -66,6 +67,7 @@ typedef struct {
   GCObject **end; /* the word that will hold what is queued next */
   size_t level_left, next_level, next_level_work;
   size_t parked; /* weak tables in the level to come that will be looked at again */
+  size_t level;  /* its number, from the first root on */
   int next_level_is_open;
   int depth; /* of owners[] */
 
@@ -525,11 +527,17 @@ static void note_unsettled(void *context, label_kind kind, uintptr_t place, GCOb
   }
 }
 
+/* Looking at few slots costs no more than to wait, at many only where the heap is deep: then each
+** time that the levels have doubled. */
+static int is_worth_a_look(const walker *w, const Table *table) {
+  if (layout_array_count(table) <= FEW_SLOTS && (size_t)sizenode(table) <= FEW_SLOTS) return 1;
+  return w->level >= MANY_LEVELS && (w->level & (w->level - 1)) == 0;
+}
+
 /* True when no further look at a weak table will find anything, whatever lives in the end. Most
-** tables that wait do so from level to level in vain: those are let go, but only a few slots are
-** looked at to tell. */
+** tables that wait do so from level to level in vain: those are let go. */
 static int is_settled(walker *w, const Table *table, int weakness) {
-  if (layout_array_count(table) > FEW_SLOTS || (size_t)sizenode(table) > FEW_SLOTS) return 0;
+  if (!is_worth_a_look(w, table)) return 0;
   w->weakness = weakness;
   w->pending = 0;
   walk_each_entry(table, note_unsettled, w);
@@ -903,6 +911,7 @@ static void start_level(walker *w) {
   GCObject *first[DEEPEST_OWNER + 1]; /* entering an owner may note others */
   int first_depth = w->first_depth, stays = stays_with_owners(w);
   memcpy(first, w->first, sizeof first);
+  w->level++;
   w->level_left = w->next_level;
   w->next_level = w->next_level_work = w->parked = 0;
   w->separator_depth = w->first_depth = -1;

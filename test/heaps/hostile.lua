@@ -147,8 +147,9 @@ heap("many weak tables that have nothing to wait for, beside a deeper list", fun
   for i = 1, 1000 do
     kept[i] = {}
     tables[i] = setmetatable({ [kept[i]] = kept, key = kept[i], text = "text" }, modes[i % 3 + 1])
+    for j = 1, i % 2 * 30 do tables[i][j] = kept end
   end
-  for _ = 1, 20000 do list = { list } end
+  for _ = 1, 60000 do list = { list } end
   Kept, Tables, List = kept, tables, list
 end)
 
