@@ -19,7 +19,7 @@ import { countObjects, countPaths } from "./results.js";
  *
  * @typedef {object} Summary  all that a comparison needs of a memory, which may be closed then
  * @property {"membuddy-summary"} type
- * @property {string} name @property {import("./heap.js").Image} image
+ * @property {string} name @property {import("./heap.js").Image} image @property {number} depth  steps of a path that are told apart
  * @property {import("./results.js").Kinds} kinds
  * @property {{ luaSize: number, live: number, garbage: number, objects: number, memory: number }} totals
  * @property {Shape} shapes
@@ -38,6 +38,7 @@ import { countObjects, countPaths } from "./results.js";
 
 const mostNames = 1000; // below one shape
 const anyKey = "[key]";
+const usualDepth = 8;
 
 /** @returns {Shape} */
 const emptyShape = () => ({ own: 0, total: 0, objects: 0, below: new Map() });
@@ -80,15 +81,21 @@ function addRuntime({ below }, label, bytes) {
   below.set(label, shape);
 }
 
+/** @param {unknown} heap @param {string} accepted */
+function checkHeap(heap, accepted) {
+  if (typeof /** @type {Partial<Heap> | null} */ (heap)?.books !== "function")
+    throw new MembuddyError(`membuddy: ${described(heap)} was given; accepted: ${accepted}`);
+}
+
 /**
  * What a comparison needs of a memory; the heap may be closed then.
  * @param {Heap} heap @param {{ depth?: number }} [options] @returns {Summary}
  */
 export function summarize(heap, options = {}) {
   checkOptions(options, ["depth"]);
-  const { depth = 8 } = options;
+  const { depth = usualDepth } = options;
   if (typeof depth !== "number" || !(depth >= 0)) throw new MembuddyError(`membuddy: option 'depth' is ${shown(depth)}; accepted: a number from 0`);
-  if (typeof /** @type {Partial<Heap> | null} */ (heap)?.books !== "function") throw new MembuddyError(`membuddy: ${described(heap)} was given; accepted: a heap, as attach() gives it`);
+  checkHeap(heap, "a heap, as attach() gives it");
   const books = heap.books(), kinds = heap.kinds();
   heap.graph();
   heap.progress("grouping by path");
@@ -97,7 +104,7 @@ export function summarize(heap, options = {}) {
   addRuntime(shapes, "[string table]", kinds.string_table.bytes);
   addUp(shapes);
   return {
-    type: "membuddy-summary", name: heap.name, image: heap.image, kinds, shapes,
+    type: "membuddy-summary", name: heap.name, image: heap.image, depth, kinds, shapes,
     totals: { luaSize: books.luaSize, live: books.live, garbage: books.garbage, objects: countObjects(kinds), memory: heap.image.bytes },
   };
 }
@@ -188,13 +195,21 @@ export function tellingPaths(paths) {
   return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
 }
 
-/** @param {Heap | Summary} subject @returns {Summary} */
-function summaryOf(subject) {
+/** @param {Heap | Summary} subject @returns {Summary | undefined} */
+function givenSummary(subject) {
   const summary = /** @type {Summary | null} */ (subject);
-  if (summary?.type !== "membuddy-summary") return summarize(/** @type {Heap} */ (subject));
+  if (summary?.type !== "membuddy-summary") return undefined;
   if (!(summary.shapes?.below instanceof Map))
     throw new MembuddyError("membuddy: this summary was changed: 'shapes' has no Map; accepted: one as summarize() gives it, which is no JSON but can be cloned");
   return summary;
+}
+
+/** @param {Heap | Summary} subject @param {number} depth  of a heap: that of what it is compared with @returns {Summary} */
+function summaryOf(subject, depth) {
+  const summary = givenSummary(subject);
+  if (summary) return summary;
+  checkHeap(subject, "a heap, as attach() gives it, or a summary of one");
+  return summarize(/** @type {Heap} */ (subject), { depth });
 }
 
 /**
@@ -203,7 +218,10 @@ function summaryOf(subject) {
  * @returns {Diff}
  */
 export function diff(a, b) {
-  const before = summaryOf(a), after = summaryOf(b);
+  const depth = givenSummary(a)?.depth ?? givenSummary(b)?.depth ?? usualDepth;
+  const before = summaryOf(a, depth), after = summaryOf(b, depth);
+  if (before.depth !== after.depth)
+    throw new MembuddyError(`membuddy: the summaries are ${before.depth} and ${after.depth} steps deep; accepted: two of one depth`);
   const paths = compareShapes(before.shapes, after.shapes);
   paths.sort((x, y) => Math.abs(y.total) - Math.abs(x.total) || Math.abs(y.own) - Math.abs(x.own) || compareText(x.path, y.path));
   const change = /** @type {Summary["totals"]} */ (Object.fromEntries(

@@ -245,6 +245,7 @@ for (const image of specimens)
       const again = await attach(memory);
       const same = diff(summary, again);
       assert.deepEqual([same.paths, same.change.live, same.change.objects], [[], 0, 0]);
+      assert.deepEqual([diff(summarize(heap, { depth: 2 }), again).paths, diff(again, summarize(heap, { depth: 2 })).paths], [[], []], "a heap is grouped as deep as the summary beside it");
       again.close();
       graph = heap.graph();
     });

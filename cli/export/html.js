@@ -1,7 +1,7 @@
 /**
  * A report as one self-contained page, which loads nothing: the page that `make html` built, with the data in it.
  */
-import { diff, summarize } from "../diff.js";
+import { diff } from "../diff.js";
 import { MembuddyError, messageOf } from "../errors.js";
 import { changesData } from "../html/changes-data.js";
 import { embed } from "../html/embed.js";
@@ -32,7 +32,7 @@ export async function htmlReport(heap, { title = lastStep(heap.name), older, dep
   const page = await readPage().catch((error) => {
     throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
   });
-  const changes = older && changesData(diff(older, summarize(heap)), { before: lastStep(older.name), after: title });
+  const changes = older && changesData(diff(older, heap), { before: lastStep(older.name), after: title });
   return embed(page, reportData(heap, { title, changes, depth, minSize }));
 }
 
