@@ -180,7 +180,7 @@ export async function attach(input, options = {}) {
   checkFunction("onProgress", onProgress);
   checkFunction("loadWalker", loadWalker);
   const source = await openInput(input, () => onProgress({ phase: "reading" }));
-  const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module));
+  const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), typeof module === "string" && module !== "-" ? module : "the module");
   /** @type {Refusal[]} */
   const refusals = [];
   const likely = likelyVariants(moduleImage);

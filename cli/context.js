@@ -22,15 +22,18 @@ import { startProgress } from "./progress.js";
 const isTerminal = Boolean(process.stdout.isTTY);
 const colours = pc.createColors(pc.isColorSupported && isTerminal);
 
-/** @param {string} text */
-function wholeNumber(text) {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number from 0 is needed.");
+/** @param {string} text @param {string} accepted */
+function numberOf(text, accepted) {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError(`${accepted} is needed.`);
   return Number(text);
 }
 /** @param {string} text */
-const limit = (text) => (text === "all" ? /** @type {false} */ (false) : wholeNumber(text));
+const wholeNumber = (text) => numberOf(text, "a whole number from 0");
+const numberOrAll = "a whole number from 0, or all,";
 /** @param {string} text */
-const depth = (text) => (text === "all" || text === "inf" ? "inf" : wholeNumber(text));
+const limit = (text) => (text === "all" ? /** @type {false} */ (false) : numberOf(text, numberOrAll));
+/** @param {string} text */
+const depth = (text) => (text === "all" || text === "inf" ? "inf" : numberOf(text, numberOrAll));
 
 /** @param {string} text */
 function pathOf(text) {

@@ -15,5 +15,8 @@ export class UsageError extends MembuddyError {}
 /** @param {unknown} error */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
+/** Of Node.js's error of a file its reason alone: the call and the path, which may be a temporary one, are ours. @param {unknown} error */
+export const reasonOf = (error) => messageOf(error).replace(/^E[A-Z0-9]+: /, "").replace(/, [a-z]+( '.*)?$/s, "");
+
 /** @param {number} bytes */
 export const grouped = (bytes) => bytes.toLocaleString("en-US");

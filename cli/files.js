@@ -2,9 +2,9 @@
  * Files that are there whole or not at all: written beside their place, then renamed. What breaks off, by an error or by
  * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
-import { accessSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { MembuddyError, messageOf } from "./errors.js";
+import { MembuddyError, reasonOf } from "./errors.js";
 
 /**
  * @typedef {{ write: (piece: string | Uint8Array) => void }} FileWriter
@@ -53,7 +53,10 @@ const writerOf = (descriptor) => ({
 /* ---- where to ---- */
 
 /** @param {string} path @param {unknown} error */
-const unwritable = (path, error) => new MembuddyError(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
+function unwritable(path, error) {
+  const reason = existsSync(dirname(path)) ? reasonOf(error) : `there is no folder ${dirname(path)}`;
+  return new MembuddyError(`${path} cannot be written: ${reason}`, { cause: error });
+}
 
 /** @param {Stats | undefined} a @param {Stats | undefined} b */
 const isSame = (a, b) => a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
@@ -113,7 +116,7 @@ async function withDescriptor(path, place, flags, use) {
 function unfinishedError(path, error, rest = "") {
   const { code } = /** @type {NodeJS.ErrnoException} */ (error);
   if (code !== "ENOSPC" && code !== "EIO" && code !== "EDQUOT") return error;
-  return new MembuddyError(`${path} could not be written to its end: ${messageOf(error)}${rest}`, { cause: error });
+  return new MembuddyError(`${path} could not be written to its end: ${reasonOf(error)}${rest}`, { cause: error });
 }
 
 /** The result of a command, where it is a text. @param {string} text */

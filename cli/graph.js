@@ -219,6 +219,14 @@ export class Graph {
   }
 }
 
+/** A report also has lines that are sums, which nobody can look into. @param {string} path @returns {MembuddyError} */
+export function nothingAt(path) {
+  const above = /^(.+)\/(?:\.\.\.|\[\d+ more\])$/s.exec(path)?.[1];
+  return new MembuddyError(above === undefined
+    ? `membuddy: there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`
+    : `membuddy: '${path}' is a sum of several objects; accepted: the path of one, such as ${above}`);
+}
+
 /** The segments of a path: what stands between slashes that no backslash escapes. @param {string} path */
 export function splitPath(path) {
   return path === "" ? [] : path.split(/(?<!(?<!\\)(?:\\\\)*\\)\//);

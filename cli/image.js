@@ -173,26 +173,26 @@ async function sha256(bytes) {
 /** @param {WasmModule} wasm which wasm/bundle.js made, or somebody else from our archive */
 const ownName = (wasm) => (wasm.segmentNames.includes("aos_sources") ? "MemBuddy's aos image" : "an image with MemBuddy");
 
-/** @param {Uint8Array} bytes */
-function parse(bytes) {
+/** @param {Uint8Array} bytes @param {string} name */
+function parse(bytes, name) {
   try {
     return parseWasm(bytes);
   } catch (error) {
-    if (error instanceof RangeError || error instanceof TypeError) throw new MembuddyError(`the module can't be read: ${error.message}`);
+    if (error instanceof RangeError || error instanceof TypeError) throw new MembuddyError(`${name} can't be read: ${error.message}`);
     throw error;
   }
 }
 
 /**
- * @param {Uint8Array} bytes of a module
+ * @param {Uint8Array} bytes of a module @param {string} [name]  for messages
  * @returns {Promise<Image>}
  * @throws {MembuddyError} where they are none
  */
-export async function readImage(bytes) {
-  const wasm = parse(bytes);
-  if (wasm.memory === undefined) throw new MembuddyError("this module has no memory: it is no image of a process");
+export async function readImage(bytes, name = "the module") {
+  const wasm = parse(bytes, name);
+  if (wasm.memory === undefined) throw new MembuddyError(`${name} has no memory: it is no image of a process`);
   if (findFunction(wasm, "handle") < 0)
-    throw new MembuddyError("this module has no function `handle`: it is no image of a process; give the module that the process runs");
+    throw new MembuddyError(`${name} has no function \`handle\`: it is no image of a process; give the module that the process runs`);
   const bits = wasm.memory.is64 ? 64 : 32;
   const breakPointer = findBreakPointer(wasm, bits);
   const heapBegin = breakPointer === undefined ? undefined : initialWordAt(wasm, breakPointer, bits);

@@ -2,7 +2,7 @@
  * What a memory can be read from, told apart by content: a file, raw or gzip; bytes; what the ao loader returns; a Blob
  * that was dropped on a page. A source pours its bytes into a sink, piece by piece, so that they are in memory once.
  */
-import { MembuddyError, messageOf } from "./errors.js";
+import { MembuddyError, messageOf, reasonOf } from "./errors.js";
 
 /**
  * Where bytes go, which is zero at first: `room` gives a place for at most so many, `advance` says how many of them are done.
@@ -119,11 +119,11 @@ async function openFile(path) {
     const handle = await open(path);
     if (!(await handle.stat()).isDirectory()) return handle;
     await handle.close();
-    throw new MembuddyError(`${path} is a directory; name a file with a process's memory`);
+    throw new MembuddyError(`${path} is a directory; name a file`);
   } catch (error) {
     if (error instanceof MembuddyError) throw error;
-    const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : messageOf(error);
-    throw new MembuddyError(`${path} cannot be read: ${reason}`, { cause: error });
+    const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : reasonOf(error);
+    throw new MembuddyError(`${path === "" ? "a file without a name" : path} cannot be read: ${reason}`, { cause: error });
   }
 }
 
@@ -199,9 +199,10 @@ function shown(value) {
 
 /**
  * @param {Input} input `-` is the standard input @param {() => void} [onWait]  before something slow
+ * @param {string} [wanted]  what it is to be, for messages
  * @returns {Promise<Source>}
  */
-export async function openInput(input, onWait = () => {}) {
+export async function openInput(input, onWait = () => {}, wanted = "a memory") {
   if (input === "-") return standardInput(onWait);
   if (typeof input === "string") return fileSource(input);
   if (input instanceof URL) {
@@ -219,12 +220,12 @@ export async function openInput(input, onWait = () => {}) {
   const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
   if (inner) return openInput(inner);
   if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);
-  throw new MembuddyError(`a memory was expected, and ${shown(input)} was given; accepted: ${accepted}`);
+  throw new MembuddyError(`${wanted} was expected, and ${shown(input)} was given; accepted: ${accepted}`);
 }
 
 /** All bytes of a source, for what is not walked: a module's WASM. @param {Input} input @returns {Promise<Uint8Array>} */
 export async function readBytes(input) {
-  const source = await openInput(input);
+  const source = await openInput(input, undefined, "a module");
   let bytes = new Uint8Array(source.bytes), at = 0;
   await source.pour({
     room(wanted) {

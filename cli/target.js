@@ -3,7 +3,7 @@
  * its report then bears is that which Lua finds: of a global variable, else the shortest path.
  */
 import { MembuddyError } from "./errors.js";
-import { splitPath } from "./graph.js";
+import { nothingAt, splitPath } from "./graph.js";
 import { lineFigure, readLines } from "./results.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
@@ -74,8 +74,7 @@ export function findTarget(walker, state, path) {
   const steps = splitPath(path), fromGlobals = ["_G", ...steps];
   const found = follow(walker, state, steps) ?? follow(walker, state, fromGlobals) ??
     lookUp(walker, state, steps) ?? lookUp(walker, state, fromGlobals);
-  if (!found)
-    throw new MembuddyError(`membuddy: there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`);
+  if (!found) throw nothingAt(path);
   if (found.object === 0)
     throw new MembuddyError(`membuddy: the target '${path}' holds no memory of its own; accepted: a table, string, function, coroutine or userdata`);
   return { object: found.object, name: nameOf(walker, state, found.object) };

@@ -2,8 +2,7 @@
  * Why an object is still there: the shortest chains of references that lead to it, and what would be freed if one of
  * their references were cut.
  */
-import { MembuddyError } from "./errors.js";
-import { noNode } from "./graph.js";
+import { noNode, nothingAt } from "./graph.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 
@@ -32,8 +31,7 @@ import { noNode } from "./graph.js";
 /** The object at a path; an upvalue's value rather than its cell. @param {Graph} graph @param {string} path */
 export function findObject(graph, path) {
   const node = graph.find(path);
-  if (node === noNode)
-    throw new MembuddyError(`there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`);
+  if (node === noNode) throw nothingAt(path);
   const value = graph.kindName(node) === "upvalue" ? graph.follow(node, "[value]") : noNode;
   return value === noNode ? node : value;
 }

@@ -41,10 +41,10 @@ export function formatOfPath(path) {
   return formatNames.find((name) => formats[name].endings.some((ending) => lower.endsWith(ending)));
 }
 
-/** @param {number | undefined} value @param {string} name */
-function checkLimit(value, name) {
+/** @param {number | undefined} value @param {string} name @param {string} accepted */
+function checkLimit(value, name, accepted) {
   if (value === undefined || (typeof value === "number" && value >= 0)) return;
-  throw new MembuddyError(`${name} is ${shown(value)}; it must be a number from 0, or Infinity for all`);
+  throw new MembuddyError(`membuddy: option '${name}' is ${shown(value)}; accepted: ${accepted}`);
 }
 
 /**
@@ -56,8 +56,8 @@ export async function exportHeap(heap, format, file, options = {}) {
     throw new MembuddyError(`the format "${format}" is not known; there are ${formatNames.join(", ")}`);
   checkOptions(options, ["minSize", "depth", "title", "older"]);
   if (typeof file?.write !== "function") throw new MembuddyError(`the sink is ${described(file)}; accepted: an object whose write takes the pieces`);
-  checkLimit(options.minSize, "minSize");
-  checkLimit(options.depth, "depth");
+  checkLimit(options.minSize, "minSize", "a number of bytes from 0");
+  checkLimit(options.depth, "depth", "a number from 0, Infinity for all");
   if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
     throw new MembuddyError("a heapsnapshot has every object: minSize and depth are of the other formats");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
