@@ -68,7 +68,7 @@ const char *support_show(lua_State *L, int index) {
 }
 
 const char *support_show_name(lua_State *L, int index) {
-  return lua_type(L, index) == LUA_TSTRING ? shown_text(L, index) : luaL_typename(L, index);
+  return lua_type(L, index) == LUA_TSTRING ? shown_text(L, index) : support_show(L, index);
 }
 
 void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }

@@ -876,6 +876,7 @@ end)
 test("print takes options alone, in either place, and no two of them", function()
   equal(#printed(nil, { top = 1, checks = false }), #printed({ top = 1, checks = false }), "the number of lines")
   contains(refusal(membuddy.print, nil, { dept = 1 }), "unknown option 'dept'", "the error")
+  contains(refusal(membuddy.print, nil, { [7] = 1 }), "unknown option '7'", "the error")
   contains(refusal(membuddy.print, { top = 1 }, { top = 2 }), "the first argument is no results of profile()", "the error")
 end)
 
