@@ -72,6 +72,17 @@ function walkerModule(name, load) {
 /** @param {Variant} variant @param {boolean} isLarge @returns {WalkerName} */
 const walkerName = (variant, isLarge) => (isLarge ? /** @type {WalkerName} */ (`${variant}-large`) : variant);
 
+/** @param {Variant} variant @param {import("./memory.js").Loaded} loaded @param {AttachOptions["loadWalker"]} load */
+async function startWalker(variant, { memory, bytes, isLarge }, load) {
+  const name = walkerName(variant, isLarge), module = await walkerModule(name, load);
+  try {
+    return await makeWalker(module, variant, memory, bytes);
+  } catch (error) {
+    if (!load || error instanceof RangeError) throw error;
+    throw new MembuddyError(`what loadWalker gave is not the walker ${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /* ---- candidates ---- */
 
 const verdicts = [
@@ -192,7 +203,7 @@ export async function attach(input, options = {}) {
       if (loaded.bytes > mostOf32Bits) continue;
       loaded = copyMemory(source.name, loaded, false);
     } else clearBehind(loaded);
-    const walker = await makeWalker(await walkerModule(walkerName(variant, loaded.isLarge), loadWalker), variant, loaded.memory, loaded.bytes);
+    const walker = await startWalker(variant, loaded, loadWalker);
     const root = moduleImage ? wordOf(moduleImage, "statePointer", new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)) : 0;
     const state = findHeap(walker, refusals, root);
     if (state && moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, new Uint8Array(walker.buffer(), 0, loaded.bytes));

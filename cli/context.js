@@ -37,7 +37,7 @@ const depth = (text) => (text === "all" || text === "inf" ? "inf" : numberOf(tex
 
 /** @param {string} text */
 function pathOf(text) {
-  if (splitPath(text).length === 0) throw new InvalidArgumentError("a path, as a report gives it, is needed.");
+  if (splitPath(text).every((step) => step === "" || step === "\\")) throw new InvalidArgumentError("a path, as a report gives it, is needed.");
   return text;
 }
 

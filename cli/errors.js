@@ -18,5 +18,8 @@ export const messageOf = (error) => (error instanceof Error ? error.message : St
 /** Of Node.js's error of a file its reason alone: the call and the path, which may be a temporary one, are ours. @param {unknown} error */
 export const reasonOf = (error) => messageOf(error).replace(/^E[A-Z0-9]+: /, "").replace(/, [a-z]+( '.*)?$/s, "");
 
+/** Whether the system refused: to read, to write, to rename. @param {unknown} error */
+export const isOfSystem = (error) => typeof /** @type {NodeJS.ErrnoException | null} */ (error)?.syscall === "string";
+
 /** @param {number} bytes */
 export const grouped = (bytes) => bytes.toLocaleString("en-US");

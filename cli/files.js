@@ -3,8 +3,8 @@
  * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
 import { accessSync, closeSync, constants, existsSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { MembuddyError, reasonOf } from "./errors.js";
+import { basename, dirname, join, resolve } from "node:path";
+import { MembuddyError, isOfSystem, reasonOf } from "./errors.js";
 
 /**
  * @typedef {{ write: (piece: string | Uint8Array) => void }} FileWriter
@@ -62,7 +62,13 @@ function unwritable(path, error) {
 const isSame = (a, b) => a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 
 /** @param {string} path */
-const inputStat = (path) => (path === "-" ? fstatSync(standardInput) : statSync(path, { throwIfNoEntry: false }));
+function inputStat(path) {
+  try {
+    return path === "-" ? fstatSync(standardInput) : statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined; // who reads it says why it cannot be read
+  }
+}
 
 /** Where a chain of links leads; nothing needs to be there. @param {string} path @param {number} [most] */
 function followLinks(path, most = 40) {
@@ -78,6 +84,7 @@ function followLinks(path, most = 40) {
  */
 export function checkOutput(path, inputs = []) {
   if (path === "-") return fstatSync(standardOutput);
+  if (path === "") throw new MembuddyError("the name of the output is empty; name the file to write");
   let there;
   try {
     there = statSync(path, { throwIfNoEntry: false });
@@ -114,8 +121,7 @@ async function withDescriptor(path, place, flags, use) {
 
 /** @param {string} path @param {unknown} error @param {string} [rest] */
 function unfinishedError(path, error, rest = "") {
-  const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-  if (code !== "ENOSPC" && code !== "EIO" && code !== "EDQUOT") return error;
+  if (!isOfSystem(error)) return error;
   return new MembuddyError(`${path} could not be written to its end: ${reasonOf(error)}${rest}`, { cause: error });
 }
 
@@ -137,13 +143,18 @@ async function writeThrough(path, descriptor, produce) {
   }
 }
 
+const mostOfName = 60; // characters: with what is added no name is too long
+
+/** @param {string} place */
+const besides = (place) => join(dirname(place), `${basename(place).slice(0, mostOfName)}.${process.pid}.tmp`);
+
 /**
  * @template T
  * @param {string} path @param {number | undefined} mode  of the file that it replaces @param {(file: FileWriter) => T | Promise<T>} produce
  * @returns {Promise<T>}
  */
 async function replaceFile(path, mode, produce) {
-  const place = followLinks(path), temporary = `${place}.${process.pid}.tmp`;
+  const place = followLinks(path), temporary = besides(place);
   if (unfinished.size === 0) for (const signal of signals) process.on(signal, endBySignal);
   try {
     const made = await withDescriptor(path, temporary, "wx", async (descriptor) => {

@@ -2,7 +2,7 @@
  * What a memory can be read from, told apart by content: a file, raw or gzip; bytes; what the ao loader returns; a Blob
  * that was dropped on a page. A source pours its bytes into a sink, piece by piece, so that they are in memory once.
  */
-import { MembuddyError, messageOf, reasonOf } from "./errors.js";
+import { MembuddyError, isOfSystem, messageOf, reasonOf } from "./errors.js";
 
 /**
  * Where bytes go, which is zero at first: `room` gives a place for at most so many, `advance` says how many of them are done.
@@ -112,6 +112,13 @@ async function pourHandle(handle, sink, bytes) {
   }
 }
 
+/** @param {string} path @param {unknown} error */
+function unreadable(path, error) {
+  if (error instanceof MembuddyError) return error;
+  const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : reasonOf(error);
+  return new MembuddyError(`${path === "" ? "a file without a name" : path} cannot be read: ${reason}`, { cause: error });
+}
+
 /** @param {string} path @returns {Promise<import("node:fs/promises").FileHandle>} */
 async function openFile(path) {
   const { open } = await import("node:fs/promises");
@@ -121,9 +128,7 @@ async function openFile(path) {
     await handle.close();
     throw new MembuddyError(`${path} is a directory; name a file`);
   } catch (error) {
-    if (error instanceof MembuddyError) throw error;
-    const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : reasonOf(error);
-    throw new MembuddyError(`${path === "" ? "a file without a name" : path} cannot be read: ${reason}`, { cause: error });
+    throw unreadable(path, error);
   }
 }
 
@@ -132,6 +137,8 @@ async function withFile(path, use) {
   const handle = await openFile(path);
   try {
     return await use(handle);
+  } catch (error) {
+    throw isOfSystem(error) ? unreadable(path, error) : error;
   } finally {
     await handle.close();
   }
@@ -175,7 +182,11 @@ async function pipeSource(name, handle) {
 async function standardInput(onWait) {
   onWait();
   const pieces = [];
-  for await (const piece of process.stdin) pieces.push(piece);
+  try {
+    for await (const piece of process.stdin) pieces.push(piece);
+  } catch (error) {
+    throw unreadable("the standard input", error);
+  }
   return bytesSource("the standard input", Buffer.concat(pieces));
 }
 
@@ -197,6 +208,16 @@ function shown(value) {
   return `an object ${keys ? `with ${keys}` : "without keys"}`;
 }
 
+/** @param {URL} url */
+async function pathOfUrl(url) {
+  const { fileURLToPath } = await import("node:url");
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new MembuddyError(`${url.href} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /**
  * @param {Input} input `-` is the standard input @param {() => void} [onWait]  before something slow
  * @param {string} [wanted]  what it is to be, for messages
@@ -207,7 +228,7 @@ export async function openInput(input, onWait = () => {}, wanted = "a memory") {
   if (typeof input === "string") return fileSource(input);
   if (input instanceof URL) {
     if (input.protocol !== "file:") throw new MembuddyError(`${input.href} is not a file; fetch it, and give its bytes`);
-    return fileSource((await import("node:url")).fileURLToPath(input));
+    return fileSource(await pathOfUrl(input));
   }
   if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
   if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
@@ -218,7 +239,7 @@ export async function openInput(input, onWait = () => {}, wanted = "a memory") {
     throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
   }
   const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
-  if (inner) return openInput(inner);
+  if (inner && inner !== input) return openInput(inner);
   if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);
   throw new MembuddyError(`${wanted} was expected, and ${shown(input)} was given; accepted: ${accepted}`);
 }

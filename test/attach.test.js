@@ -2,7 +2,7 @@
  * Attaching: every published image, every kind of input, and what is said of what is no memory of a process.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -149,6 +149,18 @@ describe("what is no memory is refused in words", () => {
   test("gzip that was cut short", () => assertRefused(gzipSync(memory).subarray(0, 20000), /gzip file that cannot be read to its end/));
   test("a gzip file that was cut short", () => assertRefused(fileOf("short.gz", gzipSync(memory).subarray(0, 20000)), /gzip file that cannot be read to its end/));
   test("a file that is not there", () => assertRefused(path.join(folder, "none.dat"), /none\.dat cannot be read: there is no such file/));
+  test("a name that is empty", () => assertRefused("", /^a file without a name cannot be read: there is no such file$/));
+  test("a URL that leads to no file of this machine", () => assertRefused(new URL("file:///a%2Fb"), /^file:\/\/\/a%2Fb cannot be read: /));
+  test("a result that is its own memory", () => {
+    const result = /** @type {any} */ ({});
+    result.Memory = result;
+    return assertRefused(result, /an object with Memory was given/);
+  });
+  test("a file that breaks off while it is read", { skip: !existsSync("/proc/self/mem") && "there is no /proc" }, () => assertRefused("/proc/self/mem", /^\/proc\/self\/mem cannot be read: /));
+  test("walkers that are none", async () => {
+    const foreign = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    await assert.rejects(attach(memory, { loadWalker: async () => foreign }), { name: "MembuddyError", message: /^what loadWalker gave is not the walker / });
+  });
   test("a folder", () => assertRefused(folder, /is a directory/));
   test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));

@@ -246,6 +246,31 @@ describe("what stands at the place of a result", () => {
     assertRefused(["sample", "-o", "d.json"], /is a directory/);
   });
 
+  test("has a name", () => {
+    for (const command of [asJson, ["sample", "-o"]]) assertRefused([...command, ""], /^membuddy: the name of the output is empty; name the file to write\n$/);
+  });
+
+  test("may have the longest name that there is", () => {
+    const name = `${"n".repeat(250)}.json`;
+    assert.deepEqual(run([...asJson, name]), { status: 0, stdout: "", stderr: "" });
+    rmSync(inFolder(name));
+  });
+
+  test("is asked about before what is read, which says itself why it cannot be", () => {
+    writeFileSync(inFolder("there.json"), "before");
+    symlinkSync("endless.dat", inFolder("endless.dat"));
+    for (const name of ["endless.dat", "n".repeat(300)]) assertRefused(["export", name, "-o", "there.json"], /^membuddy: .* cannot be read: E/);
+    assert.equal(readFileSync(inFolder("there.json"), "utf8"), "before");
+  });
+
+  test("is told of when it may not become so large", { skip: process.platform === "win32" && "there is no ulimit" }, () => {
+    const names = readdirSync(folder);
+    const { status, stderr } = spawnSync("sh", ["-c", 'ulimit -f 20; exec "$0" --preserve-symlinks "$@"', process.execPath, bin, "export", "sample.dat", "-o", "large.heapsnapshot"], { cwd: folder, encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, /^membuddy: large\.heapsnapshot could not be written to its end: EFBIG.*; nothing is left of it\n$/);
+    assert.deepEqual(readdirSync(folder), names);
+  });
+
   test("is followed where it is a link, to a file or to nothing yet", () => {
     mkdirSync(inFolder("behind"));
     writeFileSync(inFolder("behind/there.json"), "before");
