@@ -131,7 +131,7 @@ function merge(into, from) {
 function withoutNames(below) {
   const folded = new Map(), all = emptyShape();
   for (const [label, shape] of below)
-    if (label.startsWith("[")) folded.set(label, shape);
+    if (label.startsWith("[") && label !== anyKey) folded.set(label, shape);
     else merge(all, shape);
   return all.objects > 0 || all.below.size > 0 ? folded.set(anyKey, all) : folded;
 }

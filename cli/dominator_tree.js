@@ -47,21 +47,32 @@ function othersOf(graph, children, shown) {
   return { count: children.length - shown, retained: bytes };
 }
 
+/** @param {TreeLine} line @param {number} retained  of a child that is not shown */
+function addOther(line, retained) {
+  line.others ??= { count: 0, retained: 0 };
+  line.others.count++;
+  line.others.retained += retained;
+}
+
 /**
  * @param {Graph} graph @param {number} root @param {TreeOptions} [options]
  * @returns {TreeLine[]}
  */
 export function treeLines(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 } = {}) {
   /** @type {TreeLine[]} */ const lines = [];
-  const pending = [{ node: root, above: 0, depth: 0 }];
-  for (let next = pending.pop(); next && lines.length < most; next = pending.pop()) {
-    const { node, depth } = next;
+  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined) }];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    const { node, depth, parent } = next;
+    if (parent && lines.length >= most) {
+      addOther(parent, graph.retained[node]);
+      continue;
+    }
     const line = describe(graph, node, next.above, depth);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
     if (shown < children.length) line.others = othersOf(graph, children, shown);
     lines.push(line);
-    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1 });
+    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line });
   }
   return lines;
 }

@@ -243,7 +243,7 @@ function lengthOf(name, nodes, edges) {
   return name.endsWith("irst") ? nodes + 1 : nodes;
 }
 
-const strictDecoder = new TextDecoder("utf-8", { fatal: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes of a string as a report shows them: cut, without anything that a terminal could mistake. @param {Uint8Array} bytes @param {number} limit */
 function escaped(bytes, limit) {

@@ -80,7 +80,7 @@ const trimZeros = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : t
  */
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that mark is part of a name
 
 /** Exports that take addresses; in 64 bits those are BigInts. The number says which arguments. */
 const addresses = /** @type {Record<string, number[]>} */ ({

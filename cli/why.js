@@ -71,16 +71,25 @@ function pathNodes(graph, node) {
   return nodes.reverse();
 }
 
+/** The beginning of a chain; chains share what follows, since one is as long as a list. @typedef {{ node: number, next?: Link }} Link */
+
+/** @param {Link | undefined} link */
+function nodesOf(link) {
+  const nodes = [];
+  for (; link; link = link.next) nodes.push(link.node);
+  return nodes;
+}
+
 /**
  * All chains that end with `end`, each as its nodes, in the order of numbers.
  * @param {Graph} graph @param {Uint32Array} levels @param {number[]} end @returns {Generator<number[]>}
  */
 function* eachChain(graph, levels, end) {
-  const pending = [end];
-  for (let chain = pending.pop(); chain; chain = pending.pop()) {
-    const holders = holdersOf(graph, levels, chain[0]);
-    if (holders.length === 0) yield chain;
-    for (const holder of holders.reverse()) pending.push([holder, ...chain]);
+  const pending = [{ node: end[0], next: /** @type {Link | undefined} */ (undefined) }];
+  for (let link = pending.pop(); link; link = pending.pop()) {
+    const holders = holdersOf(graph, levels, link.node);
+    if (holders.length === 0) yield [...nodesOf(link), ...end.slice(1)];
+    for (const node of holders.reverse()) pending.push({ node, next: link });
   }
 }
 
@@ -95,17 +104,25 @@ function pickChains(graph, levels, target, most) {
   return [...chains.values()];
 }
 
-/** Whether `node` is dominated by `by`: a dominator has the smaller number, but for that of `_G`, which is node 1. @param {Uint32Array} dominators @param {number} node @param {number} by */
-function isDominated(dominators, node, by) {
-  while ((node > by && node !== noNode) || (node === 1 && by > 1)) node = dominators[node];
-  return node === by;
+/**
+ * Whether `node` is dominated by `by`: a dominator has the smaller number, but for that of `_G`, which is node 1.
+ * @param {Uint32Array} dominators @param {number} node @param {number} by
+ * @param {Map<number, boolean>} known  answers of the same `by`: many refer to the head of a list, each from further away
+ */
+function isDominated(dominators, node, by, known) {
+  const asked = [];
+  for (; ((node > by && node !== noNode) || (node === 1 && by > 1)) && !known.has(node); node = dominators[node]) asked.push(node);
+  const answer = known.get(node) ?? node === by;
+  for (const other of asked) known.set(other, answer);
+  return answer;
 }
 
 /** Those that refer to a node, without what it holds itself: that does not keep it. @param {Graph} graph @param {number} node */
 function keepersOf(graph, node) {
   const referrers = graph.referrers(node), dominators = graph.dominators;
+  /** @type {Map<number, boolean>} */ const known = new Map();
   return graph.retained[node] === graph.own[node] ? referrers.filter((from) => from !== node)
-    : referrers.filter((from) => !isDominated(dominators, from, node));
+    : referrers.filter((from) => !isDominated(dominators, from, node, known));
 }
 
 /** Bytes that go when one reference from `from` to `to` is cut. @param {Graph} graph @param {number} from @param {number} to */

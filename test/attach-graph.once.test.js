@@ -34,7 +34,8 @@ const program = `
   Waiting = coroutine.wrap(function(a) local kept = {a, "kept"}; coroutine.yield(kept); return kept end)
   Waiting({"argument"})
   Keys = {[1.5] = "float", [-3] = {"minus"}, [true] = {"yes"}, [{}] = {"by table"}, [{}] = "by another", ["a/b\\\\c"] = {"slash"},
-    ["1"] = {"text"}, [1] = {"number"}, ["true"] = {"text"}, [("long"):rep(40) .. "1"] = {1}, [("long"):rep(40) .. "2"] = {2}, ["\\1\\255"] = {"bytes"}}
+    ["1"] = {"text"}, [1] = {"number"}, ["true"] = {"text"}, [("long"):rep(40) .. "1"] = {1}, [("long"):rep(40) .. "2"] = {2}, ["\\1\\255"] = {"bytes"},
+    ["\\239\\187\\191mark"] = {"after a mark"}, mark = {"without"}}
   Alike = {{"first"}, {"second"}, ["1"] = {"text"}, ["2"] = {"text"}, [""] = {"nothing"}}
   List = {} for i = 1, 300 do List[i] = {id = "id" .. i, data = ("x"):rep(i), next = List[i - 1]} end
   setmetatable(List, {__index = {default = "default"}, __name = "List"})
@@ -286,6 +287,30 @@ describe("weak tables", () => {
   });
 });
 
+describe("why, of what is as deep as it is large", () => {
+  /** @type {Graph} */ let graph;
+  before(async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval(`Ring = {} local last = Ring for i = 1, 20000 do last.next = {head = Ring, back = last} last = last.next end
+      List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end return 1`);
+    graph = (await attach(copyOf(subject.memory))).graph();
+  });
+  /** @param {string} path */
+  function quickly(path) {
+    const begin = process.hrtime.bigint(), found = why(graph, path), ms = Number(process.hrtime.bigint() - begin) / 1e6;
+    assert.ok(ms < 1500, `${ms} ms`);
+    return found;
+  }
+
+  test("the end of a list takes the time of its length", () => assert.equal(quickly(`List${"/n".repeat(20000)}`).chains[0].steps.length, 20002));
+  test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
+  test("lines of a tree that are too many are summed up in the lines above", () => {
+    const lines = treeLines(graph, 0, { depth: Infinity, top: Infinity, minSize: 0, lines: 5000 });
+    assert.equal(lines.length, 5000);
+    assert.equal(lines.reduce((sum, { own, others }) => sum + own + (others?.retained ?? 0), 0), graph.retained[0]);
+  });
+});
+
 describe("what changed", () => {
   /** @type {Uint8Array} */ let first;
   /** @type {Uint8Array} */ let last;
@@ -332,6 +357,15 @@ describe("what changed", () => {
   test("changes of lines add up to the change of what lives, and to those of kinds", () => {
     assert.equal(changes.paths.reduce((sum, change) => sum + change.own, 0), changes.change.live);
     assert.equal(Object.values(changes.kinds).reduce((sum, kind) => sum + kind.bytes, 0), changes.change.live);
+  });
+
+  test("no byte is lost where a name reads like the line of very many names", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    const before = summarize(await attach(copyOf(subject.memory)));
+    await subject.eval(`Many = {["[key]"] = {"one", {}}, ["[other]"] = {}} for i = 1, 1100 do Many["name" .. i] = {i} end return 1`);
+    const { paths, change } = diff(before, await attach(copyOf(subject.memory)));
+    assert.equal(paths.reduce((sum, { own }) => sum + own, 0), change.live);
+    assert.equal(paths.reduce((sum, { objects }) => sum + objects, 0), change.objects);
   });
 
   test("a list as deep as it is long is compared to its end", async () => {

@@ -97,7 +97,7 @@ function labels(graph, wanted, walker) {
   return found;
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that mark is part of a name
 
 /** The labels that `graph.name` gives, from one pass. @param {import("../module.js").Walker} walker @param {number} parent @param {Set<number>} wanted @param {Map<number, string>} found */
 function readLabels(walker, parent, wanted, found) {
