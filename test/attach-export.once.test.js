@@ -21,7 +21,7 @@ import { spawnProcess } from "./support/process.js";
 /** Everything that an edge or a name can be. */
 const hostile = String.raw`
   Plain = { one = {}, two = "a string that is longer than forty characters, and so is on its own", [1] = {}, [2] = {}, [7] = {},
-    [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
+    ["a\u{2028}b"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
   Plain[Plain] = Plain
   Keys = { {}, {}, {} }
   Alike = { { 1, 2, 3 }, { {} }, ["1"] = {}, ["2"] = { 1 }, [2.5] = {}, ["2.5"] = { 1 }, [""] = { 1, 2 } }
@@ -214,6 +214,32 @@ describe("any format", () => {
   test("an unknown format is an error that names those there are", async () => {
     await assert.rejects((await open(anImage)).export("svg"), /"svg" is not known; there are heapsnapshot, pprof/);
     await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth is -1/);
+  });
+
+  test("a format, a title and an older memory that are none are refused", async () => {
+    const heap = await open(anImage);
+    for (const [format, options] of /** @type {any[][]} */ ([[Symbol("json"), {}], [Object.create(null), {}], ["html", { title: 7n }], ["html", { title: Symbol("a") }], ["html", { older: null }], ["html", { older: "" }]]))
+      await assert.rejects(heap.export(format, options), { name: "MembuddyError", message: /^(the format (symbol|table) is not known; there are|membuddy: the title is .+; accepted: a string|membuddy: (null|a string) was given; accepted)/ });
+  });
+
+  test("folded: no reader of lines finds an end within one", async () => {
+    const text = new TextDecoder().decode(await (await open(anImage)).export("folded", { minSize: 0 }));
+    assert.ok(text.includes("a\\xE2\\x80\\xA8b"));
+    for (const line of text.trimEnd().split(/[\n\u2028\u2029]/)) assert.match(line, /^[^;].* \d+$/);
+  });
+
+  test("a branch has the name that the graph gives it, also where it begins with a mark of byte order", async () => {
+    const heap = await open(anImage), names = readBranches(heap, { minSize: 0 }).branches.map(({ name }) => name);
+    assert.ok(names.includes("\u{FEFF}b"));
+  });
+
+  test("a sink that throws, or asks the heap, leaves the walker as it was", async () => {
+    const heap = await open(anImage), before = JSON.stringify(heap.profile());
+    for (let times = 0; times < 50; times++) await assert.rejects(heap.export("heapsnapshot", {}, { write: () => { throw new Error("full"); } }), { message: "full" });
+    await assert.rejects(heap.export("heapsnapshot", {}, { write: () => { heap.books(); } }), /while its snapshot was written/);
+    assert.equal(JSON.stringify(heap.profile()), before);
+    const closing = await open(anImage);
+    await assert.rejects(closing.export("heapsnapshot", {}, { write: () => closing.close() }), { name: "MembuddyError" });
   });
 
   test("what would disturb an export is an error, and the heap is as before", async () => {

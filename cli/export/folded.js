@@ -4,8 +4,8 @@
 import { readBranches, stacks } from "./branches.js";
 import { makeBreath } from "./breath.js";
 
-/** A semicolon would end a frame; nothing else of a label can (src/path.h). @param {string} name */
-const frame = (name) => name.replaceAll(";", "\\x3B");
+/** A semicolon would end a frame, and to some readers these two end a line; nothing else of a label can (src/path.h). @param {string} name */
+const frame = (name) => name.replaceAll(";", "\\x3B").replaceAll("\u2028", "\\xE2\\x80\\xA8").replaceAll("\u2029", "\\xE2\\x80\\xA9");
 
 /** @type {import("./index.js").Writer} */
 export async function write(heap, file, options) {

@@ -32,7 +32,7 @@ export async function htmlReport(heap, { title = lastStep(heap.name), older, dep
   const page = await readPage().catch((error) => {
     throw new MembuddyError(`the page of reports is not there (${messageOf(error)}); in a checkout, \`make html\` builds it`, { cause: error });
   });
-  const changes = older && changesData(diff(older, heap), { before: lastStep(older.name), after: title });
+  const changes = older === undefined ? undefined : changesData(diff(older, heap), { before: lastStep(older.name), after: title });
   return embed(page, reportData(heap, { title, changes, depth, minSize }));
 }
 

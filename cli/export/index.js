@@ -5,7 +5,7 @@
  *
  * and hands its pieces to `file.write`, one after the other. The same memory gives the same bytes.
  */
-import { checkOptions, described, shown } from "../check.js";
+import { checkOptions, checkText, described, shown } from "../check.js";
 import { MembuddyError } from "../errors.js";
 
 /**
@@ -52,12 +52,13 @@ function checkLimit(value, name, accepted) {
  * @param {Sink} file @param {ExportOptions} [options]
  */
 export async function exportHeap(heap, format, file, options = {}) {
-  if (!Object.hasOwn(formats, format))
-    throw new MembuddyError(`the format "${format}" is not known; there are ${formatNames.join(", ")}`);
+  if (typeof format !== "string" || !Object.hasOwn(formats, format))
+    throw new MembuddyError(`the format ${shown(format)} is not known; there are ${formatNames.join(", ")}`);
   checkOptions(options, ["minSize", "depth", "title", "older"]);
   if (typeof file?.write !== "function") throw new MembuddyError(`the sink is ${described(file)}; accepted: an object whose write takes the pieces`);
   checkLimit(options.minSize, "minSize", "a number of bytes from 0");
   checkLimit(options.depth, "depth", "a number from 0, Infinity for all");
+  if (options.title !== undefined) checkText("title", options.title);
   if (format === "heapsnapshot" && (options.minSize ?? options.depth) !== undefined)
     throw new MembuddyError("a heapsnapshot has every object: minSize and depth are of the other formats");
   if (options.older !== undefined && format !== "html") throw new MembuddyError(`an older memory was given for ${format}; only html tells changes`);
