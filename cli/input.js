@@ -26,8 +26,13 @@ const accepted =
 /** @param {Uint8Array} bytes */
 const isGzip = (bytes) => bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
 
-/** Gzip's last four bytes: the length before compression, modulo 2^32. @param {Uint8Array} tail */
-const promisedBytes = (tail) => new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(tail.byteLength - 4, true);
+const mostInflated = 1040; // times as long, and a little more than deflate can do
+
+/** Gzip's last four bytes: the length before compression, modulo 2^32. Where a file was cut short they are any; 0 where they cannot be. @param {Uint8Array} tail @param {number} compressed */
+function promisedBytes(tail, compressed) {
+  const promised = tail.length < 4 ? 0 : new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(tail.byteLength - 4, true);
+  return promised <= mostInflated * compressed ? promised : 0;
+}
 
 /** Lets others run, now and then. @param {number} at */
 const pauseAt = (at) => (at % bytesBetweenPauses === 0 ? new Promise((resolve) => setTimeout(resolve)) : undefined);
@@ -69,7 +74,7 @@ function brokenGzip(name, error) {
 async function blobSource(name, blob) {
   const bytesAt = async (/** @type {number} */ from, /** @type {number} */ to) => new Uint8Array(await blob.slice(from, to).arrayBuffer());
   if (isGzip(await bytesAt(0, 3))) {
-    const bytes = promisedBytes(await bytesAt(Math.max(0, blob.size - 4), blob.size));
+    const bytes = promisedBytes(await bytesAt(Math.max(0, blob.size - 4), blob.size), blob.size);
     return { name, bytes, pour: (sink) => pourGzip(name, blob.stream(), sink) };
   }
   return {
@@ -167,7 +172,7 @@ async function fileSource(path) {
     await handle.read(head, 0, 3, 0);
     if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, sink, stat.size)) };
     await handle.read(tail, 0, 4, Math.max(0, stat.size - 4));
-    return { name: path, bytes: promisedBytes(tail), pour: (sink) => pourGzipFile(path, sink) };
+    return { name: path, bytes: promisedBytes(tail, stat.size), pour: (sink) => pourGzipFile(path, sink) };
   });
 }
 

@@ -148,6 +148,12 @@ describe("what is no memory is refused in words", () => {
   test("a text", () => assertRefused(inRoot("package.json"), /JSON/));
   test("gzip that was cut short", () => assertRefused(gzipSync(memory).subarray(0, 20000), /gzip file that cannot be read to its end/));
   test("a gzip file that was cut short", () => assertRefused(fileOf("short.gz", gzipSync(memory).subarray(0, 20000)), /gzip file that cannot be read to its end/));
+  test("gzip that was cut behind its first bytes, or promises more than it can hold", async () => {
+    const liar = gzipSync(memory);
+    liar.writeUInt32LE(0xfffffff0, liar.length - 4);
+    for (const bytes of [Uint8Array.of(0x1f, 0x8b, 8), liar])
+      for (const input of [bytes, fileOf("cut.gz", bytes)]) await assertRefused(input, /gzip file that cannot be read to its end/);
+  });
   test("a file that is not there", () => assertRefused(path.join(folder, "none.dat"), /none\.dat cannot be read: there is no such file/));
   test("a name that is empty", () => assertRefused("", /^a file without a name cannot be read: there is no such file$/));
   test("a URL that leads to no file of this machine", () => assertRefused(new URL("file:///a%2Fb"), /^file:\/\/\/a%2Fb cannot be read: /));
