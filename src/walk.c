@@ -26,7 +26,7 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
 
 #define FEW_SLOTS     16u /* of a weak table's array, or of its hash */
 #define MANY_LEVELS   64u
-#define DEEPEST_OWNER 3   /* of a bounded tree; a growing one needs a single owner */
+#define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
 /* This file is compiled for speed; most of it need not be. */
 #if defined(__clang__)
 #define SMALL_CODE_BEGINS                                                                          \

@@ -213,7 +213,7 @@ describe("any format", () => {
 
   test("an unknown format is an error that names those there are", async () => {
     await assert.rejects((await open(anImage)).export("svg"), /"svg" is not known; there are heapsnapshot, pprof/);
-    await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth is -1/);
+    await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth' is -1/);
   });
 
   test("a format, a title and an older memory that are none are refused", async () => {

@@ -147,10 +147,10 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["sample"], 2, /required option/],
     [["exprt", "sample.dat"], 2, /^error: 'exprt' is no command.*commands: diff, export/],
     [["sample.dat", "--target", ""], 2, /--target.*a path, as a report gives it, is needed/],
-    [["sample.dat", "--target", "/"], 1, /^membuddy: there is nothing at the path '\/'.*\n$/], // an entry whose key is empty
+    [["sample.dat", "--target", "/"], 2, /--target.*a path, as a report gives it, is needed/],
     [["why", "sample.dat", ""], 2, /'path'.*a path, as a report gives it, is needed/],
-    [["why", "sample.dat", "/"], 1, /^membuddy: there is nothing at the path '\/'.*\n$/],
-    [["tree", "sample.dat", "\\"], 1, /^membuddy: there is nothing at the path '\\'.*\n$/],
+    [["why", "sample.dat", "/"], 2, /'path'.*a path, as a report gives it, is needed/],
+    [["tree", "sample.dat", "\\"], 2, /'path'.*a path, as a report gives it, is needed/],
     [["why", "sample.dat", "Inbox", "3"], 2, /^error: too many arguments for 'why'/],
     [["tree", "sample.dat", "_G", "Inbox"], 2, /^error: too many arguments for 'tree'/],
     [["diff", "sample.dat", "sample.dat", "sample.dat"], 2, /^error: too many arguments for 'diff'/],
@@ -259,7 +259,7 @@ describe("what stands at the place of a result", () => {
   test("is asked about before what is read, which says itself why it cannot be", () => {
     writeFileSync(inFolder("there.json"), "before");
     symlinkSync("endless.dat", inFolder("endless.dat"));
-    for (const name of ["endless.dat", "n".repeat(300)]) assertRefused(["export", name, "-o", "there.json"], /^membuddy: .* cannot be read: E/);
+    for (const name of ["endless.dat", "n".repeat(300)]) assertRefused(["export", name, "-o", "there.json"], /^membuddy: .* cannot be read: (too many symbolic links|name too long)/);
     assert.equal(readFileSync(inFolder("there.json"), "utf8"), "before");
   });
 
@@ -267,7 +267,7 @@ describe("what stands at the place of a result", () => {
     const names = readdirSync(folder);
     const { status, stderr } = spawnSync("sh", ["-c", 'ulimit -f 20; exec "$0" --preserve-symlinks "$@"', process.execPath, bin, "export", "sample.dat", "-o", "large.heapsnapshot"], { cwd: folder, encoding: "utf8" });
     assert.equal(status, 1);
-    assert.match(stderr, /^membuddy: large\.heapsnapshot could not be written to its end: EFBIG.*; nothing is left of it\n$/);
+    assert.match(stderr, /^membuddy: large\.heapsnapshot could not be written to its end: file too large; nothing is left of it\n$/);
     assert.deepEqual(readdirSync(folder), names);
   });
 
