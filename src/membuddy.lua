@@ -11,11 +11,12 @@
 -- quarter of a usual heap, because each further one is another look.
 
 local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
-local type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable =
-  type, next, rawget, rawlen, rawequal, pcall, error, tostring, tonumber, select, setmetatable
-local byte, sub, find, format, rep, gsub, unpack, dump =
-  string.byte, string.sub, string.find, string.format, string.rep, string.gsub, string.unpack, string.dump
-local concat, sort, move, abs, floor, huge = table.concat, table.sort, table.move, math.abs, math.floor, math.huge
+local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
+  type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
+local byte, sub, find, format, gmatch, gsub, unpack, dump =
+  string.byte, string.sub, string.find, string.format, string.gmatch, string.gsub, string.unpack, string.dump
+local concat, sort, move, abs, floor, huge, tointeger =
+  table.concat, table.sort, table.move, math.abs, math.floor, math.huge, math.tointeger
 local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, upvalueid =
   debug.getmetatable, debug.getregistry, debug.getinfo, debug.getlocal, debug.getupvalue, debug.getuservalue,
   debug.upvalueid
@@ -250,10 +251,16 @@ end
 -- What names a line: an entry by its key, also if nothing below it is told apart; else one of these.
 local ENTRY, FLAT, TEXT, UPVALUE_NAME, LOCAL_NAME, PROTO_NAME = 0, 1, 2, 3, 4, 5
 
+-- A number or a boolean in words, without a __tostring that their type may have.
+local function plain_text(value)
+  if type(value) == "number" then return value .. "" end
+  return value and "true" or "false"
+end
+
 local function key_text(key)
   local kind = type(key)
   if kind == "string" then return escape(key, 64) end
-  if kind == "number" or kind == "boolean" then return tostring(key) end
+  if kind == "number" or kind == "boolean" then return plain_text(key) end
   if kind == "userdata" and getmetatable(key) == nil then kind = "lightuserdata" end
   return "[" .. kind .. "]"
 end
@@ -308,6 +315,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local used, count, limit, threshold, free = 0, 0, ROOM_FOR, 0, 0
   local owner, child, parent_of_child, content = nil, nil, nil, 0
   local label_cursor, label_line
+  local strayed = {} -- lines that visit what lies deeper than their entries, as if it were one
   local cycle_list, cycle_count, other_cycles = {}, 0, 0
 
   -- what was found
@@ -375,7 +383,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local above = parent[i]
     add_rest(above, own[i] + rest[i])
     kids_of[above] = kids_of[above] - 1
-    own[i], holds[i] = false, false
+    own[i], holds[i], strayed[i] = false, false, nil
     queue_after[i] = free
     free = i
     count = count - 1
@@ -466,16 +474,20 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- An object without a line queues something: it gets one, if there is room, so that its content has a place.
   local function become_owner()
     local above = parent_of_child
-    if count > MOST_OWNERS and count > seen_count() // 16 then return above end
+    if strayed[above] or count > MOST_OWNERS and count > seen_count() // 16 then return above end
     local from, wanted = holds[above], child
     if label_line ~= above then label_line, label_cursor = above, nil end
+    if label_cursor ~= nil and rawequal(rawget(from, label_cursor), wanted) then -- its key was the last
+      return new_line(above, FLAT, label_cursor, 0, child)
+    end
     for entry_key, value in next, from, label_cursor do
       if rawequal(value, wanted) or rawequal(entry_key, wanted) then
         label_cursor = entry_key
         return new_line(above, FLAT, entry_key, 0, child)
       end
     end
-    label_cursor = nil
+    -- No entry: content of one that got no line. All entries came before it, so nobody looks again.
+    label_cursor, strayed[above] = nil, true
     return above
   end
 
@@ -1132,7 +1144,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local before
     repeat
       local list = parked
-      before, parked = seen_count(), {}
+      before, parked, label_line = seen_count(), {}, nil
       for i = 1, #list, 2 do
         owner, content = list[i + 1], 0
         kids_of[owner] = kids_of[owner] - 1
@@ -1198,7 +1210,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   function walk.runtime()
     may_use = nil -- nothing is left to be stopped
     local state = tally("state", STATE)
-    for word in string.gmatch(FIXED, "%S+") do state = state + claim_string(word) end
+    for word in gmatch(FIXED, "%S+") do state = state + claim_string(word) end
     new_line(0, TEXT, "[state]", state + claim_string("not enough memory"))
     -- it grew with strings that are garbage since, if there is room for that in what Lua counts; twice as far, if that
     -- is all that is missing
@@ -1523,7 +1535,7 @@ end
 
 local function shown(value)
   local kind = type(value)
-  if kind == "boolean" or kind == "number" then return tostring(value) end
+  if kind == "boolean" or kind == "number" then return plain_text(value) end
   return kind == "string" and '"' .. shown_name(value) .. '"' or kind
 end
 
@@ -1771,7 +1783,7 @@ local function lines_of(results, options)
       lines[#lines + 1] = "    " .. path_text(list[i]) .. ": " .. path_text(circular[list[i]])
     end
     local left = rawget(results, "otherCycles")
-    left = type(left) == "number" and math.tointeger(left) or 0 -- what is no count counts for none
+    left = type(left) == "number" and tointeger(left) or 0 -- what is no count counts for none
     left = (left > 0 and left or 0) + (#list > options.top and #list - options.top or 0)
     if left > 0 then lines[#lines + 1] = rest_text(left, "circular references") end
   end
@@ -1848,7 +1860,8 @@ function membuddy.set_findings(lines) findings = lines end
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
   if findings and options and options.checks ~= false and options.target == nil then
-    for _, line in next, findings() do lines[#lines + 1] = line end
+    local found = findings() -- what went wrong stands behind it: that is no reason to print nothing
+    for _, line in next, found do lines[#lines + 1] = line end
   end
   for _, line in next, lines do write(line) end
 end

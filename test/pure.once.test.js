@@ -84,3 +84,19 @@ test("a budget stops the walk, and the report says so", async () => {
   assert.match(text, /^true /);
   assert.match(text, /Stopped early/);
 });
+
+test("30 thousand records in records, and as many whose keys are records: a report takes a moment, not a scan a record", async () => {
+  const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
+  await loadPure(process);
+  const ms = async (/** @type {string} */ entry) => {
+    await process.eval(`Specimen = {} for i = 1, 30000 do ${entry} end collectgarbage() collectgarbage() return 1`);
+    const begin = performance.now();
+    await process.eval("return package.loaded.membuddy.profile().totalSize");
+    return performance.now() - begin;
+  };
+  const flat = await ms("Specimen[i] = { { i } }");
+  for (const entry of ["Specimen[i] = { { { { { i } } } } }", "Specimen[{ { i } }] = { { i } }"]) {
+    const nested = await ms(entry);
+    assert.ok(nested < 10 * flat + 1000, `${entry}: ${nested} ms, of flat ones ${flat} ms`);
+  }
+});
