@@ -9,7 +9,8 @@
 -- nothing else. A reply has at most 200 lines and 64 KB, whatever the heap.
 
 local membuddy, options = ...
-local get, type, next = rawget, type, next
+local get, type, next, pcall, error, ipairs, tostring, tonumber = rawget, type, next, pcall, error, ipairs, tostring, tonumber
+local math, string, table, collectgarbage = math, string, table, collectgarbage -- the program may name something else so
 local format, concat, utf8_length = string.format, table.concat, utf8.len
 
 local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 8, 65536, 1024
@@ -17,13 +18,15 @@ local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }
 
 ---- JSON, with keys in order: the same report is the same text
 
--- What is no UTF-8 is told byte for byte.
+-- What is no UTF-8 is told byte for byte; nor are surrogates, which Lua 5.3 takes for characters.
 local function unsafe_bytes(text, others)
-  return "[%c" .. others .. (utf8_length(text) and "]" or "\127-\255]")
+  return "[%c" .. others .. (utf8_length(text) and not text:find("\xED[\xA0-\xBF]") and "]" or "\127-\255]")
 end
 
+-- Quotes and backslashes take two bytes: a path of them counts twice for the size of a reply.
 local function quoted(text)
-  return '"' .. text:gsub(unsafe_bytes(text, '"\\'), function(byte) return format("\\u%04x", byte:byte()) end) .. '"'
+  local function escape(byte) return byte:find('["\\]') and "\\" .. byte or format("\\u%04x", byte:byte()) end
+  return '"' .. text:gsub(unsafe_bytes(text, '"\\'), escape) .. '"'
 end
 
 local encode
@@ -100,8 +103,11 @@ local function below(value, step)
   local found = get(value, step)
   if found ~= nil then return found end
   local number = tonumber(step)
-  if number then return get(value, number) end
+  if number and get(value, number) ~= nil then return get(value, number) end
   if step == "true" or step == "false" then return get(value, step == "true") end
+  for key, entry in next, (number or step:find("^-?inf$")) and value or {} do -- a path has 14 digits of a number
+    if type(key) == "number" and key .. "" == step then return entry end
+  end
 end
 
 -- The value behind a path such as Balances or _G/Handlers/list: read raw, nothing is evaluated.
@@ -111,10 +117,13 @@ local function target_field(message)
   if type(path) ~= "string" or path == "" then return nil end
   if #path > most_target_bytes then refuse("Target has %d bytes; accepted: at most %d", #path, most_target_bytes) end
   local value = _G
-  for step in ("/" .. path):gsub("^/_G%f[/\0]", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("[^/]+") do
-    if type(value) ~= "table" then refuse("Target %s leads through a %s; accepted: a path of table keys", shown(path), type(value)) end
-    value = below(value, step:gsub("%z(%x%x)", unprotected))
-    if value == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
+  for step in ("/" .. path):gsub("^/_G%f[/\0]", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("/([^/]*)") do
+    local is_table = type(value) == "table"
+    if step ~= "" or is_table and get(value, "") ~= nil then -- a slash too many is no step, unless there is such a key
+      if not is_table then refuse("Target %s leads through a %s; accepted: a path of table keys", shown(path), type(value)) end
+      value = below(value, step:gsub("%z(%x%x)", unprotected))
+      if value == nil then refuse("Target %s is not there; accepted: a path of table keys, such as Balances or Handlers/list", shown(path)) end
+    end
   end
   return value, path
 end

@@ -7,18 +7,22 @@
 
 local module_text, checks, handlers = ...
 
+-- A program may use the names of libraries and functions for something else later.
+local load, assert, pcall, error, type, next, tostring = load, assert, pcall, error, type, next, tostring
+local char, dump = string.char, string.dump
+
 -- A byte from 128 on stands for a pair of bytes.
 local function unpacked(packed)
   local pieces = {}
   for i = 1, #packed[2], 2 do
-    pieces[string.char(128 + i // 2)] = packed[2]:sub(i, i + 1):gsub("[\128-\255]", pieces)
+    pieces[char(128 + i // 2)] = packed[2]:sub(i, i + 1):gsub("[\128-\255]", pieces)
   end
   return (packed[1]:gsub("[\128-\255]", pieces))
 end
 
 -- Without the debug information, which is as large as the code.
 local function load_bare(text, name)
-  return load(string.dump(assert(load(text, name, "t")), true), name, "b")
+  return load(dump(assert(load(text, name, "t")), true), name, "b")
 end
 
 local loaded = package.loaded

@@ -303,6 +303,14 @@ test("every path of a report is a Target, whatever stands in its keys", async ()
     assert.ok(Math.abs(below.totalSize - bytes) < 100, `${name}: ${bytes} and ${below.totalSize}, but for keys that others have too`);
   }
   assert.ok(tables.some((/** @type {any} */ { path: name }) => name === "Keys/ž"), "names come as they are");
+  await process.eval(`local function text(length) return { ("v"):rep(length) } end
+    Keys = { [""] = { text(1000), [""] = text(2000) }, [1 / 3] = text(4000), [1 / 0] = text(5000), [-0.5] = text(6000) }`);
+  const odd = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "Keys", Depth: "2", Top: "inf" })).data).lines;
+  for (const name of ["Keys/", "Keys//1", "Keys//", "Keys/0.33333333333333", "Keys/inf", "Keys/-0.5"]) {
+    const below = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: name })).data);
+    const line = odd.find((/** @type {any} */ { path: one }) => one === name);
+    assert.ok(Math.abs(below.totalSize - line.bytes) < 100, `${name}: ${line.bytes} and ${below.totalSize}`);
+  }
 });
 
 /** @type {Record<string, string>[]} */
@@ -343,6 +351,28 @@ for (const { image, options } of ourAndStock) {
   });
 }
 
+test("aos 2.0.6: names of libraries may mean something else, numbers and booleans have a __tostring, and the checks may fail", isHeavyHere ?? {}, async () => {
+  const { process } = await withBlueprint(stockImage, { carryMemory: false });
+  const problems = await process.eval(`
+    local membuddy, pcall, tostring, concat, next, write = require("membuddy"), pcall, tostring, table.concat, next, print
+    local globals, problems, type_of = _G, {}, type
+    for _, name in next, { "string", "table", "math", "debug", "utf8", "coroutine", "load", "assert", "pcall", "next", "type", "tostring" } do
+      local saved, lines = globals[name], 0
+      globals[name], print = {}, function() lines = lines + 1 end
+      local ok, problem = pcall(membuddy.print, { top = 2 })
+      globals[name], print = saved, write
+      if not ok or lines < 6 then problems[#problems + 1] = name .. ": " .. tostring(problem) end
+    end
+    for _, value in next, { 0, true } do
+      debug.setmetatable(value, { __tostring = function() error("a metamethod ran") end })
+      local ok, problem = pcall(membuddy.profile, { target = { [1] = { 1 }, [true] = { 2 } } })
+      debug.setmetatable(value, nil)
+      if not ok then problems[#problems + 1] = tostring(problem) end
+    end
+    return concat(problems, "; ")`);
+  assert.equal(problems, "");
+});
+
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage);
   const text = await process.eval(readFileSync(inRoot("src/example.lua"), "utf8"));
@@ -358,10 +388,13 @@ const crowded = `
   for i = 1, 50 do Handlers.once({ [long .. i] = long .. i }, print) Handlers.add("handler " .. i, { Action = "never" }, load("local a = 1 return a --" .. long)) end
   local co = coroutine.create(load("coroutine.yield() --" .. long)) coroutine.resume(co) Handlers.coroutines[1] = co
   Sparse = {} for i = 1, 5000 do Sparse["key " .. i] = i end for i = 1, 4990 do Sparse["key " .. i] = nil end
-  _G[long] = setmetatable({ {} }, { __name = long })`;
+  _G[long] = setmetatable({ {} }, { __name = long })
+  Quotes = {} local at, quotes = Quotes, ('"'):rep(58) for i = 1, 6 do at[quotes] = {} at = at[quotes] end
+  for i = 1, 250 do at[quotes .. i] = { ("q"):rep(500) .. i } end`;
 
 /** @type {Record<string, string>[]} */
-const all = [{ Top: "inf", Depth: "inf" }, { Top: "inf", Depth: "inf", Target: "Wide" }, { Top: "inf", Depth: "inf", Target: "Loud" }];
+const all = [{ Top: "inf", Depth: "inf" }, { Top: "inf", Depth: "inf", Target: "Wide" }, { Top: "inf", Depth: "inf", Target: "Loud" },
+  { Top: "inf", Depth: "inf", Target: "Quotes" }];
 
 for (const { image, options } of ourAndStock) {
   test(`${image.name}: a reply is bounded whatever the heap`, options, async () => {
