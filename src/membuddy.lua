@@ -1529,7 +1529,7 @@ local ACCEPTED = { depth = DEPTH, max_depth = DEPTH, min_size = BYTES, top = LIM
 
 -- A name as an error shows it, or the type of what is none; it has its quotes already.
 local function shown_name(name)
-  if type(name) ~= "string" then return type(name) == "number" and tostring(name) or type(name) end
+  if type(name) ~= "string" then return type(name) == "number" and plain_text(name) or type(name) end
   return #name > 64 and "a long string" or gsub(name, "%c.*", "")
 end
 
