@@ -6,14 +6,15 @@
 -- report that is given is also published through patch@1.0.
 --
 -- A message is never failed by its answer: whatever goes wrong is told in the reply. Who may not ask is told so, and
--- nothing else. A reply has at most 200 lines and 64 KB, whatever the heap.
+-- nothing else. A reply has at most 200 lines and 64 KB, whatever the heap; and it is no deeper than a report that takes
+-- little memory, which a process never gives back.
 
 local membuddy, options = ...
 local get, type, next, pcall, error, ipairs, tostring, tonumber = rawget, type, next, pcall, error, ipairs, tostring, tonumber
 local math, string, table, collectgarbage = math, string, table, collectgarbage -- the program may name something else so
 local format, concat, utf8_length = string.format, table.concat, utf8.len
 
-local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 8, 65536, 1024
+local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 3, 65536, 1024
 local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }
 
 ---- JSON, with keys in order: the same report is the same text
@@ -147,7 +148,7 @@ local function largest_lines(results, top)
 end
 
 local function report(message)
-  local depth = count_field(message, "Depth", 3, most_depth)
+  local depth = count_field(message, "Depth", most_depth, most_depth)
   local top = count_field(message, "Top", 20, most_lines)
   local target, path = target_field(message)
   local results = membuddy.profile({ target = target, depth = depth, cycles = false, lines = 320 })
