@@ -22,7 +22,7 @@ import { noNode, nothingAt } from "./graph.js";
  * @typedef {object} Why
  * @property {string} path @property {number} node @property {string} kind @property {string} text
  * @property {number} own @property {number} retained
- * @property {number} chainCount  of shortest chains; a large number is not exact beyond 2^53
+ * @property {number} chainCount  of shortest chains; beyond 2^53 not exact, and Number.MAX_VALUE at most
  * @property {Chain[]} chains  at most as many as asked for: first one for each object that refers to it directly
  * @property {number} references  to the object that could keep it
  * @property {{ path: string, label: string }[]} others  references that are on no shortest chain, at most as many
@@ -59,7 +59,7 @@ function countChains(graph, levels, target) {
   /** @type {Map<number, number>} */ const counts = new Map();
   for (const node of [...found].sort((a, b) => levels[a] - levels[b])) {
     const holders = holdersOf(graph, levels, node);
-    counts.set(node, holders.length === 0 ? 1 : holders.reduce((sum, holder) => sum + (counts.get(holder) ?? 0), 0));
+    counts.set(node, holders.length === 0 ? 1 : Math.min(Number.MAX_VALUE, holders.reduce((sum, holder) => sum + (counts.get(holder) ?? 0), 0)));
   }
   return counts;
 }

@@ -292,7 +292,8 @@ describe("why, of what is as deep as it is large", () => {
   before(async () => {
     const subject = await spawnProcess(ourImages[0].file);
     await subject.eval(`Ring = {} local last = Ring for i = 1, 20000 do last.next = {head = Ring, back = last} last = last.next end
-      List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end return 1`);
+      List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end
+      Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end return 1`);
     graph = (await attach(copyOf(subject.memory))).graph();
   });
   /** @param {string} path */
@@ -302,6 +303,7 @@ describe("why, of what is as deep as it is large", () => {
     return found;
   }
 
+  test("so many chains that no number tells how many", () => assert.equal(quickly(`Fork${"/l/d".repeat(1100)}`).chainCount, Number.MAX_VALUE));
   test("the end of a list takes the time of its length", () => assert.equal(quickly(`List${"/n".repeat(20000)}`).chains[0].steps.length, 20002));
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
   test("lines of a tree that are too many are summed up in the lines above", () => {
