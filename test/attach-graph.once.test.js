@@ -328,6 +328,7 @@ describe("what changed", () => {
       return summary;
     };
     await subject.eval(`Mail = {} for i = 1, 100 do Mail[i] = {Id = "id" .. i, Data = ("d"):rep(50) .. i} end
+      Fork = {} local last = Fork for i = 1, 60 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end
       Gone = {a = {"gone"}} Names = {} for i = 1, 900 do Names["name" .. i] = {i} end collectgarbage() return 1`);
     first = copyOf(subject.memory);
     const one = await summaryOf();
@@ -409,6 +410,7 @@ describe("what changed", () => {
       assert.deepEqual(tree.lines.map((/** @type {{ path: string }} */ line) => line.path), ["_G/Mail", "_G/Mail/100", "_G/Mail/10", "_G/Mail/11"]);
       assert.match(await run("tree", file, "Mail", "--depth", "1", "--top", "3"), /^ +retained.*\n.*_G\/Mail.*\n.* 100 .*\n(.*\n)+.*\d+ more\n$/);
       assert.equal(JSON.parse(await run("why", file, "Mail/7/Id", "--json")).chains[0].path, "_G/Mail/7/Id");
+      assert.match(await run("why", file, `Fork${"/l/d".repeat(60)}`, "--chains", "2"), /\n\nmore than 9,007,199,254,740,991 shortest chains of 122 steps from a root, 2 of them:\n\n/);
       assert.match(await run("why", file, "Gone/a"), /1 shortest chain of 3 steps.*\n\n.*_G\/Gone\/a\n.*a root.*\n.*cut here: frees/s);
       assert.match(await run("diff", file, file), /nothing changed\n$/);
       assert.equal(JSON.parse(await run("diff", file, file, "--json")).type, "membuddy-diff");

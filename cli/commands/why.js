@@ -25,12 +25,15 @@ function chainLines({ path, steps }, index, context) {
   return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];
 }
 
+/** @param {number} count  beyond 2^53 not exact */
+const counted = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
+
 /** @param {import("../why.js").Why} found @param {Context} context */
 function lines(found, context) {
   const { colours } = context;
   const { chains, chainCount, others } = found;
   const steps = chains[0].steps.length;
-  const head = `${grouped(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
+  const head = `${counted(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
   return [
     `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
