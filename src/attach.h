@@ -121,8 +121,7 @@ uint32_t attach_node_text(uint32_t node);
 uint32_t attach_label(uint32_t from, uint32_t to);
 /* The labels of all references of a node, to `env.write`: of each the node referred to, and 0
 ** where no other reads alike, else which of those that do it is at least, both as uint32_t; then
-*the
-** label without a number. */
+** the label without a number. */
 void attach_each_label(uint32_t from);
 /* The label of a node's step on its shortest path. */
 uint32_t attach_path_label(uint32_t node);

@@ -389,7 +389,7 @@ const crowded = `
   local co = coroutine.create(load("coroutine.yield() --" .. long)) coroutine.resume(co) Handlers.coroutines[1] = co
   Sparse = {} for i = 1, 5000 do Sparse["key " .. i] = i end for i = 1, 4990 do Sparse["key " .. i] = nil end
   _G[long] = setmetatable({ {} }, { __name = long })
-  Quotes = {} local at, quotes = Quotes, ('"'):rep(58) for i = 1, 6 do at[quotes] = {} at = at[quotes] end
+  Quotes = {} local at, quotes = Quotes, ('"'):rep(58) for i = 1, 2 do at[quotes] = {} at = at[quotes] end
   for i = 1, 250 do at[quotes .. i] = { ("q"):rep(500) .. i } end`;
 
 /** @type {Record<string, string>[]} */
