@@ -308,15 +308,14 @@ void attach_each_step(uint32_t from, graph_visitor visit, void *context) {
 
 typedef struct {
   uint32_t from, to;
-  size_t bytes; /* 0: not found */
+  size_t bytes;
   uint32_t index, count, namesakes;
-  int may_repeat;
+  int is_found, may_repeat;
   char text[STEP_BYTES];
 } step_search;
 
-/* Entries of a table's array come before all others. What looks like the mark of a key may be part
- *of
- ** one. */
+/* Entries of a table's array come before all others. What looks like the mark of a key may be
+** part of one. */
 static int may_repeat(label place, int is_key, const char *text, size_t bytes) {
   if (is_key) bytes -= strlen(KEY_MARK);
   return place.kind != LABEL_INDEX &&
@@ -325,9 +324,10 @@ static int may_repeat(label place, int is_key, const char *text, size_t bytes) {
 
 static void match_target(void *context, label place, int is_key, uint32_t to) {
   step_search *search = context;
-  if (search->bytes) return;
+  if (search->is_found) return;
   search->index++;
   if (to != search->to) return;
+  search->is_found = 1;
   search->bytes = step_text(search->text, search->from, place, is_key);
   search->may_repeat = may_repeat(place, is_key, search->text, search->bytes);
 }

@@ -37,6 +37,12 @@ const program = `
     ["1"] = {"text"}, [1] = {"number"}, ["true"] = {"text"}, [("long"):rep(40) .. "1"] = {1}, [("long"):rep(40) .. "2"] = {2}, ["\\1\\255"] = {"bytes"},
     ["\\239\\187\\191mark"] = {"after a mark"}, mark = {"without"}}
   Alike = {{"first"}, {"second"}, ["1"] = {"text"}, ["2"] = {"text"}, [""] = {"nothing"}}
+  for i = 1, 1000 do -- until the empty key comes first in its table
+    local first
+    Empty = {[""] = {"nothing"}} for j = 1, i % 50 do Empty["number" .. j] = j end Empty["other" .. i] = Empty[""]
+    for key, value in pairs(Empty) do first = first or type(value) == "table" and key end
+    if first == "" then break end
+  end
   List = {} for i = 1, 300 do List[i] = {id = "id" .. i, data = ("x"):rep(i), next = List[i - 1]} end
   setmetatable(List, {__index = {default = "default"}, __name = "List"})
   return 1`;
@@ -150,6 +156,7 @@ for (const image of specimens)
       const texts = ["Alike/1/1", "Alike/1#2/1", "Alike/2/1", "Alike/2#2/1", "Alike//1", "Keys/1/1", "Keys/1#2/1"].map((where) => graph.text(graph.find(where)));
       assert.deepEqual(texts.slice(0, 5), ['"first"', '"text"', '"second"', '"text"', '"nothing"']);
       assert.deepEqual(texts.slice(5).sort(), ['"number"', '"text"']);
+      assert.equal(graph.label(graph.find("Empty"), graph.find("Empty/")), "", "the first of two");
     });
 
     test("texts show what a string is and where a function comes from, escaped", () => {
