@@ -59,6 +59,9 @@ local FRAME = IS_WIDE and (IS_54 and 64 or 72) or 36
 local STATE = IS_54 and (IS_WIDE and 1624 or 864) or (IS_WIDE and 1552 or 824)
 local LINE = IS_54 and 1 or 4 -- of debug information, an instruction
 local NAME_BIAS = IS_54 and 129 or 1 -- what a dump adds to the length of a short string
+local NAME_LAST = NAME_BIAS - 1
+local NO_NAME = IS_54 and "(no name)" or "(*no name)" -- of upvalues without debug information
+local HEADER, LONG_COUNT = IS_54 and 33 or 35, IS_54 and 127 or 254 -- of a dump; the least length that a byte does not tell
 local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
 local SHORT = 40 -- the longest string that Lua keeps once
 local LONGEST_ADDRESS = 64 -- equal strings of more bytes are taken for one
@@ -322,6 +325,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local counts, bytes_of = {}, {}
   for _, name in next, KINDS do counts[name], bytes_of[name] = 0, 0 end
   local string_count, long_count, table_count, table_sum = 0, 0, 0, 0
+  local proto_total, proto_sum, cell_count, function_count, function_sum = 0, 0, 0, 0, 0
   local trusted, agreed, patience = {}, {}, {} -- of lists by their length: bytes, found how often, believed how often
   local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
 
@@ -779,7 +783,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function read_number()
     local value
     if not IS_54 then
-      value, at = unpack("<i4", code, at)
+      value, at = unpack("i4", code, at)
       return value
     end
     value = 0
@@ -795,49 +799,55 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if IS_54 then return read_number() - 1 end
     local length = byte(code, at)
     at = at + 1
-    if length == 255 then length, at = unpack("<T", code, at) end
+    if length == 255 then length, at = unpack("T", code, at) end
     return length - 1
   end
 
   -- Bytes of the constants that were not met before. A long string is not read, it would be a copy; a chunk has it once.
   local function read_constants(constant_count, is_new)
-    local code, from, bytes = code, at, 0
+    local seen, byte, sub, code, from, found, letters = seen, byte, sub, code, at, 0, 0
     for _ = 1, constant_count do
       local tag, length = byte(code, from, from + 1)
       if tag == 4 then
-        length = length - NAME_BIAS
-        local name = sub(code, from + 2, from + length + 1)
-        from = from + length + 2
-        if not seen[name] then bytes = bytes + claim_string(name) end
+        local last = from + length - NAME_LAST
+        local name = sub(code, from + 2, last)
+        if not seen[name] then
+          found = found + 1
+          letters = letters + last - from - 1
+          piece[name] = true
+          room = room - 1
+          if room == 0 then grow() end
+        end
+        from = last + 1
       elseif tag == 0x14 then
         at = from + 1
         length = read_length()
         from = at + length
-        local a, b = unpack("<i8", code, at), unpack("<i8", code, from - 8)
+        local a, b = unpack("i8", code, at), unpack("i8", code, from - 8)
         local identity = ((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b
         if is_new and not seen[identity] then
           mark(identity, true)
-          string_count, long_count, bytes = string_count + 1, long_count + 1, bytes + STRING + length
+          found, letters, long_count = found + 1, letters + length, long_count + 1
         end
       else
         from = from + ((tag == 3 or tag == 0x13) and 9 or tag == 1 and not IS_54 and 2 or 1)
       end
     end
     at = from
-    return bytes
+    string_count = string_count + found
+    return found * STRING + letters
   end
 
   -- Bytes of names that were not met before; behind each stand the places between which a local variable lives.
   local function read_names(name_count, is_local)
-    local code, from, bytes = code, at, 0
+    local seen, byte, sub, code, from, bytes = seen, byte, sub, code, at, 0
     local behind = is_local and not IS_54 and 9 or 1
     for _ = 1, name_count do
       local length = byte(code, from) - NAME_BIAS
-      if length < 0 or length > 253 then -- none, or longer than a byte says
+      if length < 0 or length > 253 then -- longer than a byte says
         at = from
         length = read_length()
         from = at - 1
-        if length < 0 then length = 0 end
       end
       local name = sub(code, from + 1, from + length)
       if not seen[name] then bytes = bytes + claim_string(name) end
@@ -851,24 +861,26 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local names, values, cells = {}, {}, {} -- of the upvalues of the function in hand
 
   -- Bytes of upvalues' names that were not met before: of the function in hand they are known.
-  local function read_upvalue_names(is_outer)
-    if not is_outer then return read_names(read_number()) end
+  local function read_upvalue_names(name_count, is_outer)
+    if not is_outer then
+      at = at + (not IS_54 and 4 or name_count > 127 and 2 or 1)
+      return read_names(name_count)
+    end
     local bytes = 0
-    for i = 1, is_bare and 0 or upvalue_count do
+    for i = 1, is_bare and 0 or name_count do
       if not seen[names[i]] then bytes = bytes + claim_string(names[i]) end
     end
     return bytes
   end
 
   -- Bytes of the debug information, and of the names in it; estimated where it was cut from the dump.
-  local function read_debug(code_count, parameters, registers, is_outer)
+  local function read_debug(lines, code_count, parameters, registers, names_of_upvalues, is_outer)
     if is_cut then
-      at = at + (IS_54 and 4 or 12) -- of each part that there is none
+      at = at + (IS_54 and 3 or 8) -- of each other part that there is none
       local local_count = (42 * parameters + 47 * registers + 5 * code_count) // 100 -- fits aos's own code
       local bytes = LINE * code_count + (IS_54 and code_count // 16 or 0) + LOCAL * local_count
-      return is_bare and 0 or bytes, is_outer and read_upvalue_names(true) or 0
+      return is_bare and 0 or bytes, is_outer and read_upvalue_names(names_of_upvalues, true) or 0
     end
-    local lines = read_number()
     local bytes = LINE * lines
     at = at + bytes
     if IS_54 then
@@ -877,31 +889,35 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       for _ = 1, 2 * absolute_lines do read_number() end
     end
     local local_count = read_number()
-    local local_names = read_names(local_count, true)
-    return bytes + LOCAL * local_count, local_names + read_upvalue_names(is_outer)
+    local local_names = local_count > 0 and read_names(local_count, true) or 0
+    return bytes + LOCAL * local_count, local_names + read_upvalue_names(names_of_upvalues, is_outer)
   end
 
   -- Reads a prototype and those in it; `is_outer`: that of the function in hand. Where `line` is given it may have lines
-  -- below; else all is content.
+  -- below; else all is content. Each call of Lua's library is as dear as ten instructions, so what stands together is
+  -- read at once, and what is known is not read.
   local function read_proto(line, is_outer)
-    local source_length = read_length()
-    if source_length > 0 then at = at + source_length end
-    local line_defined, last_line, parameters, registers, code_count, _
+    local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, c, _
     if IS_54 then
       line_defined, last_line = read_number(), read_number()
       parameters, _, registers = byte(code, at, at + 2)
       at = at + 3
       code_count = read_number()
+      at = at + 4 * code_count
+      a, b, c = unpack("i8i8i8", code, at - 24)
+      constant_count = read_number()
     else
-      line_defined, last_line, parameters, _, registers, code_count, at = unpack("<i4i4BBBi4", code, at)
+      line_defined, last_line, parameters, _, registers, code_count, at = unpack("i4i4BBBi4", code, at)
+      a, b, c, constant_count, at = unpack("i8i8i8i4", code, at + 4 * code_count - 24)
     end
-    at = at + 4 * code_count
-    -- equal lines and size may be chance, the same in the middle is not
-    local a, b = unpack("<i8i8", code, at - code_count // 2 * 4 - 8)
-    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b
+    -- equal lines and sizes may be chance, the same last instructions are not
+    local identity = (((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b) * 31 ~ c
     local is_new = not seen[identity]
-    if not is_new and is_outer then return 0 end -- nor is anything in it
-    if is_new then mark(identity, true) end
+    if is_new then
+      mark(identity, true)
+    elseif is_outer then
+      return 0 -- nor is anything in it
+    end
 
     local own_line = line and is_new
     if own_line then
@@ -910,18 +926,31 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     else
       line = is_new and line
     end
-    local source_bytes = source_length > 0 and is_new and claim_string(chunk_sources[chunk]) or 0
+    local source_bytes = is_outer and not is_cut and claim_string(chunk_sources[chunk]) or 0
 
-    local constant_count = read_number()
-    local constants = read_constants(constant_count, is_new)
-    local proto_upvalues = read_number()
-    at = at + proto_upvalues * (IS_54 and 3 or 2)
-    local proto_count, below = read_number(), 0
-    for _ = 1, proto_count do below = below + read_proto(own_line and line) end
-    local debug_bytes, name_bytes = read_debug(code_count, parameters, registers, is_outer)
+    local constants = constant_count > 0 and read_constants(constant_count, is_new) or 0
+    local proto_upvalues, proto_count, lines, below = upvalue_count, nil, nil, 0
+    if IS_54 then
+      proto_upvalues = read_number()
+      at = at + 3 * proto_upvalues
+      proto_count = read_number()
+    else
+      if is_outer then at = at + 4 else proto_upvalues, at = unpack("i4", code, at) end
+      at = at + 2 * proto_upvalues
+      proto_count, lines = unpack("i4i4", code, at)
+      at = at + 4
+    end
+    for _ = 1, proto_count do
+      at = at + 1 -- its source is that of the one around it
+      below = below + read_proto(own_line and line)
+    end
+    if IS_54 or proto_count > 0 then lines = read_number() else at = at + 4 end
+    local debug_bytes, name_bytes = read_debug(lines, code_count, parameters, registers, proto_upvalues, is_outer)
     if not is_new then return 0 end
-    local bytes = tally("proto", PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues
-      + WORD * proto_count + debug_bytes)
+    local bytes = PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues + WORD * proto_count
+      + debug_bytes
+    proto_total = proto_total + 1
+    proto_sum = proto_sum + bytes
     if not line then return bytes + constants + name_bytes + source_bytes + below end
     own[line] = bytes
     if own_line then
@@ -977,10 +1006,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local source = chunk_sources[chunk]
     is_bare = source == "=?"
     -- a dump would repeat the source; of functions with many upvalues, the largest ones, half is debug information
-    is_cut = #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
-    local bytes = is_cut and claim_string(source) or 0
+    is_cut = is_bare or #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
+    local bytes = is_cut and not is_bare and claim_string(source) or 0
     code = dump(f, is_cut)
-    at = IS_54 and 33 or 35 -- behind the header
+    at = HEADER + (is_cut and 1 or #source + (#source < LONG_COUNT and 1 or IS_54 and 2 or 9))
     bytes = bytes + read_proto(lined and owner, true)
     code = nil
     return bytes, chunk
@@ -993,47 +1022,71 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     functions_of[of_chunk] = of_it
     if of_it <= FEW_FUNCTIONS then return read_protos(f, known_chunk, lined) end
     local shape = shape_of(f) ~ of_chunk << 48
-    local times, before = (met[shape] or 0) + 1, counts.proto
+    local times, before = (met[shape] or 0) + 1, proto_total
     met[shape] = times
     if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
     local bytes, chunk_there = read_protos(f, known_chunk, lined)
-    if counts.proto > before and times > 1 then varied[shape] = true end
+    if proto_total > before and times > 1 then varied[shape] = true end
     return bytes, chunk_there
+  end
+
+  -- What a function's upvalue holds, its cell included.
+  local function reach_upvalue(lined, name, i, cell, value)
+    if lined then return refer(UPVALUE_NAME, (name == "" or name == NO_NAME) and i or name, cell, value) end
+    content = content + cell
+    if not seen[value] then discover(value) end
+  end
+
+  local function visit_c_function(f, lined)
+    local count = 0
+    local name, value = getupvalue(f, 1)
+    while name do
+      count = count + 1
+      reach_upvalue(lined, name, count, 0, value)
+      name, value = getupvalue(f, count + 1)
+    end
+    return tally("function", CLOSURE + SLOT * count)
   end
 
   -- A cell has its function's chunk as its value, so that functions that share it need not be asked.
   local function visit_function(f, lined)
-    local known_chunk
     local name, value = getupvalue(f, 1)
-    upvalue_count = 0
-    local in_c = name == ""
+    if name == "" then return visit_c_function(f, lined) end
+    if not name and is_c(f) then return 0 end
+    local names, values, cells, count, known_chunk = names, values, cells, 0, nil
     while name do
-      upvalue_count = upvalue_count + 1
-      names[upvalue_count], values[upvalue_count] = name, value
-      if not in_c then
-        local id = upvalueid(f, upvalue_count)
-        cells[upvalue_count] = id
-        local chunk_there = seen[id]
-        if chunk_there and chunk_there ~= true then known_chunk = chunk_there end
+      count = count + 1
+      names[count] = name
+      values[count] = value
+      local id = upvalueid(f, count)
+      local chunk_there = seen[id]
+      if chunk_there then
+        cells[count] = false
+        if chunk_there ~= true then known_chunk = chunk_there end
+      else
+        cells[count] = id
       end
-      name, value = getupvalue(f, upvalue_count + 1)
+      name, value = getupvalue(f, count + 1)
     end
-    if upvalue_count == 0 and is_c(f) then return 0 end
-    if not in_c then
-      local proto_content
-      proto_content, known_chunk = read_some_protos(f, known_chunk, lined)
-      content = content + proto_content
-    end
-    for i = 1, upvalue_count do
-      local cell = 0
-      name, value, values[i] = names[i], values[i], nil
-      if not in_c and not seen[cells[i]] then
-        mark(cells[i], known_chunk or true)
-        cell = tally("upvalue", UPVALUE)
+    upvalue_count = count
+    local proto_content
+    proto_content, known_chunk = read_some_protos(f, known_chunk, lined)
+    content = content + proto_content
+    for i = 1, count do
+      local cell, id = 0, cells[i]
+      value = values[i]
+      values[i] = nil
+      if id then
+        mark(id, known_chunk or true)
+        cell_count = cell_count + 1
+        cell = UPVALUE
       end
-      reach(lined, UPVALUE_NAME, (name == "" or find(name, "^%(")) and i or name, cell, value)
+      reach_upvalue(lined, names[i], i, cell, value)
     end
-    return tally("function", CLOSURE + (in_c and SLOT or WORD) * upvalue_count)
+    function_count = function_count + 1
+    local bytes = CLOSURE + WORD * count
+    function_sum = function_sum + bytes
+    return bytes
   end
 
   -- ---- coroutines and userdata ----
@@ -1234,11 +1287,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   function walk.kinds()
-    local strings = walk.bytes() - table_sum
+    counts.proto, bytes_of.proto, counts.upvalue, bytes_of.upvalue = proto_total, proto_sum, cell_count, UPVALUE * cell_count
+    counts["function"], bytes_of["function"] = counts["function"] + function_count, bytes_of["function"] + function_sum
+    counts.table, bytes_of.table = table_count, table_sum
+    local strings = walk.bytes()
     for _, bytes in next, bytes_of do strings = strings - bytes end
     local kinds = {}
     for name, number in next, counts do kinds[name] = { count = number, bytes = floor(bytes_of[name]) } end
-    kinds.table = { count = table_count, bytes = floor(table_sum) }
     kinds.string = { count = string_count, bytes = floor(strings) }
     return kinds
   end
