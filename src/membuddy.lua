@@ -284,7 +284,7 @@ end
 
 -- Objects in the first piece of `seen`, at least, and bytes of the heap for each; every other piece holds as many as all
 -- before it. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
-local FIRST_PIECE, BYTES_A_PLACE = 4096, 512
+local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
 local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
@@ -308,7 +308,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
   local seen, capacity = {}, FIRST_PIECE
   while total_bytes and not may_use and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
-  local piece, room = seen, capacity - 1 -- one is for what is blocked later
+  local piece, room, added = seen, capacity - 1, nil -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
   local tail_piece, tail, tail_owner = start, 1, 0
@@ -339,8 +339,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       error(STOP, 0)
     end
     local full = piece
-    piece, room = {}, capacity
-    capacity = 2 * capacity
+    if capacity & capacity - 1 == 0 then added = capacity // 2 end
+    piece, room = {}, added
+    capacity = capacity + added
     setmetatable(full, { __index = piece })
   end
 
@@ -432,7 +433,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       for _, packed in next, order do
         if packed >> 24 <= cut then drop(packed & 0xFFFFFF) end
       end
-      if cut > threshold then threshold = cut end
+      if cut > threshold then threshold = cut + cut // 2 end
       local kept = {}
       for _, cycle in next, cycle_list do
         if own[cycle[1]] and own[cycle[4]] then kept[#kept + 1] = cycle end
@@ -501,8 +502,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   -- Counts what was visited since, its own bytes and those of its content: a child that is large gets a line.
-  local function count_visited(now, bytes, found)
-    local all = bytes + found
+  local function count_visited(now, bytes, all)
     if owner == nil and all > threshold then owner = become_owner() end
     if owner == now then
       rest[now] = rest[now] + all
@@ -510,7 +510,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       rest[now], more[now] = rest[now] + all, more[now] + 1
     else
       own[owner] = own[owner] + bytes
-      if found > 0 then add_rest(owner, found) end
+      if all > bytes then add_rest(owner, all - bytes) end
     end
   end
 
@@ -643,7 +643,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local metatable = getmetatable(t)
     if metatable and visit_metatable(t, metatable, true) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
-    local is_last = depth[owner] + 1 == max_depth
+    local seen, type, HOLDS = seen, type, HOLDS
+    local is_last, is_quick = depth[owner] + 1 == max_depth, nil
+    is_quick = bounded and not holders and is_last -- what is queued may get a line when it is visited
+    if is_quick and tail_owner ~= owner then change_owner() end
     for entry_key, value in next, t do
       local bytes = 0
       if entry_key == expected then
@@ -665,10 +668,19 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
       elseif not what then
         if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif bounded and bytes == 0 and (kids > most_kids or is_last) and not seen[value] then
-        push(value) -- may get a line when it is visited
+      elseif is_quick and bytes == 0 and not seen[value] then
+        tail_piece[tail] = value -- push, written out
+        tail_piece = piece
+        tail = value
+        piece[value] = true
+        room = room - 1
+        if room == 0 then grow() end
       else
         refer(ENTRY, entry_key, bytes, value)
+        if not is_quick and kids > most_kids and bounded and not holders then
+          is_quick = true
+          if tail_owner ~= owner then change_owner() end
+        end
       end
     end
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
@@ -687,21 +699,21 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local strings, tables, bytes_of_tables, rest_of_now, more_of_now = 0, 0, 0, 0, 0
+    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING -- these are faster
+    local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     repeat
-      local bytes, found, has_owner = nil, 0, not now -- an object that is queued belongs to `owner`
-      local expected, hashed, has_holes = 1, 0, false
-      local texts, letters = 0, 0
+      local entries, expected, hashed, found = t, 1, 0, 0
+      local bytes, has_owner, has_holes -- an object that is queued belongs to `owner`
       local metatable = getmetatable(t)
       if metatable then
         if now then
           has_owner, content = true, 0
           begin_owner(t, now, is_lined)
         end
-        if visit_metatable(t, metatable, false) then bytes = measure_table(t) end
+        if visit_metatable(t, metatable, false) then bytes, entries = measure_table(t), NO_ENTRIES end
         if now then found = content end
       end
-      for entry_key, value in next, bytes and NO_ENTRIES or t do
+      for entry_key, value in next, entries do
         if entry_key == expected then
           expected = expected + 1
         else
@@ -713,7 +725,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             elseif what == "number" then
               has_holes = has_holes or entry_key > expected
             elseif HOLDS[what] then
-              if not has_owner then
+              if not has_owner and now then
                 has_owner = true
                 begin_owner(t, now, is_lined)
               end
@@ -721,57 +733,56 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             end
           end
         end
-        local what = HOLDS[type(value)]
-        if what and not seen[value] then
-          if what == "text" then
+        local what = type(value)
+        if what == "string" then
+          if not seen[value] then
             local length = #value
-            texts, letters = texts + 1, letters + length
+            strings = strings + 1
+            found = found + STRING + length
             if length <= SHORT or not is_address(length) then
               piece[value] = true
-              local left = room - 1
-              room = left
-              if left == 0 then grow() end
+              room = room - 1
+              if room == 0 then grow() end
             end
-          else
-            if not has_owner then
-              has_owner = true
-              begin_owner(t, now, is_lined)
-            end
-            push(value)
           end
+        elseif what ~= "number" and HOLDS[what] and not seen[value] then
+          if not has_owner and now then
+            has_owner = true
+            begin_owner(t, now, is_lined)
+          end
+          push(value)
         end
       end
-      if texts > 0 then strings, found = strings + texts, found + letters + texts * STRING end
-      if not bytes then
-        if has_holes then
-          bytes = measure_table(t)
-        elseif hashed > 0 then
-          bytes = entries_bytes(t, expected - 1, hashed)
+      if hashed == 0 and entries == t then
+        local left = patience[expected]
+        if left and left > 0 then
+          patience[expected] = left - 1
+          bytes = trusted[expected]
         else
-          local left = patience[expected] or 0
-          if left == 0 then
-            bytes = list_bytes(t, expected)
-          else
-            patience[expected], bytes = left - 1, trusted[expected]
-          end
+          bytes = list_bytes(t, expected)
         end
+      elseif not bytes then
+        bytes = has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
       end
       if not now then
         string_count, content = string_count + strings, content + found
         return bytes
       end
-      tables, bytes_of_tables = tables + 1, bytes_of_tables + bytes
-      if has_owner or is_lined and bytes + found > threshold then
+      tables = tables + 1
+      bytes_of_tables = bytes_of_tables + bytes
+      found = found + bytes
+      if has_owner or is_lined and found > threshold then
+        large = large + 1
         if not has_owner then begin_owner(t, now, is_lined) end
         count_visited(now, bytes, found)
       else
-        rest_of_now = rest_of_now + bytes + found
-        if is_lined then more_of_now = more_of_now + 1 end
+        rest_of_now = rest_of_now + found
       end
       t = seen[t]
     until is_watched or type(t) ~= "table"
     string_count, table_count, table_sum = string_count + strings, table_count + tables, table_sum + bytes_of_tables
-    rest[now], more[now] = rest[now] + rest_of_now, more[now] + more_of_now
+    rest[now] = rest[now] + rest_of_now
+    if is_lined then more[now] = more[now] + tables - large end
     return t
   end
 
@@ -1183,7 +1194,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           content = 0
           begin_owner(element, now, is_lined)
           local bytes = visit(element, false)
-          count_visited(now, bytes, content)
+          count_visited(now, bytes, bytes + content)
           element = seen[element]
         end
         if element == true then break end
