@@ -15,8 +15,8 @@ local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setm
   type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
 local byte, sub, find, format, gmatch, gsub, unpack, dump =
   string.byte, string.sub, string.find, string.format, string.gmatch, string.gsub, string.unpack, string.dump
-local concat, sort, move, abs, floor, huge, tointeger =
-  table.concat, table.sort, table.move, math.abs, math.floor, math.huge, math.tointeger
+local concat, sort, move, abs, floor, huge, tointeger, math_type =
+  table.concat, table.sort, table.move, math.abs, math.floor, math.huge, math.tointeger, math.type
 local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, upvalueid =
   debug.getmetatable, debug.getregistry, debug.getinfo, debug.getlocal, debug.getupvalue, debug.getuservalue,
   debug.upvalueid
@@ -230,7 +230,7 @@ end
 
 -- A text without what a terminal or a reader could mistake, cut after `limit` bytes.
 local function escape(text, limit)
-  if #text <= limit and not find(text, SPECIAL) then return text end
+  if #text <= limit and (not find(text, "[^%w_]") or not find(text, SPECIAL)) then return text end
   local parts, at = {}, 1
   while at <= #text do
     local special = find(text, SPECIAL, at) or #text + 1
@@ -363,9 +363,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return length <= LONGEST_ADDRESS
   end
 
-  -- Bytes of a string that was not met before, else 0.
-  local function claim_string(text)
-    if seen[text] then return 0 end
+  -- Bytes of a string that was not met before.
+  local function claim_new_string(text)
     local length = #text
     if length <= SHORT or not is_address(length) then
       piece[text] = true
@@ -375,6 +374,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     string_count = string_count + 1
     return STRING + length
   end
+
+  -- The same, and 0 of one that was met.
+  local function claim_string(text) return seen[text] and 0 or claim_new_string(text) end
 
   -- ---- lines ----
 
@@ -402,15 +404,18 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Sums with everything below. Where lines were folded a parent may have the higher number, but none is deep.
   local function all_totals()
-    local totals = {}
-    for i = 1, used do
-      if own[i] then totals[i] = own[i] + rest[i] end
-    end
-    for level = bounded and max_depth or 1, 1, -1 do
-      for i = used, 1, -1 do
-        if own[i] and parent[i] > 0 and (depth[i] == level or not bounded) then
-          totals[parent[i]] = totals[parent[i]] + totals[i]
-        end
+    local own, rest, parent, totals = own, rest, parent, {}
+    for i = 1, used do totals[i] = own[i] and own[i] + rest[i] end
+    for i = used, 1, -1 do
+      local above = own[i] and parent[i] or 0
+      if not bounded then
+        if above > 0 then totals[above] = totals[above] + totals[i] end
+      elseif above > 0 then
+        local bytes = own[i] + rest[i]
+        repeat
+          totals[above] = totals[above] + bytes
+          above = parent[above]
+        until above == 0
       end
     end
     return totals
@@ -539,7 +544,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if seen[object] then return end
     local what = HOLDS[type(object)]
     if what == "text" then
-      content = content + claim_string(object)
+      content = content + claim_new_string(object)
     elseif what then
       push(object)
     end
@@ -648,35 +653,37 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     is_quick = bounded and not holders and is_last -- what is queued may get a line when it is visited
     if is_quick and tail_owner ~= owner then change_owner() end
     for entry_key, value in next, t do
-      local bytes = 0
+      local bytes -- of the key, if it has any
       if entry_key == expected then
         expected = expected + 1
       else
         hashed = hashed + 1
         local what = type(entry_key)
         if what == "string" then
-          if not seen[entry_key] then bytes = claim_string(entry_key) end
+          if not seen[entry_key] then bytes = claim_new_string(entry_key) end
         elseif what == "number" then
           has_holes = has_holes or entry_key > expected
         elseif what ~= "boolean" then
           refer(ENTRY, entry_key, 0, entry_key)
         end
       end
-      local what = HOLDS[type(value)]
-      if what == "text" then
-        if not seen[value] then bytes = bytes + claim_string(value) end
-        if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif not what then
-        if bytes > 0 then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif is_quick and bytes == 0 and not seen[value] then
+      local what = type(value)
+      if what == "table" and is_quick and not bytes and not seen[value] then
         tail_piece[tail] = value -- push, written out
         tail_piece = piece
         tail = value
         piece[value] = true
         room = room - 1
         if room == 0 then grow() end
+      elseif what == "string" then
+        if not seen[value] then bytes = (bytes or 0) + claim_new_string(value) end
+        if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
+      elseif not HOLDS[what] then
+        if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
+      elseif is_quick and not bytes and not seen[value] then
+        push(value)
       else
-        refer(ENTRY, entry_key, bytes, value)
+        refer(ENTRY, entry_key, bytes or 0, value)
         if not is_quick and kids > most_kids and bounded and not holders then
           is_quick = true
           if tail_owner ~= owner then change_owner() end
@@ -699,8 +706,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING -- these are faster
+    local seen, type, getmetatable, patience, trusted, SHORT, STRING = -- these are faster
+      seen, type, getmetatable, patience, trusted, SHORT, STRING
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
+    local least = is_lined and threshold or huge -- of what gets a line
+    local wanted = is_watched and "" or "table"
     repeat
       local entries, expected, hashed, found = t, 1, 0, 0
       local bytes, has_owner, has_holes -- an object that is queued belongs to `owner`
@@ -721,7 +731,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           if not seen[entry_key] then
             local what = type(entry_key)
             if what == "string" then
-              found = found + claim_string(entry_key)
+              found = found + claim_new_string(entry_key)
             elseif what == "number" then
               has_holes = has_holes or entry_key > expected
             elseif HOLDS[what] then
@@ -753,7 +763,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           push(value)
         end
       end
-      if hashed == 0 and entries == t then
+      if bytes then -- it is weak
+      elseif hashed == 0 then
         local left = patience[expected]
         if left and left > 0 then
           patience[expected] = left - 1
@@ -761,7 +772,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         else
           bytes = list_bytes(t, expected)
         end
-      elseif not bytes then
+      else
         bytes = has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
       end
       if not now then
@@ -771,15 +782,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       tables = tables + 1
       bytes_of_tables = bytes_of_tables + bytes
       found = found + bytes
-      if has_owner or is_lined and found > threshold then
+      if has_owner or found > least then
         large = large + 1
         if not has_owner then begin_owner(t, now, is_lined) end
         count_visited(now, bytes, found)
+        if is_lined then least = threshold end
       else
         rest_of_now = rest_of_now + found
       end
       t = seen[t]
-    until is_watched or type(t) ~= "table"
+    until type(t) ~= wanted
     string_count, table_count, table_sum = string_count + strings, table_count + tables, table_sum + bytes_of_tables
     rest[now] = rest[now] + rest_of_now
     if is_lined then more[now] = more[now] + tables - large end
@@ -861,7 +873,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         from = at - 1
       end
       local name = sub(code, from + 1, from + length)
-      if not seen[name] then bytes = bytes + claim_string(name) end
+      if not seen[name] then bytes = bytes + claim_new_string(name) end
       from = from + length + behind
       if is_local and IS_54 then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
     end
@@ -879,7 +891,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     local bytes = 0
     for i = 1, is_bare and 0 or name_count do
-      if not seen[names[i]] then bytes = bytes + claim_string(names[i]) end
+      if not seen[names[i]] then bytes = bytes + claim_new_string(names[i]) end
     end
     return bytes
   end
@@ -1297,11 +1309,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return sum
   end
 
-  function walk.kinds()
+  -- `all`: bytes of everything, if they are known.
+  function walk.kinds(all)
     counts.proto, bytes_of.proto, counts.upvalue, bytes_of.upvalue = proto_total, proto_sum, cell_count, UPVALUE * cell_count
     counts["function"], bytes_of["function"] = counts["function"] + function_count, bytes_of["function"] + function_sum
     counts.table, bytes_of.table = table_count, table_sum
-    local strings = walk.bytes()
+    local strings = all or walk.bytes()
     for _, bytes in next, bytes_of do strings = strings - bytes end
     local kinds = {}
     for name, number in next, counts do kinds[name] = { count = number, bytes = floor(bytes_of[name]) } end
@@ -1312,6 +1325,22 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   function walk.stopped() return stopped end
 
   -- ---- results ----
+
+  -- Sorts lines of one depth by their keys, if those are whole numbers; else gives false.
+  local function sort_by_number(alike)
+    local packed = {}
+    for place, i in next, alike do
+      local number = key[i]
+      if depth[i] ~= depth[alike[1]] or kind[i] > FLAT or math_type(number) ~= "integer"
+        or number >= 1 << 39 or number <= -1 << 39 then
+        return false
+      end
+      packed[place] = number << 24 | i
+    end
+    sort(packed)
+    for place, both in next, packed do alike[place] = both & 0xFFFFFF end
+    return true
+  end
 
   -- Texts of lines, and the lines: the largest first; then what is alike, by depth and name.
   local function texts_in_order(totals)
@@ -1343,12 +1372,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       return a < b
     end
     local from = 1
-    while from <= #order do
+    while from <= length do
       local to, total = from, totals[order[from]]
-      while order[to + 1] and totals[order[to + 1]] == total do to = to + 1 end
+      while to < length and totals[order[to + 1]] == total do to = to + 1 end
       if to > from then
         local alike = move(order, from, to, 1, {})
-        sort(alike, comes_first)
+        if not sort_by_number(alike) then sort(alike, comes_first) end
         move(alike, 1, #alike, from, order)
       end
       from = to + 1
@@ -1373,7 +1402,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     for place = #order, 1, -1 do
       local i = order[place]
-      if dropped[i] then drop(i) elseif own[i] then lines = lines + line_count(i) end
+      if dropped[i] then drop(i) elseif own[i] then lines = lines + (rest[i] > 0 and 2 or 1) end
     end
     for place = #order, 1, -1 do
       local i = order[place]
@@ -1701,7 +1730,7 @@ local function profile(options, entry, has_target)
     results.shared = retained and floor(results.totalSize > retained and results.totalSize - retained or 0)
   end
   local objects = 0
-  results.kinds = walk.kinds()
+  results.kinds = walk.kinds(results.totalSize)
   for i = 1, 7 do objects = objects + results.kinds[KINDS[i]].count end
   results.explained, results.exact, results.backend = total and 100 * live / total, false, "lua"
   total = total or live
