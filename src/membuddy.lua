@@ -290,7 +290,7 @@ local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
 -- there are `KEPT` lines, but not the largest of them.
-local ROOM_FOR, KEPT, LEAST_FINAL = 512, 360, 64
+local ROOM_FOR, KEPT, LEAST_FINAL = 400, 330, 48
 local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
@@ -649,9 +649,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if metatable and visit_metatable(t, metatable, true) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
     local seen, type, HOLDS = seen, type, HOLDS
-    local is_last, is_quick = depth[owner] + 1 == max_depth, nil
-    is_quick = bounded and not holders and is_last -- what is queued may get a line when it is visited
-    if is_quick and tail_owner ~= owner then change_owner() end
+    local may_be_quick, is_owner = bounded and not holders, false
+    local is_quick = may_be_quick and depth[owner] + 1 == max_depth -- what is queued may get a line when it is visited
     for entry_key, value in next, t do
       local bytes -- of the key, if it has any
       if entry_key == expected then
@@ -669,7 +668,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       local what = type(value)
       if what == "table" and is_quick and not bytes and not seen[value] then
-        tail_piece[tail] = value -- push, written out
+        if not is_owner then -- push, written out
+          is_owner = true
+          if tail_owner ~= owner then change_owner() end
+        end
+        tail_piece[tail] = value
         tail_piece = piece
         tail = value
         piece[value] = true
@@ -684,10 +687,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         push(value)
       else
         refer(ENTRY, entry_key, bytes or 0, value)
-        if not is_quick and kids > most_kids and bounded and not holders then
-          is_quick = true
-          if tail_owner ~= owner then change_owner() end
-        end
+        is_quick = is_quick or may_be_quick and kids > most_kids
       end
     end
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
