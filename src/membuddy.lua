@@ -649,7 +649,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if metatable and visit_metatable(t, metatable, true) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
     local seen, type, HOLDS = seen, type, HOLDS
-    local may_be_quick, is_owner = bounded and not holders, false
+    local may_be_quick, is_pushing = bounded and not holders, false
+    local last_piece, last, here, left -- tail_piece, tail, piece and room while only tables are queued: locals are faster
     local is_quick = may_be_quick and depth[owner] + 1 == max_depth -- what is queued may get a line when it is visited
     for entry_key, value in next, t do
       local bytes -- of the key, if it has any
@@ -657,6 +658,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         expected = expected + 1
       else
         hashed = hashed + 1
+        if is_pushing then
+          is_pushing, tail_piece, tail, room = false, last_piece, last, left
+        end
         local what = type(entry_key)
         if what == "string" then
           if not seen[entry_key] then bytes = claim_new_string(entry_key) end
@@ -668,27 +672,39 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       local what = type(value)
       if what == "table" and is_quick and not bytes and not seen[value] then
-        if not is_owner then -- push, written out
-          is_owner = true
+        if not is_pushing then -- push, written out
           if tail_owner ~= owner then change_owner() end
+          is_pushing, last_piece, last, here, left = true, tail_piece, tail, piece, room
         end
-        tail_piece[tail] = value
-        tail_piece = piece
-        tail = value
-        piece[value] = true
-        room = room - 1
-        if room == 0 then grow() end
-      elseif what == "string" then
-        if not seen[value] then bytes = (bytes or 0) + claim_new_string(value) end
-        if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif not HOLDS[what] then
-        if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
-      elseif is_quick and not bytes and not seen[value] then
-        push(value)
+        last_piece[last] = value
+        last_piece = here
+        last = value
+        here[value] = true
+        left = left - 1
+        if left == 0 then
+          room = 0
+          grow()
+          here, left = piece, room
+        end
       else
-        refer(ENTRY, entry_key, bytes or 0, value)
-        is_quick = is_quick or may_be_quick and kids > most_kids
+        if is_pushing then
+          is_pushing, tail_piece, tail, room = false, last_piece, last, left
+        end
+        if what == "string" then
+          if not seen[value] then bytes = (bytes or 0) + claim_new_string(value) end
+          if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
+        elseif not HOLDS[what] then
+          if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
+        elseif is_quick and not bytes and not seen[value] then
+          push(value)
+        else
+          refer(ENTRY, entry_key, bytes or 0, value)
+          is_quick = is_quick or may_be_quick and kids > most_kids
+        end
       end
+    end
+    if is_pushing then
+      tail_piece, tail, room = last_piece, last, left
     end
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
   end
@@ -711,6 +727,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     local least = is_lined and threshold or huge -- of what gets a line
     local wanted = is_watched and "" or "table"
+    local here, left = piece, room
     repeat
       local entries, expected, hashed, found = t, 1, 0, 0
       local bytes, has_owner, has_holes -- an object that is queued belongs to `owner`
@@ -720,7 +737,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           has_owner, content = true, 0
           begin_owner(t, now, is_lined)
         end
+        room = left
         if visit_metatable(t, metatable, false) then bytes, entries = measure_table(t), NO_ENTRIES end
+        here, left = piece, room
         if now then found = content end
       end
       for entry_key, value in next, entries do
@@ -731,7 +750,18 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           if not seen[entry_key] then
             local what = type(entry_key)
             if what == "string" then
-              found = found + claim_new_string(entry_key)
+              local length = #entry_key
+              strings = strings + 1
+              found = found + STRING + length
+              if length <= SHORT or not is_address(length) then
+                here[entry_key] = true
+                left = left - 1
+                if left == 0 then
+                  room = 0
+                  grow()
+                  here, left = piece, room
+                end
+              end
             elseif what == "number" then
               has_holes = has_holes or entry_key > expected
             elseif HOLDS[what] then
@@ -739,7 +769,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
                 has_owner = true
                 begin_owner(t, now, is_lined)
               end
+              room = left
               push(entry_key)
+              here, left = piece, room
             end
           end
         end
@@ -750,9 +782,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             strings = strings + 1
             found = found + STRING + length
             if length <= SHORT or not is_address(length) then
-              piece[value] = true
-              room = room - 1
-              if room == 0 then grow() end
+              here[value] = true
+              left = left - 1
+              if left == 0 then
+                room = 0
+                grow()
+                here, left = piece, room
+              end
             end
           end
         elseif what ~= "number" and HOLDS[what] and not seen[value] then
@@ -760,7 +796,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             has_owner = true
             begin_owner(t, now, is_lined)
           end
+          room = left
           push(value)
+          here, left = piece, room
         end
       end
       if bytes then -- it is weak
@@ -776,7 +814,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         bytes = has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
       end
       if not now then
-        string_count, content = string_count + strings, content + found
+        string_count, content, room = string_count + strings, content + found, left
         return bytes
       end
       tables = tables + 1
@@ -785,6 +823,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if has_owner or found > least then
         large = large + 1
         if not has_owner then begin_owner(t, now, is_lined) end
+        room = left
         count_visited(now, bytes, found)
         if is_lined then least = threshold end
       else
@@ -792,6 +831,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       t = seen[t]
     until type(t) ~= wanted
+    room = left
     string_count, table_count, table_sum = string_count + strings, table_count + tables, table_sum + bytes_of_tables
     rest[now] = rest[now] + rest_of_now
     if is_lined then more[now] = more[now] + tables - large end
@@ -937,7 +977,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local identity = (((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b) * 31 ~ c
     local is_new = not seen[identity]
     if is_new then
-      mark(identity, true)
+      piece[identity] = true
+      room = room - 1
+      if room == 0 then grow() end
     elseif is_outer then
       return 0 -- nor is anything in it
     end
@@ -1053,19 +1095,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return bytes, chunk_there
   end
 
-  -- What a function's upvalue holds, its cell included.
-  local function reach_upvalue(lined, name, i, cell, value)
-    if lined then return refer(UPVALUE_NAME, (name == "" or name == NO_NAME) and i or name, cell, value) end
-    content = content + cell
-    if not seen[value] then discover(value) end
-  end
-
   local function visit_c_function(f, lined)
     local count = 0
     local name, value = getupvalue(f, 1)
     while name do
       count = count + 1
-      reach_upvalue(lined, name, count, 0, value)
+      reach(lined, UPVALUE_NAME, count, 0, value)
       name, value = getupvalue(f, count + 1)
     end
     return tally("function", CLOSURE + SLOT * count)
@@ -1099,12 +1134,20 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       local cell, id = 0, cells[i]
       value = values[i]
       values[i] = nil
-      if id then
-        mark(id, known_chunk or true)
+      if id and not seen[id] then
+        piece[id] = known_chunk or true
+        room = room - 1
+        if room == 0 then grow() end
         cell_count = cell_count + 1
         cell = UPVALUE
       end
-      reach_upvalue(lined, names[i], i, cell, value)
+      if lined then
+        name = names[i]
+        refer(UPVALUE_NAME, name == NO_NAME and i or name, cell, value)
+      else
+        content = content + cell
+        if not seen[value] then discover(value) end
+      end
     end
     function_count = function_count + 1
     local bytes = CLOSURE + WORD * count
@@ -1150,8 +1193,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- ---- one object ----
 
   -- Own bytes of an object; what it refers to is queued, or is content.
-  local function visit(object, lined)
-    local what = type(object)
+  local function visit(what, object, lined)
     if what == "table" then
       table_count = table_count + 1
       local bytes = (lined and visit_table_lined or visit_tables)(object)
@@ -1166,12 +1208,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   local function has_lines_below(i) return depth[i] < max_depth and kind[i] ~= FLAT end
 
-  local function visit_line(i, object)
-    owner, content, kids, most_kids = i, 0, 0, depth[i] == 0 and ROOT_KIDS or MANY_KIDS
-    local bytes = visit(object, has_lines_below(i))
-    own[i] = own[i] + bytes
-    rest[i] = rest[i] + content
-    if content > 0 and has_lines_below(i) then more[i] = more[i] + 1 end
+  local function visit_line(i, what, object)
+    local level = depth[i]
+    local is_lined = level < max_depth and kind[i] ~= FLAT
+    owner, content, kids, most_kids = i, 0, 0, level == 0 and ROOT_KIDS or MANY_KIDS
+    own[i] = own[i] + visit(what, object, is_lined)
+    if content > 0 then
+      rest[i] = rest[i] + content
+      if is_lined then more[i] = more[i] + 1 end
+    end
     owner = nil
   end
 
@@ -1189,23 +1234,25 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     while element do
       local what = type(element)
       if what == "number" then
-        local i = element < 0 and -element or element
-        line, element, queue_after[i] = element < 0 and i, queue_after[i], false
-        if not line then
-          now, is_lined = i, has_lines_below(i)
-          parent_of_child = is_lined and i
+        if element < 0 then
+          line = -element
+          element, queue_after[line] = queue_after[line], false
+        else
+          now, is_lined = element, has_lines_below(element)
+          parent_of_child = is_lined and now
+          element, queue_after[now] = queue_after[now], false
         end
       else
         if is_watched and must_stop(element) then break end
         if line then
-          visit_line(line, element)
+          visit_line(line, what, element)
           line, element = nil, seen[element]
         elseif what == "table" then
           element = visit_tables(element, now, is_lined)
         else
           content = 0
           begin_owner(element, now, is_lined)
-          local bytes = visit(element, false)
+          local bytes = visit(what, element, false)
           count_visited(now, bytes, bytes + content)
           element = seen[element]
         end
@@ -1242,7 +1289,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   local function walk_line(i, object)
-    visit_line(i, object)
+    visit_line(i, type(object), object)
     run()
   end
 
