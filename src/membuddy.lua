@@ -78,6 +78,11 @@ local function power_of_two(number)
 end
 
 local NO_ENTRIES = {}
+local ENDLESS = math.maxinteger
+-- The shape of a table in a number: behind its list the hashed entries, and if there are numbers among them that a list
+-- with holes may have.
+local ONE_HASHED, HOLES = 1 << 30, 1 << 61
+local A_FEW = 16 -- tables of one shape in a row, of which one is like many
 local POWERS = {} -- of the sizes that most tables have
 for number = 1, 32 do POWERS[number] = power_of_two(number) end
 
@@ -722,15 +727,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local seen, type, getmetatable, patience, trusted, SHORT, STRING = -- these are faster
-      seen, type, getmetatable, patience, trusted, SHORT, STRING
+    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING -- these are faster
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
-    local least = is_lined and threshold or huge -- of what gets a line
-    local wanted = is_watched and "" or "table"
+    local least = is_lined and threshold or ENDLESS -- of what gets a line
+    local wanted = now and not is_watched and "table" or ""
     local here, left = piece, room
+    local same_shape, same_bytes, same_until = nil, 0, 0 -- of tables like the last: until so many were visited
     repeat
       local entries, expected, hashed, found = t, 1, 0, 0
-      local bytes, has_owner, has_holes -- an object that is queued belongs to `owner`
+      local bytes, has_owner -- an object that is queued belongs to `owner`
       local metatable = getmetatable(t)
       if metatable then
         if now then
@@ -738,7 +743,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           begin_owner(t, now, is_lined)
         end
         room = left
-        if visit_metatable(t, metatable, false) then bytes, entries = measure_table(t), NO_ENTRIES end
+        if visit_metatable(t, metatable, false) then bytes, entries, hashed = measure_table(t), NO_ENTRIES, HOLES end
         here, left = piece, room
         if now then found = content end
       end
@@ -746,7 +751,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if entry_key == expected then
           expected = expected + 1
         else
-          hashed = hashed + 1
+          hashed = hashed + ONE_HASHED
           if not seen[entry_key] then
             local what = type(entry_key)
             if what == "string" then
@@ -763,7 +768,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
                 end
               end
             elseif what == "number" then
-              has_holes = has_holes or entry_key > expected
+              if entry_key > expected then hashed = hashed | HOLES end
             elseif HOLDS[what] then
               if not has_owner and now then
                 has_owner = true
@@ -801,21 +806,23 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           here, left = piece, room
         end
       end
-      if bytes then -- it is weak
+      local shape = expected + hashed
+      if shape == same_shape and tables < same_until then
+        bytes = same_bytes
       elseif hashed == 0 then
-        local left = patience[expected]
-        if left and left > 0 then
-          patience[expected] = left - 1
+        local patience_left = patience[expected]
+        if patience_left and patience_left > 0 then
           bytes = trusted[expected]
+          patience[expected] = patience_left - A_FEW
+          same_shape, same_bytes, same_until = shape, bytes, tables + A_FEW
         else
           bytes = list_bytes(t, expected)
         end
+      elseif hashed < HOLES then
+        bytes = entries_bytes(t, expected - 1, hashed // ONE_HASHED)
+        if expected == 1 then same_shape, same_bytes, same_until = shape, bytes, ENDLESS end
       else
-        bytes = has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
-      end
-      if not now then
-        string_count, content, room = string_count + strings, content + found, left
-        return bytes
+        bytes = bytes or measure_table(t)
       end
       tables = tables + 1
       bytes_of_tables = bytes_of_tables + bytes
@@ -831,8 +838,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       t = seen[t]
     until type(t) ~= wanted
-    room = left
-    string_count, table_count, table_sum = string_count + strings, table_count + tables, table_sum + bytes_of_tables
+    room, string_count = left, string_count + strings
+    if not now then
+      content = content + rest_of_now - bytes_of_tables
+      return bytes_of_tables
+    end
+    table_count, table_sum = table_count + tables, table_sum + bytes_of_tables
     rest[now] = rest[now] + rest_of_now
     if is_lined then more[now] = more[now] + tables - large end
     return t
@@ -1212,7 +1223,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local level = depth[i]
     local is_lined = level < max_depth and kind[i] ~= FLAT
     owner, content, kids, most_kids = i, 0, 0, level == 0 and ROOT_KIDS or MANY_KIDS
-    own[i] = own[i] + visit(what, object, is_lined)
+    local bytes = visit(what, object, is_lined)
+    own[i] = own[i] + bytes
     if content > 0 then
       rest[i] = rest[i] + content
       if is_lined then more[i] = more[i] + 1 end
