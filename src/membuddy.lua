@@ -432,7 +432,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, used do
       if kids_of[i] == 0 and own[i] and not queue_after[i] and i ~= owner and i ~= parent_of_child and parent[i] > 0 then
         final_count = final_count + 1
-        order[final_count] = floor(own[i] + rest[i]) << 24 | i
+        order[final_count] = own[i] + rest[i] << 24 | i
       end
     end
     local surplus = count - KEPT
@@ -857,7 +857,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function read_number()
     local value
     if not IS_54 then
-      value, at = unpack("i4", code, at)
+      value, at = unpack("i", code, at)
       return value
     end
     value = 0
@@ -971,21 +971,21 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- below; else all is content. Each call of Lua's library is as dear as ten instructions, so what stands together is
   -- read at once, and what is known is not read.
   local function read_proto(line, is_outer)
-    local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, c, _
+    local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, _
     if IS_54 then
       line_defined, last_line = read_number(), read_number()
       parameters, _, registers = byte(code, at, at + 2)
       at = at + 3
       code_count = read_number()
       at = at + 4 * code_count
-      a, b, c = unpack("i8i8i8", code, at - 24)
+      a, b = unpack("i8i8", code, at - 16)
       constant_count = read_number()
     else
       line_defined, last_line, parameters, _, registers, code_count, at = unpack("i4i4BBBi4", code, at)
-      a, b, c, constant_count, at = unpack("i8i8i8i4", code, at + 4 * code_count - 24)
+      a, b, constant_count, at = unpack("i8i8i4", code, at + 4 * code_count - 16)
     end
     -- equal lines and sizes may be chance, the same last instructions are not
-    local identity = (((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b) * 31 ~ c
+    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b
     local is_new = not seen[identity]
     if is_new then
       piece[identity] = true
@@ -1011,10 +1011,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       at = at + 3 * proto_upvalues
       proto_count = read_number()
     else
-      if is_outer then at = at + 4 else proto_upvalues, at = unpack("i4", code, at) end
-      at = at + 2 * proto_upvalues
-      proto_count, lines = unpack("i4i4", code, at)
-      at = at + 4
+      if not is_outer then proto_upvalues = byte(code, at) end -- at most 255
+      at = at + 8 + 2 * proto_upvalues
+      proto_count, lines = unpack("ii", code, at - 4)
     end
     for _ = 1, proto_count do
       at = at + 1 -- its source is that of the one around it
@@ -1415,7 +1414,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, used do
       if own[i] then
         length = length + 1
-        order[length] = -floor(totals[i]) << 24 | i
+        order[length] = -totals[i] << 24 | i
       end
     end
     sort_order(length)
@@ -1497,13 +1496,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         local path = unique(above > 0 and key[above] .. "/" .. text(i) or text(i))
         key[i] = path
         if totals[i] > 0 then
-          sizes[path], sums[path] = floor(own[i]), floor(totals[i])
+          sizes[path], sums[path] = own[i], totals[i]
           if above == 0 then total = total + totals[i] end
           if retained_of then retained[path] = retained_of(holds[i], own[i]) end
         end
         if rest[i] > 0 then
           local name = depth[i] >= max_depth and "..." or "[" .. (more[i] > 0 and more[i] or 1) .. " more]"
-          sizes[unique(path .. "/" .. name)] = floor(rest[i])
+          sizes[unique(path .. "/" .. name)] = rest[i]
         end
       end
     end
