@@ -60,6 +60,7 @@ local STATE = IS_54 and (IS_WIDE and 1624 or 864) or (IS_WIDE and 1552 or 824)
 local LINE = IS_54 and 1 or 4 -- of debug information, an instruction
 local NAME_BIAS = IS_54 and 129 or 1 -- what a dump adds to the length of a short string
 local NAME_LAST = NAME_BIAS - 1
+local PLAIN_CONSTANTS = { [0] = 1, [1] = IS_54 and 1 or 2, [3] = 9, [0x11] = 1, [0x13] = 9 } -- bytes, by tag; no strings
 local NO_NAME = IS_54 and "(no name)" or "(*no name)" -- of upvalues without debug information
 local HEADER, LONG_COUNT = IS_54 and 33 or 35, IS_54 and 127 or 254 -- of a dump; the least length that a byte does not tell
 local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
@@ -316,11 +317,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local piece, room, added = seen, capacity - 1, nil -- one is for what is blocked later
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
+  local tables_from = {} -- how many tables stand in it from one on, where there are many
   local tail_piece, tail, tail_owner = start, 1, 0
 
   -- lines, by number
   local parent, own, rest, key, kind, depth, holds, more, kids_of = {}, {}, {}, {}, {}, {}, {}, {}, {}
-  local used, count, limit, threshold, free = 0, 0, ROOM_FOR, 0, 0
+  local used, count, limit, threshold, free = 0, 0, bounded and ROOM_FOR or huge, 0, 0
   local owner, child, parent_of_child, content = nil, nil, nil, 0
   local label_cursor, label_line
   local strayed = {} -- lines that visit what lies deeper than their entries, as if it were one
@@ -393,7 +395,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- Folds a line that has none below.
   local function drop(i)
     local above = parent[i]
-    add_rest(above, own[i] + rest[i])
+    rest[above] = rest[above] + own[i] + rest[i]
+    more[above] = more[above] + 1
     kids_of[above] = kids_of[above] - 1
     own[i], holds[i], strayed[i] = false, false, nil
     queue_after[i] = free
@@ -428,9 +431,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Folds the smaller ones of the lines that will not grow any more.
   local function make_room()
-    local final_count = 0
+    local kids_of, own, rest, queue_after, parent, final_count = kids_of, own, rest, queue_after, parent, 0
     for i = 1, used do
-      if kids_of[i] == 0 and own[i] and not queue_after[i] and i ~= owner and i ~= parent_of_child and parent[i] > 0 then
+      if kids_of[i] == 0 and not queue_after[i] and own[i] and i ~= owner and i ~= parent_of_child and parent[i] > 0 then
         final_count = final_count + 1
         order[final_count] = own[i] + rest[i] << 24 | i
       end
@@ -454,7 +457,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   local function new_line(above, line_kind, line_key, bytes, object)
-    if bounded and count >= limit then make_room() end
+    if count >= limit then make_room() end
     local i = free
     if i > 0 then
       free = queue_after[i]
@@ -656,6 +659,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local seen, type, HOLDS = seen, type, HOLDS
     local may_be_quick, is_pushing = bounded and not holders, false
     local last_piece, last, here, left -- tail_piece, tail, piece and room while only tables are queued: locals are faster
+    local first, first_index -- of those tables
     local is_quick = may_be_quick and depth[owner] + 1 == max_depth -- what is queued may get a line when it is visited
     for entry_key, value in next, t do
       local bytes -- of the key, if it has any
@@ -680,6 +684,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if not is_pushing then -- push, written out
           if tail_owner ~= owner then change_owner() end
           is_pushing, last_piece, last, here, left = true, tail_piece, tail, piece, room
+          first, first_index = value, expected
         end
         last_piece[last] = value
         last_piece = here
@@ -704,12 +709,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           push(value)
         else
           refer(ENTRY, entry_key, bytes or 0, value)
-          is_quick = is_quick or may_be_quick and kids > most_kids
+          is_quick = is_quick or may_be_quick and kids >= most_kids
         end
       end
     end
     if is_pushing then
       tail_piece, tail, room = last_piece, last, left
+      if expected > first_index + A_FEW then tables_from[first] = expected - first_index end
     end
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
   end
@@ -730,7 +736,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING -- these are faster
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     local least = is_lined and threshold or ENDLESS -- of what gets a line
-    local wanted = now and not is_watched and "table" or ""
+    local goes_on = now and not is_watched
+    local many = goes_on and tables_from[t] or 0 -- those that are tables for sure
+    local wanted = goes_on and "table" or ""
     local here, left = piece, room
     local same_shape, same_bytes, same_until = nil, 0, 0 -- of tables like the last: until so many were visited
     repeat
@@ -837,7 +845,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         rest_of_now = rest_of_now + found
       end
       t = seen[t]
-    until type(t) ~= wanted
+    until tables >= many and type(t) ~= wanted
     room, string_count = left, string_count + strings
     if not now then
       content = content + rest_of_now - bytes_of_tables
@@ -879,7 +887,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of the constants that were not met before. A long string is not read, it would be a copy; a chunk has it once.
   local function read_constants(constant_count, is_new)
-    local seen, byte, sub, code, from, found, letters = seen, byte, sub, code, at, 0, 0
+    local seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS = seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS -- these are faster
+    local code, from, found, letters = code, at, 0, 0
     for _ = 1, constant_count do
       local tag, length = byte(code, from, from + 1)
       if tag == 4 then
@@ -893,7 +902,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           if room == 0 then grow() end
         end
         from = last + 1
-      elseif tag == 0x14 then
+      elseif PLAIN_CONSTANTS[tag] then
+        from = from + PLAIN_CONSTANTS[tag]
+      else
         at = from + 1
         length = read_length()
         from = at + length
@@ -903,8 +914,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           mark(identity, true)
           found, letters, long_count = found + 1, letters + length, long_count + 1
         end
-      else
-        from = from + ((tag == 3 or tag == 0x13) and 9 or tag == 1 and not IS_54 and 2 or 1)
       end
     end
     at = from
@@ -914,19 +923,28 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of names that were not met before; behind each stand the places between which a local variable lives.
   local function read_names(name_count, is_local)
-    local seen, byte, sub, code, from, bytes = seen, byte, sub, code, at, 0
+    local seen, byte, sub, NAME_BIAS, code, from, bytes = seen, byte, sub, NAME_BIAS, code, at, 0
     local behind = is_local and not IS_54 and 9 or 1
+    local places_vary = is_local and IS_54
     for _ = 1, name_count do
       local length = byte(code, from) - NAME_BIAS
-      if length < 0 or length > 253 then -- longer than a byte says
+      if length >= LONG_COUNT or length < 0 then -- longer than a byte says
         at = from
         length = read_length()
         from = at - 1
       end
       local name = sub(code, from + 1, from + length)
-      if not seen[name] then bytes = bytes + claim_new_string(name) end
+      if not seen[name] then
+        if length <= SHORT or not is_address(length) then
+          piece[name] = true
+          room = room - 1
+          if room == 0 then grow() end
+        end
+        string_count = string_count + 1
+        bytes = bytes + STRING + length
+      end
       from = from + length + behind
-      if is_local and IS_54 then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
+      if places_vary then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
     end
     at = from
     return bytes
@@ -941,30 +959,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       return read_names(name_count)
     end
     local bytes = 0
-    for i = 1, is_bare and 0 or name_count do
+    for i = 1, name_count do
       if not seen[names[i]] then bytes = bytes + claim_new_string(names[i]) end
     end
     return bytes
-  end
-
-  -- Bytes of the debug information, and of the names in it; estimated where it was cut from the dump.
-  local function read_debug(lines, code_count, parameters, registers, names_of_upvalues, is_outer)
-    if is_cut then
-      at = at + (IS_54 and 3 or 8) -- of each other part that there is none
-      local local_count = (42 * parameters + 47 * registers + 5 * code_count) // 100 -- fits aos's own code
-      local bytes = LINE * code_count + (IS_54 and code_count // 16 or 0) + LOCAL * local_count
-      return is_bare and 0 or bytes, is_outer and read_upvalue_names(names_of_upvalues, true) or 0
-    end
-    local bytes = LINE * lines
-    at = at + bytes
-    if IS_54 then
-      local absolute_lines = read_number()
-      bytes = bytes + 8 * absolute_lines
-      for _ = 1, 2 * absolute_lines do read_number() end
-    end
-    local local_count = read_number()
-    local local_names = local_count > 0 and read_names(local_count, true) or 0
-    return bytes + LOCAL * local_count, local_names + read_upvalue_names(names_of_upvalues, is_outer)
   end
 
   -- Reads a prototype and those in it; `is_outer`: that of the function in hand. Where `line` is given it may have lines
@@ -1020,10 +1018,28 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       below = below + read_proto(own_line and line)
     end
     if IS_54 or proto_count > 0 then lines = read_number() else at = at + 4 end
-    local debug_bytes, name_bytes = read_debug(lines, code_count, parameters, registers, proto_upvalues, is_outer)
+    local bytes, local_count, name_bytes = LINE * lines, nil, 0 -- of the debug information
+    if not is_cut then
+      at = at + bytes
+      if IS_54 then
+        local absolute_lines = read_number()
+        bytes = bytes + 8 * absolute_lines
+        for _ = 1, 2 * absolute_lines do read_number() end
+      end
+      local_count = read_number()
+      if local_count > 0 then name_bytes = read_names(local_count, true) end
+      name_bytes = name_bytes + read_upvalue_names(proto_upvalues, is_outer)
+    else -- estimated; this fits aos's own code
+      at = at + (IS_54 and 3 or 8) -- of each other part that there is none
+      if not is_bare then
+        local_count = (42 * parameters + 47 * registers + 5 * code_count) // 100
+        bytes = LINE * code_count + (IS_54 and code_count // 16 or 0)
+        if is_outer then name_bytes = read_upvalue_names(proto_upvalues, true) end
+      end
+    end
     if not is_new then return 0 end
-    local bytes = PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues + WORD * proto_count
-      + debug_bytes
+    bytes = bytes + PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues + WORD * proto_count
+      + LOCAL * (local_count or 0)
     proto_total = proto_total + 1
     proto_sum = proto_sum + bytes
     if not line then return bytes + constants + name_bytes + source_bytes + below end
@@ -1075,34 +1091,37 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return shape
   end
 
-  -- Content of prototypes that were not met before, and the chunk; it is given where another function of it was met.
+  -- Content of prototypes that were not met before, and the chunk; it is given where another function of it was met. Of
+  -- many closures, those of one shape are mostly made from one prototype: most of them need no look at it.
   local function read_protos(f, known_chunk, lined)
-    chunk = known_chunk or chunk_of(f)
-    local source = chunk_sources[chunk]
-    is_bare = source == "=?"
-    -- a dump would repeat the source; of functions with many upvalues, the largest ones, half is debug information
-    is_cut = is_bare or #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
-    local bytes = is_cut and not is_bare and claim_string(source) or 0
-    code = dump(f, is_cut)
-    at = HEADER + (is_cut and 1 or #source + (#source < LONG_COUNT and 1 or IS_54 and 2 or 9))
-    bytes = bytes + read_proto(lined and owner, true)
-    code = nil
-    return bytes, chunk
-  end
-
-  -- The same. Of many closures, those of one shape are mostly made from one prototype: most of them need no look at it.
-  local function read_some_protos(f, known_chunk, lined)
     local of_chunk = known_chunk or 0
     local of_it = (functions_of[of_chunk] or 0) + 1
     functions_of[of_chunk] = of_it
-    if of_it <= FEW_FUNCTIONS then return read_protos(f, known_chunk, lined) end
-    local shape = shape_of(f) ~ of_chunk << 48
-    local times, before = (met[shape] or 0) + 1, proto_total
-    met[shape] = times
-    if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
-    local bytes, chunk_there = read_protos(f, known_chunk, lined)
-    if proto_total > before and times > 1 then varied[shape] = true end
-    return bytes, chunk_there
+    local shape, times
+    if of_it > FEW_FUNCTIONS then
+      shape = shape_of(f) ~ of_chunk << 48
+      times = (met[shape] or 0) + 1
+      met[shape] = times
+      if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
+    end
+
+    chunk = known_chunk or chunk_of(f)
+    local source, before = chunk_sources[chunk], proto_total
+    is_bare = source == "=?"
+    -- a dump would repeat the source; of functions with many upvalues, the largest ones, half is debug information
+    is_cut = is_bare or #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
+    code = dump(f, is_cut)
+    local bytes
+    if is_cut then
+      at = HEADER + 1
+      bytes = (is_bare and 0 or claim_string(source)) + read_proto(lined and owner, true)
+    else
+      at = HEADER + #source + (#source < LONG_COUNT and 1 or IS_54 and 2 or 9)
+      bytes = read_proto(lined and owner, true)
+    end
+    code = nil
+    if shape and times > 1 and proto_total > before then varied[shape] = true end
+    return bytes, chunk
   end
 
   local function visit_c_function(f, lined)
@@ -1138,7 +1157,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     upvalue_count = count
     local proto_content
-    proto_content, known_chunk = read_some_protos(f, known_chunk, lined)
+    proto_content, known_chunk = read_protos(f, known_chunk, lined)
     content = content + proto_content
     for i = 1, count do
       local cell, id = 0, cells[i]
@@ -1443,8 +1462,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return text
   end
 
-  local function line_count(i) return rest[i] > 0 and 2 or 1 end
-
   -- Folds what the options leave no line for.
   local function select_lines(children, max_lines)
     local shown, lines = {}, 0
@@ -1467,9 +1484,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       local above = parent[i]
       if lines <= max_lines then break end
       if own[i] and above > 0 and kids_of[i] == 0 then
-        lines = lines - line_count(i) - line_count(above)
+        lines = lines - (rest[i] > 0 and 2 or 1)
+        if rest[above] == 0 and own[i] + rest[i] > 0 then lines = lines + 1 end
         drop(i)
-        lines = lines + line_count(above)
       end
     end
   end
@@ -1479,7 +1496,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local text = texts_in_order(totals)
     select_lines(children, max_lines)
     local function unique(path)
-      if sizes[path] == nil then return path end
       local number = last_number[path] or 1
       local numbered
       repeat
@@ -1493,7 +1509,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for _, i in next, order do
       if own[i] then
         local above = parent[i]
-        local path = unique(above > 0 and key[above] .. "/" .. text(i) or text(i))
+        local path = above > 0 and key[above] .. "/" .. text(i) or text(i)
+        if sizes[path] then path = unique(path) end
         key[i] = path
         if totals[i] > 0 then
           sizes[path], sums[path] = own[i], totals[i]
@@ -1502,7 +1519,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
         if rest[i] > 0 then
           local name = depth[i] >= max_depth and "..." or "[" .. (more[i] > 0 and more[i] or 1) .. " more]"
-          sizes[unique(path .. "/" .. name)] = rest[i]
+          path = path .. "/" .. name
+          if sizes[path] then path = unique(path) end
+          sizes[path] = rest[i]
         end
       end
     end
