@@ -296,7 +296,7 @@ local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
 -- there are `KEPT` lines, but not the largest of them.
-local ROOM_FOR, KEPT, LEAST_FINAL = 400, 330, 48
+local ROOM_FOR, KEPT, LEAST_FINAL = 400, 320, 48
 local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
@@ -950,7 +950,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return bytes
   end
 
-  local names, values, cells = {}, {}, {} -- of the upvalues of the function in hand
+  local names, cells = {}, {} -- of the upvalues of the function in hand; those cells that were not met before
 
   -- Bytes of upvalues' names that were not met before: of the function in hand they are known.
   local function read_upvalue_names(name_count, is_outer)
@@ -1140,44 +1140,40 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local name, value = getupvalue(f, 1)
     if name == "" then return visit_c_function(f, lined) end
     if not name and is_c(f) then return 0 end
-    local names, values, cells, count, known_chunk = names, values, cells, 0, nil
+    local names, cells, count, new_count, known_chunk = names, cells, 0, 0, nil
     while name do
       count = count + 1
       names[count] = name
-      values[count] = value
-      local id = upvalueid(f, count)
+      local id, cell = upvalueid(f, count), 0
       local chunk_there = seen[id]
-      if chunk_there then
-        cells[count] = false
-        if chunk_there ~= true then known_chunk = chunk_there end
-      else
-        cells[count] = id
+      if not chunk_there then
+        new_count = new_count + 1
+        cells[new_count] = id
+        cell = UPVALUE
+      elseif chunk_there ~= true then
+        known_chunk = chunk_there
+      end
+      if lined then
+        refer(UPVALUE_NAME, name == NO_NAME and count or name, cell, value)
+      elseif not seen[value] then
+        discover(value)
       end
       name, value = getupvalue(f, count + 1)
     end
     upvalue_count = count
-    local proto_content
-    proto_content, known_chunk = read_protos(f, known_chunk, lined)
-    content = content + proto_content
-    for i = 1, count do
-      local cell, id = 0, cells[i]
-      value = values[i]
-      values[i] = nil
-      if id and not seen[id] then
+    local found
+    found, known_chunk = read_protos(f, known_chunk, lined)
+    for i = 1, new_count do
+      local id = cells[i]
+      if not seen[id] then
         piece[id] = known_chunk or true
         room = room - 1
         if room == 0 then grow() end
         cell_count = cell_count + 1
-        cell = UPVALUE
-      end
-      if lined then
-        name = names[i]
-        refer(UPVALUE_NAME, name == NO_NAME and i or name, cell, value)
-      else
-        content = content + cell
-        if not seen[value] then discover(value) end
+        if not lined then found = found + UPVALUE end
       end
     end
+    content = content + found
     function_count = function_count + 1
     local bytes = CLOSURE + WORD * count
     function_sum = function_sum + bytes
