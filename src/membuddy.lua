@@ -333,7 +333,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   for _, name in next, KINDS do counts[name], bytes_of[name] = 0, 0 end
   local string_count, long_count, table_count, table_sum = 0, 0, 0, 0
   local proto_total, proto_sum, cell_count, function_count, function_sum = 0, 0, 0, 0, 0
-  local trusted, agreed, patience = {}, {}, {} -- of lists by their length: bytes, found how often, believed how often
+  local trusted, agreed, patience = {}, {}, {} -- of tables by their shape: bytes, found how often, believed how often
   local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
 
   local stopped, ticks = false, 0
@@ -651,6 +651,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return weak_keys or weak_values
   end
 
+  -- Bytes of a table of this shape. One is like many: what was the same often enough is believed for a while, because
+  -- the answer that a list has no further slot comes as an error, which takes as long as reading a thousand entries.
+  local function shape_bytes(t, shape)
+    local bytes = entries_bytes(t, shape % ONE_HASHED - 1, shape // ONE_HASHED)
+    local times = bytes == trusted[shape] and agreed[shape] + 1 or 0
+    trusted[shape], agreed[shape] = bytes, times
+    patience[shape] = times > 8 and times * times or 0
+    return bytes
+  end
+
   -- Entries as lines of their own.
   local function visit_table_lined(t)
     local metatable = getmetatable(t)
@@ -718,15 +728,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if expected > first_index + A_FEW then tables_from[first] = expected - first_index end
     end
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
-  end
-
-  -- Bytes of a list. One is like many: what was the same often enough is believed for a while.
-  local function list_bytes(t, after_last)
-    local bytes = entries_bytes(t, after_last - 1, 0)
-    local times = bytes == trusted[after_last] and agreed[after_last] + 1 or 0
-    trusted[after_last], agreed[after_last] = bytes, times
-    patience[after_last] = times > 8 and 8 * times or 0 -- asking takes as long as reading twenty entries
-    return bytes
   end
 
   -- Tables whose entries only add to a sum: what most of a heap is made of, so this is written out. Visits the ones that
@@ -817,18 +818,18 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       local shape = expected + hashed
       if shape == same_shape and tables < same_until then
         bytes = same_bytes
-      elseif hashed == 0 then
-        local patience_left = patience[expected]
-        if patience_left and patience_left > 0 then
-          bytes = trusted[expected]
-          patience[expected] = patience_left - A_FEW
+      elseif expected == 1 and hashed > 0 and hashed < HOLES then
+        bytes = entries_bytes(t, 0, hashed // ONE_HASHED)
+        same_shape, same_bytes, same_until = shape, bytes, ENDLESS
+      elseif hashed < HOLES then
+        local believed = patience[shape]
+        if believed and believed > 0 then
+          bytes = trusted[shape]
+          patience[shape] = believed - A_FEW
           same_shape, same_bytes, same_until = shape, bytes, tables + A_FEW
         else
-          bytes = list_bytes(t, expected)
+          bytes = shape_bytes(t, shape)
         end
-      elseif hashed < HOLES then
-        bytes = entries_bytes(t, expected - 1, hashed // ONE_HASHED)
-        if expected == 1 then same_shape, same_bytes, same_until = shape, bytes, ENDLESS end
       else
         bytes = bytes or measure_table(t)
       end
