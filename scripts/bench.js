@@ -20,7 +20,7 @@ import { inRoot } from "./bench/specimen.js";
 
 /** @typedef {import("./bench/figures/index.js").Figure} Figure */
 
-const jobLimitMs = 480_000;
+const jobLimitMs = 600_000;
 const resultsFile = inRoot("bench/results.md");
 
 const say = (/** @type {string} */ text) => process.stderr.write(text);

@@ -7,8 +7,12 @@
 --
 -- How an object costs 32 bytes while it is walked: `seen` holds each once, and as its value the next in the queue. The
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
--- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds a
--- quarter of a usual heap, because each further one is another look.
+-- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds
+-- nearly half of a usual heap, because each further one is another look.
+--
+-- Where it walks it counts instructions, not lines: in a published image one of Lua's takes some 150 of WebAssembly, a call
+-- of a library's function ten times that (`ONLY=pure npm run bench` counts them). So the loops that most of a heap goes
+-- through have their upvalues in locals, and small functions are written out in them.
 
 local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
 local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
@@ -288,8 +292,8 @@ end
 
 -- ---- the walk ----
 
--- Objects in the first piece of `seen`, at least, and bytes of the heap for each; every other piece holds as many as all
--- before it. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
+-- Objects in the first piece of `seen`, at least, and bytes of the heap for each; two others hold as many as all before
+-- them. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
 local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
 local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
@@ -657,7 +661,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local bytes = entries_bytes(t, shape % ONE_HASHED - 1, shape // ONE_HASHED)
     local times = bytes == trusted[shape] and agreed[shape] + 1 or 0
     trusted[shape], agreed[shape] = bytes, times
-    patience[shape] = times > 8 and times * times or 0
+    patience[shape] = times > 2 and times * times or 0
     return bytes
   end
 
@@ -668,7 +672,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local expected, hashed, has_holes = 1, 0, false
     local seen, type, HOLDS = seen, type, HOLDS
     local may_be_quick, is_pushing = bounded and not holders, false
-    local last_piece, last, here, left -- tail_piece, tail, piece and room while only tables are queued: locals are faster
+    local last_piece, last, here, left -- tail_piece, tail, piece and room while only tables are queued
     local first, first_index -- of those tables
     local is_quick = may_be_quick and depth[owner] + 1 == max_depth -- what is queued may get a line when it is visited
     for entry_key, value in next, t do
@@ -734,7 +738,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING -- these are faster
+    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     local least = is_lined and threshold or ENDLESS -- of what gets a line
     local goes_on = now and not is_watched
@@ -888,7 +892,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of the constants that were not met before. A long string is not read, it would be a copy; a chunk has it once.
   local function read_constants(constant_count, is_new)
-    local seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS = seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS -- these are faster
+    local seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS = seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS
     local code, from, found, letters = code, at, 0, 0
     for _ = 1, constant_count do
       local tag, length = byte(code, from, from + 1)
@@ -967,8 +971,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   -- Reads a prototype and those in it; `is_outer`: that of the function in hand. Where `line` is given it may have lines
-  -- below; else all is content. Each call of Lua's library is as dear as ten instructions, so what stands together is
-  -- read at once, and what is known is not read.
+  -- below; else all is content. What stands together is read at once, and what is known is not read.
   local function read_proto(line, is_outer)
     local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, _
     if IS_54 then
