@@ -937,6 +937,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         at = from
         length = read_length()
         from = at - 1
+        if length < 0 then length = 0 end -- it has none
       end
       local name = sub(code, from + 1, from + length)
       if not seen[name] then
@@ -973,7 +974,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- Reads a prototype and those in it; `is_outer`: that of the function in hand. Where `line` is given it may have lines
   -- below; else all is content. What stands together is read at once, and what is known is not read.
   local function read_proto(line, is_outer)
-    local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, _
+    local line_defined, last_line, parameters, registers, code_count, constant_count, a, b, c, _
     if IS_54 then
       line_defined, last_line = read_number(), read_number()
       parameters, _, registers = byte(code, at, at + 2)
@@ -982,12 +983,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       at = at + 4 * code_count
       a, b = unpack("i8i8", code, at - 16)
       constant_count = read_number()
+      c = constant_count > 0 and unpack("I4", code, at) or 0
     else
       line_defined, last_line, parameters, _, registers, code_count, at = unpack("i4i4BBBi4", code, at)
-      a, b, constant_count, at = unpack("i8i8i4", code, at + 4 * code_count - 16)
+      a, b, constant_count, c, at = unpack("i8i8i4I4", code, at + 4 * code_count - 16)
+      at = at - 4
     end
-    -- equal lines and sizes may be chance, the same last instructions are not
-    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30) * 31 ~ a) * 31 ~ b
+    -- equal lines and sizes may be chance, the same last instructions and first constant are not
+    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
     local is_new = not seen[identity]
     if is_new then
       piece[identity] = true
@@ -1001,6 +1004,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if own_line then
       line = new_line(line, PROTO_NAME, chunk << 32 | line_defined, 0)
       own_line = depth[line] < max_depth
+      kids_of[line] = kids_of[line] + 1 -- it is in hand, and not folded
     else
       line = is_new and line
     end
@@ -1041,7 +1045,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if is_outer then name_bytes = read_upvalue_names(proto_upvalues, true) end
       end
     end
-    if not is_new then return 0 end
+    if not is_new then return below end
     bytes = bytes + PROTO + 4 * code_count + SLOT * constant_count + PROTO_UPVALUE * proto_upvalues + WORD * proto_count
       + LOCAL * (local_count or 0)
     proto_total = proto_total + 1
@@ -1052,9 +1056,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       add_leaf(line, TEXT, "[constant]", constants)
       add_leaf(line, TEXT, "[source]", source_bytes)
       add_leaf(line, TEXT, "[names]", name_bytes)
+      if below > 0 then add_rest(line, below) end -- in one that was met, what was not
     else
-      rest[line] = constants + name_bytes + source_bytes + below
+      rest[line] = rest[line] + constants + name_bytes + source_bytes + below
     end
+    kids_of[line] = kids_of[line] - 1
     return 0
   end
 
@@ -1120,7 +1126,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       at = HEADER + 1
       bytes = (is_bare and 0 or claim_string(source)) + read_proto(lined and owner, true)
     else
-      at = HEADER + #source + (#source < LONG_COUNT and 1 or IS_54 and 2 or 9)
+      at = HEADER
+      local length = read_length()
+      if length ~= #source then return read_protos(f, chunk_of(f), lined) end -- it shares a cell with another chunk
+      at = at + length
       bytes = read_proto(lined and owner, true)
     end
     code = nil
@@ -1151,10 +1160,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       local id, cell = upvalueid(f, count), 0
       local chunk_there = seen[id]
       if not chunk_there then
+        cell = UPVALUE
+        for i = 1, lined and new_count or 0 do
+          if cells[i] == id then cell = 0 end -- two upvalues may be made one
+        end
         new_count = new_count + 1
         cells[new_count] = id
-        cell = UPVALUE
-      elseif chunk_there ~= true then
+      elseif chunk_sources[chunk_there] then
         known_chunk = chunk_there
       end
       if lined then
