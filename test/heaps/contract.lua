@@ -571,6 +571,41 @@ test("a coroutine's locals have their names", function()
   end
 end)
 
+test("of many chunks every byte is in a line, however deep the report", function()
+  local functions = {}
+  for i = 1, 310 do
+    functions[i] = load(("local a%d, b = 'c%d', %d.5 return 'x%d', function(q) return q.y%d end"):format(i, i, i, i, i), "=n" .. i)
+  end
+  local all = membuddy.profile(functions, { depth = 0 }).totalSize
+  for _, options in ipairs({ {}, { depth = 1 }, { depth = 2 }, { depth = "inf" }, { budget = 1 << 30 }, { lines = 20 } }) do
+    equal(membuddy.profile(functions, options).totalSize, all, "bytes of all lines")
+  end
+end)
+
+test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
+  local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
+  equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
+  local nested = load("return function() return function() return function() return { 'hello', 'world' } end end end", "=x")
+  local results = membuddy.profile(nested, { depth = "inf" })
+  local sum = 0
+  for _, kind in pairs(results.kinds) do
+    check(kind.bytes >= 0, "a kind has %d bytes", kind.bytes)
+    sum = sum + kind.bytes
+  end
+  equal(sum, results.totalSize, "bytes of all kinds")
+end)
+
+test("upvalues that were joined, and ids of upvalues that a program keeps, disturb nothing", function()
+  local pair = load("local a, b = ... return function() return a, b end", "=" .. ("s"):rep(20))({ big("s", 100) }, {})
+  local other = load("local p = ... return function(x, y) local z = 1 return p, 'const' end", "=" .. ("q"):rep(90))({})
+  debug.upvaluejoin(other, 1, pair, 1)
+  local results = membuddy.profile({ pair, other }, { depth = "inf" })
+  equal(results.totalSize, membuddy.profile({ other, pair }).totalSize, "bytes in either order")
+  debug.upvaluejoin(pair, 1, pair, 2)
+  equal(membuddy.profile(pair).kinds.upvalue.count, 1, "upvalues")
+  check(membuddy.profile({ debug.upvalueid(pair, 1), pair }).totalSize > membuddy.profile(pair).totalSize, "a table takes nothing")
+end)
+
 test("no report has an address in it", function()
   local t = { [{}] = 1, [print] = {}, [coroutine.create(print)] = 1, f = function() return tests end }
   for _, r in ipairs({ membuddy.profile(t), membuddy.profile() }) do
