@@ -399,8 +399,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- Folds a line that has none below.
   local function drop(i)
     local above = parent[i]
-    rest[above] = rest[above] + own[i] + rest[i]
-    more[above] = more[above] + 1
+    add_rest(above, own[i] + rest[i])
     kids_of[above] = kids_of[above] - 1
     own[i], holds[i], strayed[i] = false, false, nil
     queue_after[i] = free
@@ -940,15 +939,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if length < 0 then length = 0 end -- it has none
       end
       local name = sub(code, from + 1, from + length)
-      if not seen[name] then
-        if length <= SHORT or not is_address(length) then
-          piece[name] = true
-          room = room - 1
-          if room == 0 then grow() end
-        end
-        string_count = string_count + 1
-        bytes = bytes + STRING + length
-      end
+      if not seen[name] then bytes = bytes + claim_new_string(name) end
       from = from + length + behind
       if places_vary then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
     end
@@ -993,9 +984,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
     local is_new = not seen[identity]
     if is_new then
-      piece[identity] = true
-      room = room - 1
-      if room == 0 then grow() end
+      mark(identity, true)
     elseif is_outer then
       return 0 -- nor is anything in it
     end
@@ -1137,6 +1126,12 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return bytes, chunk
   end
 
+  local function count_function(bytes)
+    function_count = function_count + 1
+    function_sum = function_sum + bytes
+    return bytes
+  end
+
   local function visit_c_function(f, lined)
     local count = 0
     local name, value = getupvalue(f, 1)
@@ -1145,7 +1140,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       reach(lined, UPVALUE_NAME, count, 0, value)
       name, value = getupvalue(f, count + 1)
     end
-    return tally("function", CLOSURE + SLOT * count)
+    return count_function(CLOSURE + SLOT * count)
   end
 
   -- A cell has its function's chunk as its value, so that functions that share it need not be asked.
@@ -1182,18 +1177,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     for i = 1, new_count do
       local id = cells[i]
       if not seen[id] then
-        piece[id] = known_chunk or true
-        room = room - 1
-        if room == 0 then grow() end
+        mark(id, known_chunk or true)
         cell_count = cell_count + 1
         if not lined then found = found + UPVALUE end
       end
     end
     content = content + found
-    function_count = function_count + 1
-    local bytes = CLOSURE + WORD * count
-    function_sum = function_sum + bytes
-    return bytes
+    return count_function(CLOSURE + WORD * count)
   end
 
   -- ---- coroutines and userdata ----
@@ -1401,7 +1391,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- `all`: bytes of everything, if they are known.
   function walk.kinds(all)
     counts.proto, bytes_of.proto, counts.upvalue, bytes_of.upvalue = proto_total, proto_sum, cell_count, UPVALUE * cell_count
-    counts["function"], bytes_of["function"] = counts["function"] + function_count, bytes_of["function"] + function_sum
+    counts["function"], bytes_of["function"] = function_count, function_sum
     counts.table, bytes_of.table = table_count, table_sum
     local strings = all or walk.bytes()
     for _, bytes in next, bytes_of do strings = strings - bytes end
