@@ -7,8 +7,12 @@
 --
 -- How an object costs 32 bytes while it is walked: `seen` holds each once, and as its value the next in the queue. The
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
--- the next ones are. `seen` grows in pieces, because a table that doubles is there twice for a while; the first holds
--- nearly half of a usual heap, because each further one is another look.
+-- the next ones are. Strings have a table of their own, `texts`. Both grow in pieces, because a table that doubles is
+-- there twice for a while; the first holds nearly half of a usual heap, because each further one is another look.
+--
+-- What a prototype takes only a dump of its function tells. Dumps are garbage that nobody collects meanwhile, so most of
+-- them are made last, when `seen` can be given back. (Lines that show prototypes are made on the way: what a function
+-- mentions counts for it before it counts for what lies deeper, as in the native library.)
 --
 -- Where it walks it counts instructions, not lines: in a published image one of Lua's takes some 150 of WebAssembly, a call
 -- of a library's function ten times that (`ONLY=pure npm run bench` counts them). So the loops that most of a heap goes
@@ -294,14 +298,18 @@ end
 
 -- Objects in the first piece of `seen`, at least, and bytes of the heap for each; two others hold as many as all before
 -- them. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
-local FIRST_PIECE, BYTES_A_PLACE = 4096, 256
+local FIRST_PIECE, BYTES_A_PLACE = 2048, 512
 local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
 -- So many lines their arrays have room for before they double; then those that will not grow any more are folded, until
 -- there are `KEPT` lines, but not the largest of them.
-local ROOM_FOR, KEPT, LEAST_FINAL = 400, 320, 48
+local ROOM_FOR, KEPT, LEAST_FINAL = 400, 300, 48
 local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
+-- Functions whose prototypes are read last, at most; so many objects and texts were seen for each of them that what the
+-- dumps take is little beside those.
+local MOST_LATE, MANY_SEEN = 4096, 64
+local LEFT_SEEN, MOST_FILLING = 64, 4096 -- what a piece keeps that is given back, and new keys until it is made smaller
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
 local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
@@ -315,10 +323,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local in_hand
   local is_watched = may_use or holders
 
-  -- What was seen. A piece that is full refers to the next one, so reading `seen` reads all of them.
+  -- What was seen: objects, and texts with what else has no more to show (cells, prototypes). A piece that is full refers
+  -- to the next one, so reading the first reads all of them.
   local seen, capacity = {}, FIRST_PIECE
   while total_bytes and not may_use and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
   local piece, room, added = seen, capacity - 1, nil -- one is for what is blocked later
+  local texts, text_capacity = {}, capacity
+  local text_piece, text_room, text_added = texts, capacity, nil
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
   local start, queue_after = {}, {}
   local tables_from = {} -- how many tables stand in it from one on, where there are many
@@ -339,27 +350,35 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local proto_total, proto_sum, cell_count, function_count, function_sum = 0, 0, 0, 0, 0
   local trusted, agreed, patience = {}, {}, {} -- of tables by their shape: bytes, found how often, believed how often
   local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
+  -- Functions whose prototypes are read last, with what else is to be known of them: see `count_late`.
+  local late, late_notes, late_count, late_read, is_late, no_more_late = {}, {}, 0, 0, false, false
+  local is_small = false -- so that what is made of the lines would show
+  local cell_chunks = {} -- by what is kept of a cell: its chunk; below 0: the first function that has it and is read last
+  local cells = {} -- of the function in hand, those that were not met before
 
   local stopped, ticks = false, 0
-  local function seen_count() return capacity - room end
+  local function seen_count() return capacity - room + text_capacity - text_room end
   local function is_used_up() return may_use and (lua_bytes() or SEEN_BYTES * seen_count()) > may_use end
 
-  local function grow()
+  -- The piece behind a full one, and its size.
+  local function piece_behind(full, capacity, added)
     if is_used_up() then
       stopped = true
       error(STOP, 0)
     end
-    local full = piece
-    if capacity & capacity - 1 == 0 then added = capacity // 2 end
-    piece, room = {}, added
-    capacity = capacity + added
+    local piece = {}
     setmetatable(full, { __index = piece })
+    return piece, capacity & capacity - 1 == 0 and capacity // 2 or added
   end
 
-  local function mark(object, value)
-    piece[object] = value
-    room = room - 1
-    if room == 0 then grow() end
+  local function grow()
+    piece, added = piece_behind(piece, capacity, added)
+    capacity, room = capacity + added, added
+  end
+
+  local function grow_texts()
+    text_piece, text_added = piece_behind(text_piece, text_capacity, text_added)
+    text_capacity, text_room = text_capacity + text_added, text_added
   end
 
   local function tally(what, bytes)
@@ -378,16 +397,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function claim_new_string(text)
     local length = #text
     if length <= SHORT or not is_address(length) then
-      piece[text] = true
-      room = room - 1
-      if room == 0 then grow() end
+      text_piece[text] = true
+      text_room = text_room - 1
+      if text_room == 0 then grow_texts() end
     end
     string_count = string_count + 1
     return STRING + length
   end
 
   -- The same, and 0 of one that was met.
-  local function claim_string(text) return seen[text] and 0 or claim_new_string(text) end
+  local function claim_string(text) return texts[text] and 0 or claim_new_string(text) end
 
   -- ---- lines ----
 
@@ -457,6 +476,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       cycle_list, cycle_count = kept, #kept
     end
     limit = count < ROOM_FOR - LEAST_FINAL // 2 and ROOM_FOR or count + count // 4
+    no_more_late = no_more_late or limit > ROOM_FOR
   end
 
   local function new_line(above, line_kind, line_key, bytes, object)
@@ -501,8 +521,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if label_cursor ~= nil and rawequal(rawget(from, label_cursor), wanted) then -- its key was the last
       return new_line(above, FLAT, label_cursor, 0, child)
     end
+    local is_function = type(wanted) == "function" -- which no metamethod compares
     for entry_key, value in next, from, label_cursor do
-      if rawequal(value, wanted) or rawequal(entry_key, wanted) then
+      if is_function and (value == wanted or entry_key == wanted)
+        or not is_function and (rawequal(value, wanted) or rawequal(entry_key, wanted)) then
         label_cursor = entry_key
         return new_line(above, FLAT, entry_key, 0, child)
       end
@@ -552,7 +574,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- ---- references ----
 
   local function discover(object)
-    if seen[object] then return end
     local what = HOLDS[type(object)]
     if what == "text" then
       content = content + claim_new_string(object)
@@ -584,6 +605,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     elseif seen[value] then
       add_leaf(owner, line_kind, line_key, bytes)
       note_cycle(owner, line_kind, line_key, value)
+    elseif type(value) == "function" and not getupvalue(value, 1) and is_c(value) then -- takes no memory
+      add_leaf(owner, line_kind, line_key, bytes)
+      piece[value] = true
+      room = room - 1
+      if room == 0 then grow() end
     else
       kids = kids + 1
       if not bounded or kids <= most_kids and count < MOST_OWNERS or type(holds[owner]) ~= "table" then
@@ -602,7 +628,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function reach(lined, line_kind, line_key, bytes, value)
     if lined then return refer(line_kind, line_key, bytes, value) end
     content = content + bytes
-    discover(value)
+    if not (texts[value] or seen[value]) then discover(value) end
   end
 
   -- ---- tables ----
@@ -669,7 +695,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local metatable = getmetatable(t)
     if metatable and visit_metatable(t, metatable, true) then return measure_table(t) end
     local expected, hashed, has_holes = 1, 0, false
-    local seen, type, HOLDS = seen, type, HOLDS
+    local seen, texts, type, HOLDS = seen, texts, type, HOLDS
     local may_be_quick, is_pushing = bounded and not holders, false
     local last_piece, last, here, left -- tail_piece, tail, piece and room while only tables are queued
     local first, first_index -- of those tables
@@ -685,7 +711,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
         local what = type(entry_key)
         if what == "string" then
-          if not seen[entry_key] then bytes = claim_new_string(entry_key) end
+          if not texts[entry_key] then bytes = claim_new_string(entry_key) end
         elseif what == "number" then
           has_holes = has_holes or entry_key > expected
         elseif what ~= "boolean" then
@@ -714,7 +740,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           is_pushing, tail_piece, tail, room = false, last_piece, last, left
         end
         if what == "string" then
-          if not seen[value] then bytes = (bytes or 0) + claim_new_string(value) end
+          if not texts[value] then bytes = (bytes or 0) + claim_new_string(value) end
           if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
         elseif not HOLDS[what] then
           if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
@@ -737,13 +763,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local seen, type, getmetatable, SHORT, STRING = seen, type, getmetatable, SHORT, STRING
+    local seen, texts, type, getmetatable, SHORT, STRING = seen, texts, type, getmetatable, SHORT, STRING
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     local least = is_lined and threshold or ENDLESS -- of what gets a line
     local goes_on = now and not is_watched
     local many = goes_on and tables_from[t] or 0 -- those that are tables for sure
     local wanted = goes_on and "table" or ""
-    local here, left = piece, room
+    local here, left = text_piece, text_room
     local same_shape, same_bytes, same_until = nil, 0, 0 -- of tables like the last: until so many were visited
     repeat
       local entries, expected, hashed, found = t, 1, 0, 0
@@ -754,9 +780,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           has_owner, content = true, 0
           begin_owner(t, now, is_lined)
         end
-        room = left
+        text_room = left
         if visit_metatable(t, metatable, false) then bytes, entries, hashed = measure_table(t), NO_ENTRIES, HOLES end
-        here, left = piece, room
+        here, left = text_piece, text_room
         if now then found = content end
       end
       for entry_key, value in next, entries do
@@ -764,7 +790,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           expected = expected + 1
         else
           hashed = hashed + ONE_HASHED
-          if not seen[entry_key] then
+          if not texts[entry_key] then
             local what = type(entry_key)
             if what == "string" then
               local length = #entry_key
@@ -774,27 +800,24 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
                 here[entry_key] = true
                 left = left - 1
                 if left == 0 then
-                  room = 0
-                  grow()
-                  here, left = piece, room
+                  grow_texts()
+                  here, left = text_piece, text_room
                 end
               end
             elseif what == "number" then
               if entry_key > expected then hashed = hashed | HOLES end
-            elseif HOLDS[what] then
+            elseif HOLDS[what] and not seen[entry_key] then
               if not has_owner and now then
                 has_owner = true
                 begin_owner(t, now, is_lined)
               end
-              room = left
               push(entry_key)
-              here, left = piece, room
             end
           end
         end
         local what = type(value)
         if what == "string" then
-          if not seen[value] then
+          if not texts[value] then
             local length = #value
             strings = strings + 1
             found = found + STRING + length
@@ -802,9 +825,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
               here[value] = true
               left = left - 1
               if left == 0 then
-                room = 0
-                grow()
-                here, left = piece, room
+                grow_texts()
+                here, left = text_piece, text_room
               end
             end
           end
@@ -813,9 +835,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             has_owner = true
             begin_owner(t, now, is_lined)
           end
-          room = left
           push(value)
-          here, left = piece, room
         end
       end
       local shape = expected + hashed
@@ -842,7 +862,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if has_owner or found > least then
         large = large + 1
         if not has_owner then begin_owner(t, now, is_lined) end
-        room = left
         count_visited(now, bytes, found)
         if is_lined then least = threshold end
       else
@@ -850,7 +869,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       t = seen[t]
     until tables >= many and type(t) ~= wanted
-    room, string_count = left, string_count + strings
+    text_room, string_count = left, string_count + strings
     if not now then
       content = content + rest_of_now - bytes_of_tables
       return bytes_of_tables
@@ -864,7 +883,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- ---- prototypes: what `string.dump` writes, read once and not kept ----
 
   local code, at, chunk, is_bare, is_cut = nil, 1, 0, false, false -- the dump, the next byte, which chunk it is of
-  local upvalue_count = 0
+  -- of the function in hand; those of names that were not met before, where they count for the prototype
+  local upvalue_count, upvalue_name_bytes = 0, 0
 
   local function read_number()
     local value
@@ -891,19 +911,19 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of the constants that were not met before. A long string is not read, it would be a copy; a chunk has it once.
   local function read_constants(constant_count, is_new)
-    local seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS = seen, byte, sub, NAME_LAST, PLAIN_CONSTANTS
+    local texts, byte, sub, NAME_LAST, PLAIN_CONSTANTS = texts, byte, sub, NAME_LAST, PLAIN_CONSTANTS
     local code, from, found, letters = code, at, 0, 0
     for _ = 1, constant_count do
       local tag, length = byte(code, from, from + 1)
       if tag == 4 then
         local last = from + length - NAME_LAST
         local name = sub(code, from + 2, last)
-        if not seen[name] then
+        if not texts[name] then
           found = found + 1
           letters = letters + last - from - 1
-          piece[name] = true
-          room = room - 1
-          if room == 0 then grow() end
+          text_piece[name] = true
+          text_room = text_room - 1
+          if text_room == 0 then grow_texts() end
         end
         from = last + 1
       elseif PLAIN_CONSTANTS[tag] then
@@ -914,8 +934,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         from = at + length
         local a, b = unpack("i8", code, at), unpack("i8", code, from - 8)
         local identity = ((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b
-        if is_new and not seen[identity] then
-          mark(identity, true)
+        if is_new and not texts[identity] then
+          text_piece[identity] = true
+          text_room = text_room - 1
+          if text_room == 0 then grow_texts() end
           found, letters, long_count = found + 1, letters + length, long_count + 1
         end
       end
@@ -927,7 +949,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Bytes of names that were not met before; behind each stand the places between which a local variable lives.
   local function read_names(name_count, is_local)
-    local seen, byte, sub, NAME_BIAS, code, from, bytes = seen, byte, sub, NAME_BIAS, code, at, 0
+    local texts, byte, sub, NAME_BIAS, code, from, bytes = texts, byte, sub, NAME_BIAS, code, at, 0
     local behind = is_local and not IS_54 and 9 or 1
     local places_vary = is_local and IS_54
     for _ = 1, name_count do
@@ -939,26 +961,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if length < 0 then length = 0 end -- it has none
       end
       local name = sub(code, from + 1, from + length)
-      if not seen[name] then bytes = bytes + claim_new_string(name) end
+      if not texts[name] then bytes = bytes + claim_new_string(name) end
       from = from + length + behind
       if places_vary then from = find(code, "[\128-\255]", find(code, "[\128-\255]", from) + 1) + 1 end
     end
     at = from
-    return bytes
-  end
-
-  local names, cells = {}, {} -- of the upvalues of the function in hand; those cells that were not met before
-
-  -- Bytes of upvalues' names that were not met before: of the function in hand they are known.
-  local function read_upvalue_names(name_count, is_outer)
-    if not is_outer then
-      at = at + (not IS_54 and 4 or name_count > 127 and 2 or 1)
-      return read_names(name_count)
-    end
-    local bytes = 0
-    for i = 1, name_count do
-      if not seen[names[i]] then bytes = bytes + claim_new_string(names[i]) end
-    end
     return bytes
   end
 
@@ -982,11 +989,13 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     -- equal lines and sizes may be chance, the same last instructions and first constant are not
     local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
-    local is_new = not seen[identity]
+    local is_new = not texts[identity]
     if is_new then
-      mark(identity, true)
+      text_piece[identity] = true
+      text_room = text_room - 1
+      if text_room == 0 then grow_texts() end
     elseif is_outer then
-      return 0 -- nor is anything in it
+      return upvalue_name_bytes -- nor is anything in it
     end
 
     local own_line = line and is_new
@@ -1015,7 +1024,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       below = below + read_proto(own_line and line)
     end
     if IS_54 or proto_count > 0 then lines = read_number() else at = at + 4 end
-    local bytes, local_count, name_bytes = LINE * lines, nil, 0 -- of the debug information
+    local bytes, local_count, name_bytes = LINE * lines, nil, is_outer and upvalue_name_bytes or 0 -- of the debug information
     if not is_cut then
       at = at + bytes
       if IS_54 then
@@ -1024,14 +1033,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         for _ = 1, 2 * absolute_lines do read_number() end
       end
       local_count = read_number()
-      if local_count > 0 then name_bytes = read_names(local_count, true) end
-      name_bytes = name_bytes + read_upvalue_names(proto_upvalues, is_outer)
+      if local_count > 0 then name_bytes = name_bytes + read_names(local_count, true) end
+      if not is_outer then
+        at = at + (not IS_54 and 4 or proto_upvalues > 127 and 2 or 1)
+        name_bytes = name_bytes + read_names(proto_upvalues)
+      end
     else -- estimated; this fits aos's own code
       at = at + (IS_54 and 3 or 8) -- of each other part that there is none
       if not is_bare then
         local_count = (42 * parameters + 47 * registers + 5 * code_count) // 100
         bytes = LINE * code_count + (IS_54 and code_count // 16 or 0)
-        if is_outer then name_bytes = read_upvalue_names(proto_upvalues, true) end
       end
     end
     if not is_new then return below end
@@ -1059,7 +1070,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local number = info.what ~= "main" and chunks[info.source]
     if number then return number end
     chunk_count = chunk_count + 1
-    chunks[info.source], chunk_sources[chunk_count] = chunk_count, info.source
+    chunks[info.source], chunk_sources[chunk_count], cell_chunks[chunk_count] = chunk_count, info.source, chunk_count
     return chunk_count
   end
 
@@ -1080,7 +1091,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- What functions of one prototype have in common: the names of their upvalues and parameters.
   local function shape_of(f)
     local shape = upvalue_count
-    for i = 1, upvalue_count do shape = shape * 1000003 ~ number_of(names[i]) end
+    for i = 1, upvalue_count do shape = shape * 1000003 ~ number_of((getupvalue(f, i))) end
     local i, name = 1, getlocal(f, 1)
     while name do
       shape = shape * 1000003 ~ number_of(name) << 32
@@ -1101,7 +1112,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       shape = shape_of(f) ~ of_chunk << 48
       times = (met[shape] or 0) + 1
       met[shape] = times
-      if times > 8 and times % 16 ~= 0 and not varied[shape] then return 0, known_chunk end
+      if times > 8 and times % 16 ~= 0 and not varied[shape] then
+        return upvalue_name_bytes, known_chunk
+      end
     end
 
     chunk = known_chunk or chunk_of(f)
@@ -1148,36 +1161,52 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local name, value = getupvalue(f, 1)
     if name == "" then return visit_c_function(f, lined) end
     if not name and is_c(f) then return 0 end
-    local names, cells, count, new_count, known_chunk = names, cells, 0, 0, nil
+    local cells, count, new_count, name_bytes, known_chunk, unknown = cells, 0, 0, 0, nil, nil
     while name do
       count = count + 1
-      names[count] = name
+      if not texts[name] and name ~= NO_NAME then name_bytes = name_bytes + claim_new_string(name) end
       local id, cell = upvalueid(f, count), 0
-      local chunk_there = seen[id]
-      if not chunk_there then
+      local there = texts[id]
+      if not there then
         cell = UPVALUE
-        for i = 1, lined and new_count or 0 do
-          if cells[i] == id then cell = 0 end -- two upvalues may be made one
+        if lined then -- two upvalues may be made one
+          for i = 1, new_count do
+            if cells[i] == id then cell = 0 end
+          end
         end
         new_count = new_count + 1
         cells[new_count] = id
-      elseif chunk_sources[chunk_there] then
-        known_chunk = chunk_there
+      elseif cell_chunks[there] then
+        known_chunk = cell_chunks[there]
+      else
+        unknown = there
       end
       if lined then
         refer(UPVALUE_NAME, name == NO_NAME and count or name, cell, value)
-      elseif not seen[value] then
+      elseif not (texts[value] or seen[value]) then
         discover(value)
       end
       name, value = getupvalue(f, count + 1)
     end
-    upvalue_count = count
+    upvalue_count, upvalue_name_bytes = count, lined and name_bytes or 0
     local found
-    found, known_chunk = read_protos(f, known_chunk, lined)
+    if lined or no_more_late then
+      found, known_chunk = read_protos(f, known_chunk, lined)
+      if unknown then cell_chunks[unknown] = known_chunk end
+    else
+      late_count, is_late, found = late_count + 1, true, 0
+      local group = unknown or -late_count
+      cell_chunks[group] = known_chunk
+      late[late_count], late_notes[late_count] = f, -group << 8 | count
+      known_chunk = known_chunk or group
+    end
+    if not lined then found = found + name_bytes end
     for i = 1, new_count do
       local id = cells[i]
-      if not seen[id] then
-        mark(id, known_chunk or true)
+      if not texts[id] then
+        text_piece[id] = known_chunk or true
+        text_room = text_room - 1
+        if text_room == 0 then grow_texts() end
         cell_count = cell_count + 1
         if not lined then found = found + UPVALUE end
       end
@@ -1199,7 +1228,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   local function refer_slot(name, slot, value) refer(LOCAL_NAME, (name and not find(name, "^%(")) and name or slot, 0, value) end
-  local function discover_slot(_, _, value) discover(value) end
+  local function discover_slot(_, _, value)
+    if not (texts[value] or seen[value]) then discover(value) end
+  end
 
   local registry, running = getregistry(), coroutine.running()
 
@@ -1239,6 +1270,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   local function has_lines_below(i) return depth[i] < max_depth and kind[i] ~= FLAT end
 
+  -- The function in hand counts for this line, which is not folded before. `bytes`: if that is the line above it, what was
+  -- counted. Noted are, in bits: bytes 18, the first function of a cell 13, upvalues 8, line 24.
+  local function count_late(line, bytes)
+    late_notes[late_count] = (bytes < 1 << 18 and bytes << 45 or 0) | late_notes[late_count] << 24 | line
+    kids_of[line], is_late = kids_of[line] + 1, false
+    no_more_late = late_count == MOST_LATE
+  end
+
   local function visit_line(i, what, object)
     local level = depth[i]
     local is_lined = level < max_depth and kind[i] ~= FLAT
@@ -1249,6 +1288,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       rest[i] = rest[i] + content
       if is_lined then more[i] = more[i] + 1 end
     end
+    if is_late then count_late(i, 0) end
     owner = nil
   end
 
@@ -1256,8 +1296,38 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function must_stop(object)
     in_hand = object
     ticks = ticks + 1
-    if ticks % 256 == 0 and is_used_up() then stopped = true end
+    if ticks % 64 == 0 and is_used_up() then stopped = true end
     return stopped or holders and holders[wanted]
+  end
+
+  -- What the prototypes of a function take, where they were left for later.
+  local function read_late_function(f, note)
+    local line, group, bytes = note & 0xFFFFFF, -(note >> 32 & 0x1FFF), note >> 45
+    upvalue_count, upvalue_name_bytes, owner = note >> 24 & 0xFF, 0, line
+    kids_of[line] = kids_of[line] - 1
+    local found
+    found, cell_chunks[group] = read_protos(f, cell_chunks[group])
+    if bytes > 0 and bytes + found > threshold then
+      parent_of_child, child = line, f
+      local own_line = become_owner()
+      if own_line ~= line then
+        own[own_line] = CLOSURE + WORD * upvalue_count
+        add_rest(own_line, bytes - own[own_line] + found)
+        rest[line], more[line] = rest[line] - bytes, more[line] - 1
+        found = 0
+      end
+    end
+    rest[line] = rest[line] + found
+  end
+
+  -- Reads the prototypes that were left for later.
+  local function read_late()
+    label_line = nil
+    while late_read < late_count and not (is_watched and must_stop(late[late_read + 1])) do
+      late_read = late_read + 1
+      read_late_function(late[late_read], late_notes[late_read])
+    end
+    owner, parent_of_child, label_line = nil, nil, nil
   end
 
   -- Visits what is queued.
@@ -1276,6 +1346,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
       else
         if is_watched and must_stop(element) then break end
+        if no_more_late and late_read < late_count then
+          read_late()
+          parent_of_child = is_lined and now
+        end
         if line then
           visit_line(line, what, element)
           line, element = nil, seen[element]
@@ -1286,6 +1360,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           begin_owner(element, now, is_lined)
           local bytes = visit(what, element, false)
           count_visited(now, bytes, bytes + content)
+          if is_late then count_late(owner or now, owner and 0 or bytes + content) end
           element = seen[element]
         end
         if element == true then break end
@@ -1312,6 +1387,22 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     parked = {}
   end
 
+  -- Gives back most of what pieces take, from this one on: Lua makes a table smaller where it finds no place for a new key
+  -- and little is left. (Up to 5.3 a key that gets no value needs a place, too.)
+  local function forget(from)
+    local value = IS_54 or nil
+    while from do
+      local behind, before, left = getmetatable(from), lua_bytes(), nil
+      for _ = 1, LEFT_SEEN do left = next(from, left) end
+      for other in next, from, left do from[other] = nil end
+      for number = 1, MOST_FILLING do
+        from[number] = value
+        if number % LEFT_SEEN == 0 and lua_bytes() < before then break end
+      end
+      from = behind and behind.__index
+    end
+  end
+
   -- ---- what the walk is for ----
 
   local function until_stopped(work, ...)
@@ -1329,7 +1420,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   function walk.root(name, object)
     if object == nil or stopped or holders and holders[wanted] or seen[object] then return end
     local i = new_line(0, TEXT, name, 0, object)
-    if type(object) ~= "string" then mark(object, true) end
+    if type(object) ~= "string" then
+      piece[object] = true
+      room = room - 1
+      if room == 0 then until_stopped(grow) end
+    end
     in_hand = object
     if holders then holders[object] = name end
     until_stopped(walk_line, i, object)
@@ -1338,14 +1433,32 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   function walk.settle()
     if not stopped then until_stopped(settle) end
   end
+
+  -- Prototypes that are left. `is_last`: nothing else is walked afterwards.
+  function walk.prototypes(is_last)
+    if not stopped then
+      is_small = is_last and total_bytes and seen_count() < MANY_SEEN * (late_count - late_read)
+      if is_small then forget(seen) end
+      until_stopped(read_late)
+    end
+    if is_late then late_count = late_count - 1 end -- it was stopped before all of it was noted
+    for i = late_read + 1, late_count do -- nor is the rest read
+      local line = late_notes[i] & 0xFFFFFF
+      kids_of[line] = kids_of[line] - 1
+    end
+  end
+
+  local function seen_as(object) return type(object) == "string" and texts or seen end
+
   function walk.block(object)
-    if not HOLDS[type(object)] or seen[object] then return false end
-    seen[object] = true
-    if piece == seen then room = room - 1 end
+    local family = seen_as(object)
+    if not HOLDS[type(object)] or family[object] then return false end
+    family[object] = true
+    if piece == family then room = room - 1 end
     if room == 0 then until_stopped(grow) end
     return true
   end
-  function walk.unblock(object) seen[object] = nil end
+  function walk.unblock(object) seen_as(object)[object] = nil end
 
   local function walk_type_metatables()
     local i = new_line(0, TEXT, "[type metatables]", 0)
@@ -1494,6 +1607,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   function walk.results(children, max_lines, retained_of)
+    local behind = is_small and getmetatable(texts)
+    if behind then forget(behind.__index) end
     local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
     local text = texts_in_order(totals)
     select_lines(children, max_lines)
@@ -1548,7 +1663,7 @@ local function global(name)
 end
 
 -- Everything that lives, in the order in which a path prefers its roots.
-local function walk_process(walk)
+local function walk_process(walk, is_last)
   local registry = getregistry()
   local main = registry[1]
   walk.root("_G", globals())
@@ -1559,6 +1674,7 @@ local function walk_process(walk)
   walk.root("[running coroutine]", (coroutine.running()))
   walk.type_metatables()
   walk.settle()
+  walk.prototypes(is_last)
   walk.runtime()
 end
 
@@ -1590,6 +1706,7 @@ local function retained_bytes(object, entry, may_use, is_target)
   if is_target then block_named(walk, object) end
   walk.root("", object)
   walk.settle()
+  walk.prototypes()
   if walk.stopped() then return end
   return walk.bytes() - without, walk.bytes()
 end
@@ -1791,13 +1908,15 @@ local function profile(options, entry, has_target)
     block_named(walk, target)
     walk.root(name, target)
     walk.settle()
+    walk.prototypes(true)
   else
-    walk_process(walk)
+    walk_process(walk, true)
   end
   local stopped = walk.stopped()
   local results = walk.results(options.children, options.lines, options.retained and function(held, own_bytes)
-    local retained = not stopped and held ~= nil and retained_bytes(held, entry, may_use)
-    stopped = stopped or retained == nil
+    if stopped or not held then return own_bytes end -- a leaf
+    local retained = retained_bytes(held, entry, may_use)
+    stopped = not retained
     return floor(retained or own_bytes)
   end)
   local live = results.totalSize
@@ -2073,7 +2192,7 @@ end)
 
 local function walk_all(entry)
   local walk = new_walk(0, true, false, entry)
-  walk_process(walk)
+  walk_process(walk, true)
   return walk
 end
 

@@ -37,6 +37,8 @@ for (const name of ["aos2_0_6", "aos2_0_4_32", "aos2_0_1", "sqlite"]) {
 const used = [
   { name: "8 thousand objects", mostPeakBytes: 90, build: (/** @type {Process} */ process) =>
     process.eval(`Specimen = {} for i = 1, 4000 do Specimen[i] = { i, "s" .. i } end`) },
+  { name: "8 thousand objects", mostPeakBytes: 64, build: (/** @type {Process} */ process) =>
+    process.eval(`Specimen = {} for i = 1, 4000 do Specimen[i] = { i, "s" .. i } end`) },
   { name: "100 thousand objects", mostPeakBytes: 64, build: (/** @type {Process} */ process) =>
     process.eval(`Specimen = {} for i = 1, 50000 do Specimen[i] = { i, "s" .. i } end`) },
   { name: "1,000 unhandled messages", mostPeakBytes: 100, build: async (/** @type {Process} */ process) => {

@@ -582,6 +582,37 @@ test("of many chunks every byte is in a line, however deep the report", function
   end
 end)
 
+test("the function with most code has a line, however many siblings it has, and whatever has none counts above it", function()
+  local constants = {}
+  for i = 1, 400 do constants[i] = ("'constant %d of the large one'"):format(i) end
+  local large = load("local a return function() a = {" .. table.concat(constants, ",") .. "} return a end", "=large")()
+  for _, siblings in ipairs({ 100, 2000, 5000 }) do -- of 5000 not all can wait until objects are forgotten
+    local t = {}
+    for i = 1, siblings do t[i] = function() return i, "own" end end
+    t[siblings - 10] = large
+    for _, options in ipairs({ { depth = 1 }, {}, { lines = 40 } }) do
+      local r, name = profile_named(t, options)
+      local path = name .. "/" .. siblings - 10
+      check((r.totalSizes[path] or 0) > 400 * 20, "among %d siblings the large one has %s bytes", siblings, r.totalSizes[path])
+      equal(sum(r.sizes), r.totalSize, "the sum of the lines")
+      equal(r.kinds.proto.count >= 2, true, "prototypes are counted")
+    end
+  end
+end)
+
+test("a report has no more lines than its options say where it was stopped, too", function()
+  local t = {}
+  for i = 1, 600 do
+    local held = { i }
+    t[i] = { { function() return held end, { i } } }
+  end
+  for _, budget in ipairs({ 0, 50000, 100000, 150000, 200000, 300000 }) do
+    local r = membuddy.profile({ target = t, budget = budget })
+    check(count(r.sizes) <= 320, "with a budget of %d there are %d lines", budget, count(r.sizes))
+    equal(sum(r.sizes), r.totalSize, "the sum of the lines")
+  end
+end)
+
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
   local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
   equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
@@ -788,6 +819,9 @@ test("profile with retained agrees with retained", function()
     if type(value) == "table" then
       equal(bytes, membuddy.retained(value), "what " .. path .. " retains")
       compared = compared + 1
+    elseif type(value) == "string" then -- in pure Lua with its key, as far as that counts here
+      check(bytes >= membuddy.sizeof(value) and bytes <= math.max(membuddy.sizeof(value), r.sizes[path]),
+        "%s retains %d bytes", path, bytes)
     end
   end
   rawset(_G, "ContractGlobal", nil)

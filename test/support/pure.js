@@ -22,27 +22,31 @@ export async function loadPure(process) {
 /**
  * @typedef {object} Share
  * @property {number} explained percent of what Lua counts @property {number} objects
- * @property {number} peakBytes that the call allocated in Lua, an object @property {number} leftBytes after collection
+ * @property {number} peakBytes that Lua had more while it worked, at most, an object @property {number} leftBytes after collection
  */
 
-/** A report on a heap without garbage. @param {{ eval: (code: string) => Promise<string> }} process @returns {Promise<Share>} */
+/** A report on a heap without garbage. The peak is looked for after every hundred instructions of Lua. @param {{ eval: (code: string) => Promise<string> }} process @returns {Promise<Share>} */
 export async function shareOf(process) {
   const text = await process.eval(`
     local membuddy, count = package.loaded.membuddy, collectgarbage
-    local before, after, left, results
+    local before, peak, left, results
+    local function look() peak = math.max(peak, count("count") * 1024) end
     local function settle() for _ = 1, 8 do collectgarbage() end end -- each frees half of the frames that wait
     for _ = 1, 2 do -- the first call makes the strings and the stack that the second needs
       settle()
       before = count("count") * 1024
+      peak = before
       count("stop")
+      debug.sethook(look, "", 100)
       results = membuddy.profile()
-      after = count("count") * 1024
+      debug.sethook()
+      look()
       count("restart")
       results = { explained = results.explained, objects = results.objects }
       settle()
       left = count("count") * 1024
     end
-    return table.concat({ "share", results.explained, results.objects, (after - before) / results.objects, left - before }, " ")`);
+    return table.concat({ "share", results.explained, results.objects, (peak - before) / results.objects, left - before }, " ")`);
   const [explained, objects, peakBytes, leftBytes] = text.split(" ").slice(1).map(Number);
   return { explained, objects, peakBytes, leftBytes };
 }
