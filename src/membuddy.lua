@@ -70,6 +70,7 @@ local NAME_BIAS = IS_54 and 129 or 1 -- what a dump adds to the length of a shor
 local NAME_LAST = NAME_BIAS - 1
 local PLAIN_CONSTANTS = { [0] = 1, [1] = IS_54 and 1 or 2, [3] = 9, [0x11] = 1, [0x13] = 9 } -- bytes, by tag; no strings
 local NO_NAME = IS_54 and "(no name)" or "(*no name)" -- of upvalues without debug information
+local NO_LINE = IS_54 and "^\128" or "^\0\0\0\0" -- where a main function is defined
 local HEADER, LONG_COUNT = IS_54 and 33 or 35, IS_54 and 127 or 254 -- of a dump; the least length that a byte does not tell
 local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
 local SHORT = 40 -- the longest string that Lua keeps once
@@ -298,7 +299,7 @@ end
 
 -- Objects in the first piece of `seen`, at least, and bytes of the heap for each; two others hold as many as all before
 -- them. Where memory is bounded pieces are small: whenever one is full, what was used is looked at.
-local FIRST_PIECE, BYTES_A_PLACE = 2048, 512
+local FIRST_PIECE, BYTES_A_PLACE = 2048, 768
 local STOP = {} -- what ends a walk in the middle of an object
 local SEEN_BYTES = 53 -- at most, an object in `seen`
 local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped with debug information: less than these
@@ -309,7 +310,8 @@ local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
 -- Functions whose prototypes are read last, at most; so many objects and texts were seen for each of them that what the
 -- dumps take is little beside those.
 local MOST_LATE, MANY_SEEN = 4096, 64
-local LEFT_SEEN, MOST_FILLING = 64, 4096 -- what a piece keeps that is given back, and new keys until it is made smaller
+-- What a piece keeps that is given back; in the last one, what has to be there and how many places may be free.
+local FEW_LEFT, MUCH_LEFT, MOST_FREE = 32, 512, 2048
 local ROOT_KIDS, MANY_KIDS, MOST_OWNERS, MOST_CYCLES = 300, 64, 6000, 32
 -- What holds memory: strings, and what may refer to others.
 local HOLDS = { string = "text", table = "object", ["function"] = "object", thread = "object", userdata = "object" }
@@ -327,6 +329,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- to the next one, so reading the first reads all of them.
   local seen, capacity = {}, FIRST_PIECE
   while total_bytes and not may_use and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
+  local first_size = capacity
   local piece, room, added = seen, capacity - 1, nil -- one is for what is blocked later
   local texts, text_capacity = {}, capacity
   local text_piece, text_room, text_added = texts, capacity, nil
@@ -1064,14 +1067,43 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return 0
   end
 
-  -- The number of a function's chunk. A main function is made once a chunk, so equal ones are different chunks.
-  local function chunk_of(f)
-    local info = getinfo(f, "S")
-    local number = info.what ~= "main" and chunks[info.source]
+  -- The number of a chunk. A main function is made once a chunk, so equal ones are different chunks.
+  local function number_of_chunk(source, is_main)
+    local number = not is_main and chunks[source]
     if number then return number end
     chunk_count = chunk_count + 1
-    chunks[info.source], chunk_sources[chunk_count], cell_chunks[chunk_count] = chunk_count, info.source, chunk_count
+    chunks[source], chunk_sources[chunk_count], cell_chunks[chunk_count] = chunk_count, source, chunk_count
     return chunk_count
+  end
+
+  local are_sources_short = true
+
+  -- Makes a dump that begins with the source, as long as sources are short; else a dump would repeat it.
+  local function dump_with_source(f)
+    if not are_sources_short or upvalue_count >= MANY_UPVALUES then return false end
+    code, at = dump(f), HEADER
+    local length = read_length()
+    are_sources_short = length <= LONGEST_SOURCE
+    if not are_sources_short then return false end
+    is_bare = length < 0
+    is_cut = is_bare
+    local source = is_bare and "=?" or sub(code, at, at + length - 1)
+    if not is_bare then at = at + length end
+    chunk = number_of_chunk(source, find(code, NO_LINE, at))
+    return true
+  end
+
+  -- Makes a dump for a function of this chunk. Debug information is left out where the source is long and of functions with
+  -- many upvalues: those are the largest, and half of them is that. False if it is of another chunk: it shares a cell.
+  local function dump_of_chunk(f)
+    local source = chunk_sources[chunk]
+    is_bare = source == "=?"
+    is_cut = is_bare or #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
+    code, at = dump(f, is_cut), HEADER
+    local length = read_length()
+    if is_cut then return true end
+    at = at + length
+    return length == #source
   end
 
   -- ---- functions ----
@@ -1117,23 +1149,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
     end
 
-    chunk = known_chunk or chunk_of(f)
-    local source, before = chunk_sources[chunk], proto_total
-    is_bare = source == "=?"
-    -- a dump would repeat the source; of functions with many upvalues, the largest ones, half is debug information
-    is_cut = is_bare or #source > LONGEST_SOURCE or upvalue_count >= MANY_UPVALUES
-    code = dump(f, is_cut)
-    local bytes
-    if is_cut then
-      at = HEADER + 1
-      bytes = (is_bare and 0 or claim_string(source)) + read_proto(lined and owner, true)
-    else
-      at = HEADER
-      local length = read_length()
-      if length ~= #source then return read_protos(f, chunk_of(f), lined) end -- it shares a cell with another chunk
-      at = at + length
-      bytes = read_proto(lined and owner, true)
+    local before = proto_total
+    if known_chunk or not dump_with_source(f) then
+      local info = not known_chunk and getinfo(f, "S")
+      chunk = known_chunk or number_of_chunk(info.source, info.what == "main")
+      if not dump_of_chunk(f) then return read_protos(f, nil, lined) end
     end
+    local bytes = is_cut and not is_bare and claim_string(chunk_sources[chunk]) or 0
+    bytes = bytes + read_proto(lined and owner, true)
     code = nil
     if shape and times > 1 and proto_total > before then varied[shape] = true end
     return bytes, chunk
@@ -1387,19 +1410,27 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     parked = {}
   end
 
-  -- Gives back most of what pieces take, from this one on: Lua makes a table smaller where it finds no place for a new key
-  -- and little is left. (Up to 5.3 a key that gets no value needs a place, too.)
-  local function forget(from)
-    local value = IS_54 or nil
+  -- Gives back most of what pieces take, from this one on. Lua makes a table smaller where it finds no place for a new key
+  -- and little is left, so keys follow that all want the places of the first few. (Up to 5.3 one without a value needs a
+  -- place, too.) `size` is that of this piece, `in_last` how many are in the last one.
+  local function forget(from, size, in_last)
+    local value, total = IS_54 or nil, size
     while from do
-      local behind, before, left = getmetatable(from), lua_bytes(), nil
-      for _ = 1, LEFT_SEEN do left = next(from, left) end
+      local behind, before, left, key = getmetatable(from), lua_bytes(), nil, 0
+      local places = behind and size or power_of_two(in_last)
+      if not behind and (in_last < MUCH_LEFT or places - in_last > MOST_FREE) then return end
+      for _ = 1, FEW_LEFT do left = next(from, left) end
       for other in next, from, left do from[other] = nil end
-      for number = 1, MOST_FILLING do
-        from[number] = value
-        if number % LEFT_SEEN == 0 and lua_bytes() < before then break end
-      end
+      for place = 1, FEW_LEFT do from[place] = true end
+      repeat
+        key = key + (IS_54 and places - 1 or places)
+        for same_place = key + 1, key + FEW_LEFT do from[same_place] = value end
+      until lua_bytes() < before or key > places * places
       from = behind and behind.__index
+      if from then
+        size = total & total - 1 == 0 and total // 2 or size
+        total = total + size
+      end
     end
   end
 
@@ -1438,7 +1469,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   function walk.prototypes(is_last)
     if not stopped then
       is_small = is_last and total_bytes and seen_count() < MANY_SEEN * (late_count - late_read)
-      if is_small then forget(seen) end
+      if is_small then forget(seen, first_size, (added or capacity) - room) end
       until_stopped(read_late)
     end
     if is_late then late_count = late_count - 1 end -- it was stopped before all of it was noted
@@ -1607,8 +1638,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   function walk.results(children, max_lines, retained_of)
-    local behind = is_small and getmetatable(texts)
-    if behind then forget(behind.__index) end
+    if is_small then forget(text_piece, nil, (text_added or text_capacity) - text_room) end
     local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
     local text = texts_in_order(totals)
     select_lines(children, max_lines)
