@@ -7,6 +7,7 @@ export const notes = [
   "Empty Evals are timed for four seconds in each image, after two of warming up.",
   "Growth: garbage is collected, free memory used up until the largest free chunk has 64 to 96 KB (or made by growing first, where there is less), then the process makes its first report; pages are counted just before and after it, in the same message. `print()` is measured with its lines going nowhere, and once more with the `print` of aos, which joins each line to all that came before.",
   "Left bytes: `collectgarbage(\"count\")` after two collections, before and after a report whose results are dropped; one report is made beforehand. The lines of `print()` go nowhere, because aos keeps them for the answer.",
+  "Pure Lua's peak: the most that `collectgarbage(\"count\")` says after every hundred instructions of Lua while a report is made on a heap without garbage, the collector stopped, above what it said before; in a second call.",
   "Linear memory per Lua byte: growth of the memory by growth of the Lua heap, from the fresh process.",
   "The image without `membuddy` is linked by the same rules from the same objects, with an empty library. Functions are compared as text, addresses of data aside; what differs was inlined otherwise by the optimiser.",
 ];
