@@ -330,7 +330,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local seen, capacity = {}, FIRST_PIECE
   while total_bytes and not may_use and capacity * BYTES_A_PLACE < total_bytes do capacity = capacity * 2 end
   local first_size = capacity
-  local piece, room, added = seen, capacity - 1, nil -- one is for what is blocked later
+  local piece, room, added = seen, capacity, nil
   local texts, text_capacity = {}, capacity
   local text_piece, text_room, text_added = texts, capacity, nil
   -- The queue in it: an object's value is the next object; `start` holds the first. Lines are linked by `queue_after`.
@@ -354,18 +354,20 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local trusted, agreed, patience = {}, {}, {} -- of tables by their shape: bytes, found how often, believed how often
   local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
   -- Functions whose prototypes are read last, with what else is to be known of them: see `count_late`.
-  local late, late_notes, late_count, late_read, is_late, no_more_late = {}, {}, 0, 0, false, false
-  local is_small = false -- so that what is made of the lines would show
-  local cell_chunks = {} -- by what is kept of a cell: its chunk; below 0: the first function that has it and is read last
+  local late, late_notes, late_count, late_read, was_put_off, no_more_late = {}, {}, 0, 0, false, false
+  local is_worth_giving_back = false -- what was seen, because what comes then takes as much
+  -- By what is kept of a cell: its chunk; below 0, the first function that has it and is read last. (`true`: nothing is known.)
+  local cell_chunks = {}
   local cells = {} -- of the function in hand, those that were not met before
 
   local stopped, ticks = false, 0
+  local is_whole = false -- true while a function is visited: stopped in the middle, its prototypes would be in no line
   local function seen_count() return capacity - room + text_capacity - text_room end
   local function is_used_up() return may_use and (lua_bytes() or SEEN_BYTES * seen_count()) > may_use end
 
   -- The piece behind a full one, and its size.
   local function piece_behind(full, capacity, added)
-    if is_used_up() then
+    if not is_whole and is_used_up() then
       stopped = true
       error(STOP, 0)
     end
@@ -424,6 +426,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     add_rest(above, own[i] + rest[i])
     kids_of[above] = kids_of[above] - 1
     own[i], holds[i], strayed[i] = false, false, nil
+    if label_line == i then label_line = nil end
     queue_after[i] = free
     free = i
     count = count - 1
@@ -1201,7 +1204,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         cells[new_count] = id
       elseif cell_chunks[there] then
         known_chunk = cell_chunks[there]
-      else
+      elseif there ~= true then
         unknown = there
       end
       if lined then
@@ -1217,7 +1220,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       found, known_chunk = read_protos(f, known_chunk, lined)
       if unknown then cell_chunks[unknown] = known_chunk end
     else
-      late_count, is_late, found = late_count + 1, true, 0
+      late_count, was_put_off, found = late_count + 1, true, 0
       local group = unknown or -late_count
       cell_chunks[group] = known_chunk
       late[late_count], late_notes[late_count] = f, -group << 8 | count
@@ -1285,7 +1288,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       table_sum = table_sum + bytes
       return bytes
     end
-    if what == "function" then return visit_function(object, lined) end
+    if what == "function" then
+      is_whole = true
+      return visit_function(object, lined)
+    end
     if what == "thread" then return visit_thread(object, lined) end
     if what == "userdata" then return visit_userdata(object, lined) end
     return claim_string(object)
@@ -1297,8 +1303,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   -- counted. Noted are, in bits: bytes 18, the first function of a cell 13, upvalues 8, line 24.
   local function count_late(line, bytes)
     late_notes[late_count] = (bytes < 1 << 18 and bytes << 45 or 0) | late_notes[late_count] << 24 | line
-    kids_of[line], is_late = kids_of[line] + 1, false
-    no_more_late = late_count == MOST_LATE
+    kids_of[line], was_put_off = kids_of[line] + 1, false
+    no_more_late = no_more_late or late_count == MOST_LATE
   end
 
   local function visit_line(i, what, object)
@@ -1311,8 +1317,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       rest[i] = rest[i] + content
       if is_lined then more[i] = more[i] + 1 end
     end
-    if is_late then count_late(i, 0) end
-    owner = nil
+    if was_put_off then count_late(i, 0) end
+    owner, is_whole = nil, false
   end
 
   -- True if the walk has to end before this object: looked at now and then.
@@ -1328,8 +1334,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local line, group, bytes = note & 0xFFFFFF, -(note >> 32 & 0x1FFF), note >> 45
     upvalue_count, upvalue_name_bytes, owner = note >> 24 & 0xFF, 0, line
     kids_of[line] = kids_of[line] - 1
-    local found
-    found, cell_chunks[group] = read_protos(f, cell_chunks[group])
+    is_whole = true
+    local found, of_chunk = read_protos(f, cell_chunks[group])
+    cell_chunks[group] = cell_chunks[group] or of_chunk
     if bytes > 0 and bytes + found > threshold then
       parent_of_child, child = line, f
       local own_line = become_owner()
@@ -1341,6 +1348,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
     end
     rest[line] = rest[line] + found
+    is_whole = false
   end
 
   -- Reads the prototypes that were left for later.
@@ -1351,6 +1359,15 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       read_late_function(late[late_read], late_notes[late_read])
     end
     owner, parent_of_child, label_line = nil, nil, nil
+  end
+
+  -- The same in the middle of the queue: the lines in hand are not folded.
+  local function read_late_between(line, now, is_lined)
+    local held = { line, now ~= line and own[now] and now or nil }
+    for _, i in next, held do kids_of[i] = kids_of[i] + 1 end
+    read_late()
+    for _, i in next, held do kids_of[i] = kids_of[i] - 1 end
+    parent_of_child = is_lined and now
   end
 
   -- Visits what is queued.
@@ -1369,10 +1386,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
       else
         if is_watched and must_stop(element) then break end
-        if no_more_late and late_read < late_count then
-          read_late()
-          parent_of_child = is_lined and now
-        end
+        if no_more_late and late_read < late_count then read_late_between(line, now, is_lined) end
         if line then
           visit_line(line, what, element)
           line, element = nil, seen[element]
@@ -1383,7 +1397,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           begin_owner(element, now, is_lined)
           local bytes = visit(what, element, false)
           count_visited(now, bytes, bytes + content)
-          if is_late then count_late(owner or now, owner and 0 or bytes + content) end
+          if was_put_off then count_late(owner or now, owner and 0 or bytes + content) end
+          is_whole = false
           element = seen[element]
         end
         if element == true then break end
@@ -1406,8 +1421,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       end
       run()
     until #parked == 0 or seen_count() == before or stopped
-    for i = 2, #parked, 2 do kids_of[parked[i]] = kids_of[parked[i]] - 1 end
-    parked = {}
   end
 
   -- Gives back most of what pieces take, from this one on. Lua makes a table smaller where it finds no place for a new key
@@ -1422,10 +1435,11 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       for _ = 1, FEW_LEFT do left = next(from, left) end
       for other in next, from, left do from[other] = nil end
       for place = 1, FEW_LEFT do from[place] = true end
-      repeat
-        key = key + (IS_54 and places - 1 or places)
+      for _ = 0, places // FEW_LEFT do
+        key = key + (IS_54 and places - 1 or places) -- the same places again
         for same_place = key + 1, key + FEW_LEFT do from[same_place] = value end
-      until lua_bytes() < before or key > places * places
+        if lua_bytes() < before then break end
+      end
       from = behind and behind.__index
       if from then
         size = total & total - 1 == 0 and total // 2 or size
@@ -1463,33 +1477,46 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   function walk.settle()
     if not stopped then until_stopped(settle) end
+    for i = 2, #parked, 2 do kids_of[parked[i]] = kids_of[parked[i]] - 1 end
+    parked = {}
   end
 
   -- Prototypes that are left. `is_last`: nothing else is walked afterwards.
   function walk.prototypes(is_last)
     if not stopped then
-      is_small = is_last and total_bytes and seen_count() < MANY_SEEN * (late_count - late_read)
-      if is_small then forget(seen, first_size, (added or capacity) - room) end
+      is_worth_giving_back = is_last and total_bytes and seen_count() < MANY_SEEN * (late_count - late_read)
+      if is_worth_giving_back then forget(seen, first_size, (added or capacity) - room) end
       until_stopped(read_late)
     end
-    if is_late then late_count = late_count - 1 end -- it was stopped before all of it was noted
     for i = late_read + 1, late_count do -- nor is the rest read
       local line = late_notes[i] & 0xFFFFFF
       kids_of[line] = kids_of[line] - 1
     end
   end
 
-  local function seen_as(object) return type(object) == "string" and texts or seen end
-
+  -- Makes that it counts as seen, or no more; true if it was not.
   function walk.block(object)
-    local family = seen_as(object)
-    if not HOLDS[type(object)] or family[object] then return false end
-    family[object] = true
-    if piece == family then room = room - 1 end
-    if room == 0 then until_stopped(grow) end
+    local what = HOLDS[type(object)]
+    if not what or seen[object] or texts[object] then return false end
+    if what == "text" then
+      text_piece[object] = true
+      text_room = text_room - 1
+      if text_room == 0 then until_stopped(grow_texts) end
+    else
+      piece[object] = true
+      room = room - 1
+      if room == 0 then until_stopped(grow) end
+    end
     return true
   end
-  function walk.unblock(object) seen_as(object)[object] = nil end
+  function walk.unblock(object)
+    local from = type(object) == "string" and texts or seen
+    while from and rawget(from, object) == nil do
+      local behind = getmetatable(from)
+      from = behind and behind.__index
+    end
+    if from then from[object] = nil end
+  end
 
   local function walk_type_metatables()
     local i = new_line(0, TEXT, "[type metatables]", 0)
@@ -1638,7 +1665,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   function walk.results(children, max_lines, retained_of)
-    if is_small then forget(text_piece, nil, (text_added or text_capacity) - text_room) end
+    if is_worth_giving_back then forget(text_piece, nil, (text_added or text_capacity) - text_room) end
     local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
     local text = texts_in_order(totals)
     select_lines(children, max_lines)

@@ -613,6 +613,54 @@ test("a report has no more lines than its options say where it was stopped, too"
   end
 end)
 
+test("closures that share a variable are read in whatever order they are met", function()
+  local t, setters = {}, {}
+  for i = 1, 90 do
+    local x = i
+    t[i] = function() return x end
+    setters[i] = function(a) x = a end
+  end
+  t[100] = { { { setters } } }
+  local all = membuddy.profile(t, { depth = 0 }).totalSize
+  for _, options in ipairs({ {}, { depth = 1 }, { depth = 2 }, { depth = "inf" } }) do
+    local r = membuddy.profile(t, options)
+    equal(r.totalSize, all, "bytes of all lines")
+    equal(sum(r.sizes), all, "the sum of the lines")
+  end
+end)
+
+test("prototypes that make many lines late take none from what is visited next", function()
+  for _, missing in ipairs({ 0, 1 }) do -- so that 4,096 functions wait when a line of its own comes, or the last of a line
+    local texts, functions, last = {}, {}, {}
+    for i = 1, 500 do texts[i] = ("x"):rep(400) .. i end
+    for i = 1, 3560 - missing do functions[i] = function() return i end end
+    for k = 1, 600 do
+      local constants = {}
+      for i = 1, 40 do constants[i] = ("'k%d_%d'"):format(k, i) end
+      functions[#functions + 1] = load("local x = 1 return function() return x, {" .. table.concat(constants, ",") .. "} end", "=c" .. k)()
+    end
+    local q
+    last[1] = { { function() return q end } }
+    for i = 2, 50 do last[i] = { { { ("own" .. i):rep(500) } } } end
+    local t = { texts, functions, last }
+    local all = membuddy.profile(t, { depth = 0 }).totalSize
+    local r = membuddy.profile(t)
+    equal(r.totalSize, all, "bytes of all lines")
+    equal(sum(r.sizes), all, "the sum of the lines")
+  end
+end)
+
+test("a walk that was stopped in a function with many others counts none of what is in no line", function()
+  local inner = {}
+  for i = 1, 1500 do inner[i] = ("function(a) local x%d = a return x%d, %d end"):format(i, i, i) end
+  local t = { { { { { load("local u = 1 return function() u = {" .. table.concat(inner, ",\n") .. "} end", "=big")() } } } } }
+  for _, budget in ipairs({ 0, 100000, 300000, 500000 }) do
+    for name, kind in pairs(membuddy.profile({ target = t, budget = budget }).kinds) do
+      check(kind.bytes >= 0, "with a budget of %d there are %d bytes of kind %s", budget, kind.bytes, name)
+    end
+  end
+end)
+
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
   local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
   equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
@@ -1231,6 +1279,28 @@ test("a report below many frames takes no more than a while, and counts the stac
   check(results.totalSize > #held + 80 * frames, "the oldest frame is missing")
   local bytes = results.kinds.thread.bytes / frames
   check(bytes > 60 and bytes < 320, "the stack has %.1f bytes a frame", bytes)
+end)
+
+-- The last one: it leaves room for many names in `_G`, which the checks tell of.
+test("many closures, or many globals beside a target, make no report large", function()
+  local closures, chunks, names = {}, {}, {}
+  for i = 1, 4500 do closures[i] = function() return i end end
+  for i = 1, 500 do chunks[i] = { { { load("local x = 1 return function() return x end", "=c" .. i)() } } } end
+  for i = 1, 4200 do
+    names[i] = "ContractGlobal" .. i
+    rawset(_G, names[i], {})
+  end
+  for _, options in ipairs({ { target = closures, depth = 1 }, { target = { { { { chunks } } } } } }) do
+    membuddy.profile(options)
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    membuddy.profile(options)
+    local used = (collectgarbage("count") - before) * 1024
+    collectgarbage("restart")
+    check(used < 3000000, "%d bytes were used", used)
+  end
+  for _, name in ipairs(names) do rawset(_G, name, nil) end
 end)
 
 return tests
