@@ -133,7 +133,7 @@ local function table_bytes(t, count, array_count, top, hole, before_hole)
   local bytes = TABLE
   if hole and not has_slot(t, hole) then
     array_count, top = before_hole, hole - 1
-  elseif hole and top > 8 * array_count + 64 then -- the last ones may be in the hash
+  elseif hole and top > power_of_two(hole) then -- the last ones may be in the hash
     top, array_count = last_slot(t, hole, top), 0
     for key in next, t do
       if type(key) == "number" and key >= 1 and key <= top and key % 1 == 0 then array_count = array_count + 1 end
@@ -352,7 +352,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local string_count, long_count, table_count, table_sum = 0, 0, 0, 0
   local proto_total, proto_sum, cell_count, function_count, function_sum = 0, 0, 0, 0, 0
   local trusted, agreed, patience = {}, {}, {} -- of tables by their shape: bytes, found how often, believed how often
-  local chunks, chunk_sources, chunk_count, parked = {}, {}, 0, {}
+  local chunks, chunk_sources, has_main, chunk_count, parked = {}, {}, {}, 0, {}
   -- Functions whose prototypes are read last, with what else is to be known of them: see `count_late`.
   local late, late_notes, late_count, late_read, was_put_off, no_more_late = {}, {}, 0, 0, false, false
   local is_worth_giving_back = false -- what was seen, because what comes then takes as much
@@ -558,12 +558,19 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
   end
 
-  -- What is queued next belongs to another line than what was queued last.
+  -- What is queued next belongs to another line than what was queued last. A line of which a part waits is named otherwise
+  -- in the queue, and has one more below meanwhile: it is not folded.
+  local other_names = 0
   local function change_owner()
     if owner == nil then owner = become_owner() end
     if tail_owner ~= owner then
-      tail_piece[tail] = owner
-      tail_piece, tail, tail_owner = queue_after, owner, owner
+      local name = owner
+      if queue_after[owner] then
+        other_names = other_names + 1
+        name, kids_of[owner] = other_names << 24 | owner, kids_of[owner] + 1
+      end
+      tail_piece[tail] = name
+      tail_piece, tail, tail_owner = queue_after, name, owner
     end
   end
 
@@ -660,10 +667,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if not keeps_value and not is_plain(value) then pending = true end
         keeps_key = is_plain(entry_key)
       end
-      if not keeps_key then entry_key = nil end
       if not keeps_value then value = nil end
-      local bytes = type(entry_key) == "string" and claim_string(entry_key) or 0
-      if not is_plain(entry_key) then reach(lined, ENTRY, entry_key, 0, entry_key) end
+      local bytes = keeps_key and type(entry_key) == "string" and claim_string(entry_key) or 0
+      if keeps_key and not is_plain(entry_key) then reach(lined, ENTRY, entry_key, 0, entry_key) end
       reach(lined, ENTRY, entry_key, bytes, value)
     end
     return pending
@@ -1070,13 +1076,17 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return 0
   end
 
-  -- The number of a chunk. A main function is made once a chunk, so equal ones are different chunks.
+  -- The number of a chunk. A main function is made once a chunk, so further ones are those of other chunks.
   local function number_of_chunk(source, is_main)
-    local number = not is_main and chunks[source]
-    if number then return number end
-    chunk_count = chunk_count + 1
-    chunks[source], chunk_sources[chunk_count], cell_chunks[chunk_count] = chunk_count, source, chunk_count
-    return chunk_count
+    local number = chunks[source]
+    if number and not (is_main and has_main[number]) then
+      has_main[number] = has_main[number] or is_main
+      return number
+    end
+    number = chunk_count + 1
+    chunk_count, chunks[source], chunk_sources[number], cell_chunks[number] = number, number, source, number
+    has_main[number] = is_main
+    return number
   end
 
   local are_sources_short = true
@@ -1091,7 +1101,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     is_bare = length < 0
     is_cut = is_bare
     local source = is_bare and "=?" or sub(code, at, at + length - 1)
-    if not is_bare then at = at + length end
+    if is_bare then code = dump(f, true) else at = at + length end -- what is bare has names all the same, empty ones
     chunk = number_of_chunk(source, find(code, NO_LINE, at))
     return true
   end
@@ -1380,9 +1390,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           line = -element
           element, queue_after[line] = queue_after[line], false
         else
-          now, is_lined = element, has_lines_below(element)
+          local name = element
+          now = name & 0xFFFFFF
+          is_lined = has_lines_below(now)
           parent_of_child = is_lined and now
-          element, queue_after[now] = queue_after[now], false
+          element = queue_after[name]
+          if name == now then
+            queue_after[now] = false
+          else
+            queue_after[name], kids_of[now] = nil, kids_of[now] - 1
+          end
         end
       else
         if is_watched and must_stop(element) then break end

@@ -661,6 +661,46 @@ test("a walk that was stopped in a function with many others counts none of what
   end
 end)
 
+test("functions without debug information are read like others, with those inside of them", function()
+  local source = "local a, b = ... return { function() return function() return a, b end end, function() b = a end }"
+  local chunk = load(string.dump(load(source), true))
+  local t = chunk(1, 2)
+  equal(membuddy.profile(t).kinds.proto.count, 3, "prototypes")
+  equal(membuddy.profile({ chunk, t }).kinds.proto.count, 4, "prototypes with the chunk's")
+end)
+
+test("a chunk that is held beside functions of it counts their prototypes once", function()
+  local chunk = load("local a = ...\nreturn {\nfunction() return a end,\nfunction() return { a } end }", "=held")
+  local t = chunk({})
+  equal(membuddy.profile({ t, { { chunk } } }).kinds.proto.count, 3, "prototypes")
+end)
+
+test("numbers far behind a list take room in the hash", function()
+  local listed, far = { k = true }, { [1020] = true }
+  for i = 1, 150 do listed[i], far[i] = i, i end
+  equal(membuddy.sizeof(far), membuddy.sizeof(listed), "bytes")
+end)
+
+test("what weak keys of several lines bring to life one after another is all counted", function()
+  local function ephemeron(key, level)
+    local table = setmetatable({}, { __mode = "k" })
+    table[key] = { big("of level " .. level, 1000) }
+    return table
+  end
+  local keys = { {}, {}, {}, {} }
+  local t = {
+    a = { ephemeron(keys[1], 1), { ephemeron(keys[2], 2) } },
+    b = { ephemeron(keys[3], 1), { ephemeron(keys[4], 2) } },
+    last = { { { { { keys } } } } },
+  }
+  for _, options in ipairs({ {}, { depth = 0 }, { depth = 1 }, { depth = 2 }, { depth = "inf" } }) do
+    local r = membuddy.profile(t, options)
+    check(r.totalSize > 4000, "with depth %s there are %d bytes", options.depth, r.totalSize)
+    equal(r.kinds.table.count, 27, "tables")
+  end
+  check(membuddy.profile(t, { depth = "inf" }).sizes["t/a/1/[table]"], "the entry has no line of its own")
+end)
+
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
   local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
   equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
