@@ -57,7 +57,8 @@ async function compileWalker(name, load) {
     const source = await load(name);
     return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
   } catch (error) {
-    throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}`, { cause: error });
+    const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
+    throw new MembuddyError(`the module that reads memories of ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });
   }
 }
 

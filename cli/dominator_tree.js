@@ -22,11 +22,30 @@
 
 const longestPath = 32; // steps
 
-/** @param {Graph} graph @param {number} node @param {number} above @param {number} depth @returns {TreeLine} */
-function describe(graph, node, above, depth) {
-  const path = node === 0 ? "[process]" : graph.path(node, longestPath);
+/** A path in hand: its last steps, and how many there are; the first ones too where it is longer. @typedef {{ count: number, first: string[], last: string[] }} Steps */
+
+const kept = longestPath >> 1; // of a longer path, at either end
+
+/** As `graph.path` writes it. @param {Steps} steps */
+const written = ({ count, first, last }) => (count > longestPath ? [...first, "…", ...last.slice(-kept)] : last).join("/");
+
+/** @param {Graph} graph @param {number} node @returns {Steps} */
+function stepsTo(graph, node) {
+  const labels = [];
+  for (const parents = graph.parents; node !== 0; node = parents[node]) labels.push(graph.name(node));
+  labels.reverse();
+  return { count: labels.length, first: labels.slice(0, kept), last: labels.slice(-longestPath) };
+}
+
+/** One step more: a path is not walked anew for each line, which stands below the last one mostly. @param {Steps} above @param {string} name @returns {Steps} */
+const stepsBelow = ({ count, first, last }, name) =>
+  ({ count: count + 1, first: count < kept ? [...first, name] : first, last: [...last.slice(1 - longestPath), name] });
+
+/** @param {Graph} graph @param {number} node @param {number} depth @param {Steps} steps @param {boolean} isBelow  the line above is the step before @returns {TreeLine} */
+function describe(graph, node, depth, steps, isBelow) {
+  const path = node === 0 ? "[process]" : written(steps);
   return {
-    depth, path, name: depth > 0 && graph.parents[node] === above && above !== 0 ? graph.name(node) : path,
+    depth, path, name: isBelow ? graph.name(node) : path,
     kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
     share: graph.retained[node] / graph.retained[0],
   };
@@ -60,19 +79,21 @@ function addOther(line, retained) {
  */
 export function treeLines(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 } = {}) {
   /** @type {TreeLine[]} */ const lines = [];
-  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined) }];
+  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), aboveSteps: /** @type {Steps | undefined} */ (undefined) }];
   for (let next = pending.pop(); next; next = pending.pop()) {
-    const { node, depth, parent } = next;
+    const { node, depth, parent, above, aboveSteps } = next;
     if (parent && lines.length >= most) {
       addOther(parent, graph.retained[node]);
       continue;
     }
-    const line = describe(graph, node, next.above, depth);
+    const isBelow = aboveSteps !== undefined && above !== 0 && graph.parents[node] === above;
+    const steps = isBelow ? stepsBelow(aboveSteps, graph.name(node)) : stepsTo(graph, node);
+    const line = describe(graph, node, depth, steps, isBelow);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
     if (shown < children.length) line.others = othersOf(graph, children, shown);
     lines.push(line);
-    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line });
+    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line, aboveSteps: steps });
   }
   return lines;
 }

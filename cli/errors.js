@@ -23,3 +23,6 @@ export const isOfSystem = (error) => typeof /** @type {NodeJS.ErrnoException | n
 
 /** @param {number} bytes */
 export const grouped = (bytes) => bytes.toLocaleString("en-US");
+
+/** `1 other`, `2,000 others`. @param {number} count @param {string} one  what they are called, with an s where they are several */
+export const counted = (count, one) => `${grouped(count)} ${one}${count === 1 ? "" : "s"}`;

@@ -2,6 +2,7 @@
  * Files that are there whole or not at all: written beside their place, then renamed. What breaks off, by an error or by
  * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
+import { randomUUID } from "node:crypto";
 import { accessSync, closeSync, constants, existsSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { MembuddyError, isOfSystem, reasonOf } from "./errors.js";
@@ -145,8 +146,8 @@ async function writeThrough(path, descriptor, produce) {
 
 const mostOfName = 60; // characters: with what is added no name is too long
 
-/** @param {string} place */
-const besides = (place) => join(dirname(place), `${basename(place).slice(0, mostOfName)}.${process.pid}.tmp`);
+/** A process's number is the same again and again in a container: what one left that was killed must not stand in the way. @param {string} place */
+const besides = (place) => join(dirname(place), `${basename(place).slice(0, mostOfName)}.${randomUUID().slice(0, 13)}.tmp`);
 
 /**
  * @template T

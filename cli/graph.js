@@ -219,8 +219,15 @@ export class Graph {
   }
 }
 
-/** A report also has lines that are sums, which nobody can look into. @param {string} path @returns {MembuddyError} */
+const withoutObject = ["[state]", "[string table]", "[type metatables]", "[finalizers]", "[resurrected]", "[touched upvalues]"];
+
+/** Lines of a report that are Lua's own, or the head of several objects. @param {string} path */
+export const isNoObject = (path) => withoutObject.includes(path);
+
+/** A report also has lines that are sums, or Lua's own, which nobody can look into. @param {string} path @returns {MembuddyError} */
 export function nothingAt(path) {
+  if (isNoObject(path))
+    return new MembuddyError(`membuddy: '${path}' is a line of the report, but no object; accepted: the path of one, such as _G/Inbox or Inbox`);
   const above = /^(.+)\/(?:\.\.\.|\[\d+ more\])$/s.exec(path)?.[1];
   return new MembuddyError(above === undefined
     ? `membuddy: there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`

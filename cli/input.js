@@ -183,8 +183,12 @@ async function pipeSource(name, handle) {
   return bytesSource(name, Buffer.concat(pieces));
 }
 
+let standardInputIsTaken = false;
+
 /** @param {() => void} onWait */
 async function standardInput(onWait) {
+  if (standardInputIsTaken) throw new MembuddyError("the standard input was read already, which goes once; name a file for the other");
+  standardInputIsTaken = true;
   onWait();
   const pieces = [];
   try {

@@ -72,6 +72,7 @@ async function makeProgram() {
     .addHelpText("after", examples)
     .showHelpAfterError("(membuddy --help tells more)")
     .enablePositionalOptions()
+    .helpCommand("help [command]", "what a command does, and its options")
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: context.print })

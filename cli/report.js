@@ -1,6 +1,7 @@
 /**
  * What `membuddy FILE` says of a memory: where its bytes are, which kinds of objects live, and the largest by path.
  */
+import { counted, grouped } from "./errors.js";
 import { formatSize, compareText } from "./print.js";
 import { readOptions } from "./options.js";
 
@@ -15,9 +16,6 @@ export function columns(rows, sides) {
   return rows.map((row) => row.map((cell, column) =>
     sides[column] === "right" ? cell.padStart(widths[column]) : cell.padEnd(column === sides.length - 1 ? 0 : widths[column])).join("  "));
 }
-
-/** @param {number} count */
-const grouped = (count) => count.toLocaleString("en-US");
 
 /** @param {Results["kinds"]} kinds */
 function kindRows(kinds) {
@@ -53,7 +51,7 @@ export function resultLines(results, options, { colours }) {
   return [
     ...held, colours.bold("Kinds of live objects"), colours.gray(kindHead), ...kinds, "",
     colours.bold("Largest by path") + colours.gray(" (total: with everything below; retained: what would go with it)"), colours.gray(pathHead), ...paths,
-    ...(others.length > 0 ? [colours.gray(`... and ${grouped(others.length)} others, totalling ${formatSize(rest)}`)] : []),
+    ...(others.length > 0 ? [colours.gray(`... and ${counted(others.length, "other")}, totalling ${formatSize(rest)}`)] : []),
   ];
 }
 

@@ -3,7 +3,7 @@
  * its report then bears is that which Lua finds: of a global variable, else the shortest path.
  */
 import { MembuddyError } from "./errors.js";
-import { nothingAt, splitPath } from "./graph.js";
+import { isNoObject, nothingAt, splitPath } from "./graph.js";
 import { lineFigure, readLines } from "./results.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
@@ -71,6 +71,7 @@ function nameOf(walker, state, object) {
  * @returns {{ object: number, name: string }}
  */
 export function findTarget(walker, state, path) {
+  if (isNoObject(path)) throw nothingAt(path);
   const steps = splitPath(path), fromGlobals = ["_G", ...steps];
   const found = follow(walker, state, steps) ?? follow(walker, state, fromGlobals) ??
     lookUp(walker, state, steps) ?? lookUp(walker, state, fromGlobals);

@@ -2,7 +2,7 @@
  * Why an object is still there: the shortest chains of references that lead to it, and what would be freed if one of
  * their references were cut.
  */
-import { noNode, nothingAt } from "./graph.js";
+import { isNoObject, noNode, nothingAt } from "./graph.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 
@@ -30,7 +30,7 @@ import { noNode, nothingAt } from "./graph.js";
 
 /** The object at a path; an upvalue's value rather than its cell. @param {Graph} graph @param {string} path */
 export function findObject(graph, path) {
-  const node = graph.find(path);
+  const node = isNoObject(path) ? noNode : graph.find(path);
   if (node === noNode) throw nothingAt(path);
   const value = graph.kindName(node) === "upvalue" ? graph.follow(node, "[value]") : noNode;
   return value === noNode ? node : value;
@@ -125,10 +125,14 @@ function keepersOf(graph, node) {
     : referrers.filter((from) => !isDominated(dominators, from, node, known));
 }
 
-/** Bytes that go when one reference from `from` to `to` is cut. @param {Graph} graph @param {number} from @param {number} to */
+/**
+ * Bytes that go when one reference from `from` to `to` is cut. The entry of a table with weak keys is an edge of its key
+ * alone: where it is cut in the table, the key's one reference is gone as well.
+ * @param {Graph} graph @param {number} from @param {number} to
+ */
 export function freedByCut(graph, from, to) {
   const keepers = keepersOf(graph, to);
-  return keepers.length === 1 && keepers[0] === from ? graph.retained[to] : 0;
+  return keepers.length === 1 && (keepers[0] === from || !graph.referrers(to).includes(from)) ? graph.retained[to] : 0;
 }
 
 /** @param {Graph} graph @param {number} node */

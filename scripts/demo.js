@@ -23,12 +23,7 @@ const program = `
     message.reply({ Data = "shipped " .. message.Order .. ", paid by " .. payment.From })
   end)`;
 
-const found = `
-  local lines = {}
-  for _, check in ipairs(require("membuddy").checks()) do
-    if check.found then lines[#lines + 1] = ("    %s: %s"):format(check.name, check.text) end
-  end
-  return table.concat(lines, "\\n")`;
+const report = `require("membuddy").print({ checks = true })`;
 
 const everyByte = `
   local account = require("membuddy").account()
@@ -56,8 +51,12 @@ async function live(token) {
   for (let i = 1; i <= waiting; i++) await token.send({ Tags: tagged({ Action: "Order", Order: String(i) }) });
 }
 
-/** @param {import("../test/support/process.js").Process} token */
-async function printEveryByte(token) {
+const showsColours = process.stdout.isTTY && !process.env.NO_COLOR;
+/** @param {string} text */
+const shown = (text) => (showsColours ? text : text.replace(/\x1b\[[\d;]*m/g, ""));
+
+/** @param {import("../test/support/process.js").Process} token @param {number} bytesBefore  of linear memory, before the report */
+async function printEveryByte(token, bytesBefore) {
   const account = JSON.parse(await token.eval(everyByte));
   let sum = 0;
   console.log("\nLinear memory, every byte of it:");
@@ -68,13 +67,15 @@ async function printEveryByte(token) {
   const verdict = sum === token.memoryBytes ? "= memory.byteLength, to the byte" : `but memory.byteLength is ${token.memoryBytes}`;
   console.log(`${grouped(sum)}  in all, ${verdict} (${account.pages} pages)`);
   if (sum !== token.memoryBytes) process.exitCode = 1;
+  const pages = (token.memoryBytes - bytesBefore) / 65536;
+  if (pages > 0) console.log(`${grouped(pages)}  pages of it came with these reports: for the checks, which were asked for, and for aos's print`);
 }
 
 const token = await spawnProcess(image);
 const freshBytes = token.memoryBytes;
 await live(token);
 console.log(`A token process: ${holders} holders credited, ${unread} messages unread in the Inbox, ${waiting} orders waiting for their payment.`);
-console.log(`Its linear memory: ${grouped(freshBytes).trim()} bytes when fresh, ${grouped(token.memoryBytes).trim()} now.\n\n> require("membuddy").print()`);
-console.log(await token.eval(`require("membuddy").print()`));
-console.log(`\n> require("membuddy").checks()\n${await token.eval(found)}`);
-await printEveryByte(token);
+console.log(`Its linear memory: ${grouped(freshBytes).trim()} bytes when fresh, ${grouped(token.memoryBytes).trim()} now.\n\n> ${report}`);
+const usedBytes = token.memoryBytes;
+console.log(shown(await token.eval(report)));
+await printEveryByte(token, usedBytes);

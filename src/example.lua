@@ -1,7 +1,9 @@
--- A tour of MemBuddy. Paste it into a process whose image has it (.load src/example.lua):
+-- A tour of MemBuddy. Paste it into a process that has it, by its image or by dist/membuddy.lua (.load src/example.lua):
 -- everything it makes is its own, and the last lines clean up.
 
 local membuddy = require("membuddy")
+print(("MemBuddy %s, %s: figures are %s"):format(
+  membuddy.version, membuddy.backend, membuddy.exact and "exact" or "computed"))
 
 local function title(text) print("\n== " .. text) end
 
@@ -33,6 +35,20 @@ Example.self = Example -- a circular reference
 title("The whole process: what it holds, largest first")
 membuddy.print({ top = 10 })
 
+title("What grew since a mark, and the other leaks of aos by their names")
+if membuddy.checks then -- src/membuddy.lua alone has none
+  local marked = membuddy.marked
+  membuddy.mark()
+  for i = 41, 80 do Example.inbox[i] = { Id = i, From = "somebody", Data = ("news "):rep(20) .. i } end
+  for _, check in ipairs(membuddy.checks()) do
+    if check.found then
+      print(("%s: %d, %s: %s"):format(check.name, check.count, membuddy.format_size(check.bytes), check.text))
+      print("    " .. check.advice)
+    end
+  end
+  membuddy.marked = marked -- of before, if any
+end
+
 title("One table, two steps deep")
 membuddy.print({ target = Example, depth = 2, top = 8, no_header = true })
 
@@ -47,12 +63,13 @@ local results = membuddy.profile(Example, { depth = 1 })
 print(("%s holds %s in %d objects; others hold %s of it as well"):format(
   results.target, membuddy.format_size(results.totalSize), results.objects,
   membuddy.format_size(results.shared)))
-membuddy.print(results, { top = 3, no_header = true })
+membuddy.print_results(results, { top = 3, no_header = true }) -- the same as membuddy.print
 
 title("What would be freed if it went away")
 print("Example retains " .. membuddy.format_size(membuddy.retained(Example)))
 print("its balances retain " .. membuddy.format_size(membuddy.retained(Example.balances)))
 print("its table alone is " .. membuddy.format_size(membuddy.sizeof(Example.balances)))
+membuddy.print({ target = Example, depth = 1, retained = true, top = 4, no_header = true, cycles = false })
 
 title("Kinds of objects")
 local kinds = membuddy.kinds()

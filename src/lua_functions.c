@@ -261,15 +261,17 @@ static void add_print(lua_State *L, int lines) {
   lua_rawseti(L, lines, PRINT_FUNCTION);
 }
 
-/* Reading the checks takes memory; a report shall not make the process grow. */
+/* Reading the checks takes memory; a report that does not ask for them shall not make the process
+** grow. */
 static void add_checks(lua_State *L, int lines, int are_wanted) {
-  int fit = account_has_room(CHECKS_NEED_BYTES, CHECKS_NEED_BLOCK_BYTES);
-  if (are_wanted && !fit) {
-    lua_pushliteral(L, "Checks: left out, so that the process need not grow; membuddy.checks() "
+  if (are_wanted == OPTION_IF_ROOM &&
+      !account_has_room(CHECKS_NEED_BYTES, CHECKS_NEED_BLOCK_BYTES)) {
+    are_wanted = 0;
+    lua_pushliteral(L, "Checks: left out, so that the process need not grow; option checks = true "
                        "makes them");
     lua_rawseti(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
   }
-  lua_pushboolean(L, are_wanted && fit);
+  lua_pushboolean(L, are_wanted);
   lua_rawseti(L, lines, PRINT_WANTS_CHECKS);
 }
 
@@ -294,7 +296,7 @@ int function_print_lines(lua_State *L) {
   }
   print_push_lines(L, lua_gettop(L), &options);
   add_print(L, lua_gettop(L));
-  add_checks(L, lua_gettop(L), whole_process && options.checks);
+  add_checks(L, lua_gettop(L), whole_process ? options.checks : 0);
   return 1;
 }
 

@@ -83,7 +83,7 @@ void options_default(report_options *options) {
       .lines = OPTION_ALL - 1, /* not said */
       .min_size = 1,
       .cycles = 1,
-      .checks = 1,
+      .checks = OPTION_IF_ROOM,
   };
   *options = defaults;
 }

@@ -15,7 +15,8 @@
 
 #include "tree.h"
 
-#define OPTION_ALL UINT32_MAX /* no limit */
+#define OPTION_ALL     UINT32_MAX /* no limit */
+#define OPTION_IF_ROOM 2          /* where the process need not grow for it */
 
 typedef struct {
   uint32_t depth;
@@ -27,7 +28,7 @@ typedef struct {
   int cycles;
   int no_header;
   int retained;
-  int checks;
+  int checks; /* 0, 1, or OPTION_IF_ROOM */
   int has_target; /* then the target is on top of the stack */
 } report_options;
 

@@ -289,6 +289,7 @@ describe("weak tables", () => {
     assert.deepEqual([...graph.referrers(value)], [graph.find("Held")]);
     assert.equal(graph.label(graph.find("Held"), value), "[value of weak key]");
     assert.equal(graph.dominators[value], graph.find("Held"));
+    assert.equal(freedByCut(graph, graph.find("Cache"), value), graph.retained[value], "the entry is its key's one reference");
     for (let node = 1; node < graph.nodeCount; node++) assert.equal(graph.find(graph.path(node)), node);
     heap.close();
   });
@@ -313,6 +314,14 @@ describe("why, of what is as deep as it is large", () => {
   test("so many chains that no number tells how many", () => assert.equal(quickly(`Fork${"/l/d".repeat(1100)}`).chainCount, Number.MAX_VALUE));
   test("the end of a list takes the time of its length", () => assert.equal(quickly(`List${"/n".repeat(20000)}`).chains[0].steps.length, 20002));
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
+  test("lines of a tree have the paths of their nodes, also where these lose their middle", () => {
+    const begin = process.hrtime.bigint();
+    const lines = treeLines(graph, graph.find("List"), { depth: Infinity, top: Infinity, minSize: 0 });
+    assert.ok(Number(process.hrtime.bigint() - begin) / 1e6 < 3000, "a list takes the time of its length");
+    assert.ok(lines.length > 20000);
+    for (const depth of [0, 1, 13, 14, 15, 16, 29, 30, 31, 32, 33, 50, 19999])
+      assert.equal(lines[depth].path, graph.path(graph.find(`List${"/n".repeat(depth)}`), 32), `${depth} steps down`);
+  });
   test("lines of a tree that are too many are summed up in the lines above", () => {
     const lines = treeLines(graph, 0, { depth: Infinity, top: Infinity, minSize: 0, lines: 5000 });
     assert.equal(lines.length, 5000);

@@ -44,7 +44,10 @@ test("print() leaves the checks out where they would make the process grow, and 
   const text = await process.eval(`local account = require("membuddy").account()
     assert(account.parts.free < 196608, account.parts.free)
     require("membuddy").print()`);
-  assert.match(text.split("\n").at(-1) ?? "", /^Checks: left out/);
+  assert.match(text.split("\n").at(-1) ?? "", /^Checks: left out.*checks = true/);
+  await leak(process);
+  const wanted = await process.eval(`for name in pairs(Colors) do Colors[name] = "" end require("membuddy").print({ checks = true })`);
+  assert.match(wanted, /\nChecks:\n {4}inbox: /);
 });
 
 test("the checks call nothing of the program, and a damaged one says so instead of raising", async () => {

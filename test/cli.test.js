@@ -76,6 +76,20 @@ test("every command has help with an example", () => {
   assert.match(say(["--help"]), /Examples:[^]*Exit codes:/);
 });
 
+test("help of a command comes by its name, too", () => {
+  assert.equal(say(["help", "tree"]), say(["tree", "--help"]));
+  assert.equal(say(["help"]), say(["--help"]));
+});
+
+test("the standard input is read once; what is no object says so", () => {
+  const input = readFileSync(inFolder("sample.dat"));
+  const again = run(["diff", "-", "-"], { input });
+  assert.deepEqual([again.status, again.stderr], [1, "membuddy: the standard input was read already, which goes once; name a file for the other\n"]);
+  for (const line of ["[state]", "[string table]"])
+    for (const command of [["why", "sample.dat", line], ["sample.dat", "--target", line]])
+      assert.match(run(command).stderr, /is a line of the report, but no object; accepted: the path of one/);
+});
+
 test("the paths in the help of tree and why are some of the sample", () => {
   const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
   assert.ok(examples.length >= 5);

@@ -1,6 +1,6 @@
 /** `membuddy diff`: what grew, appeared and went between two memories, by kind and by path. */
 import { diff, summarize, tellingPaths } from "../diff.js";
-import { grouped } from "../errors.js";
+import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
 import { columns } from "../report.js";
 
@@ -48,7 +48,7 @@ function pathLines(paths, { top, minSize }, { colours }) {
   return [
     "", colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
     colours.gray(head), ...lines.map((line, index) => colourOf[shown[index].change](line)),
-    ...(telling.length > shown.length ? [colours.gray(`... and ${grouped(telling.length - shown.length)} others`)] : []),
+    ...(telling.length > shown.length ? [colours.gray(`... and ${counted(telling.length - shown.length, "other")}`)] : []),
     ...(telling.length === 0 ? [colours.gray(`${grouped(paths.length)} changes are smaller`)] : []),
   ];
 }

@@ -10,7 +10,7 @@ async function writeSample(output, context) {
   const compressed = await readFile(made).catch((error) => {
     throw new MembuddyError(`the sample is not there (${messageOf(error)}); in a checkout, \`make sample\` makes it`, { cause: error });
   });
-  const bytes = output.endsWith(".gz") ? compressed : (await import("node:zlib")).gunzipSync(compressed);
+  const bytes = output.toLowerCase().endsWith(".gz") ? compressed : (await import("node:zlib")).gunzipSync(compressed);
   await context.writeWhole(output, (file) => file.write(bytes));
   if (output !== "-") context.tell(`${output}: ${grouped(bytes.length)} bytes, the memory of a small token process. Try: membuddy ${output}`);
 }

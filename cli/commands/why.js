@@ -1,5 +1,5 @@
 /** `membuddy why`: the shortest chains of references that keep an object alive, and what cutting one would free. */
-import { grouped } from "../errors.js";
+import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
 import { why } from "../why.js";
 
@@ -12,7 +12,7 @@ const shownText = ({ kind, text }) => (kind === "table" || text === "" ? kind : 
 function effect({ frees, references }, { colours }) {
   if (frees === null) return colours.gray("a root");
   if (frees > 0) return `cut here: frees ${colours.red(formatSize(frees))}`;
-  return colours.gray(`cut here: frees nothing, ${grouped(references)} references lead to it`);
+  return colours.gray(`cut here: frees nothing, ${counted(references, "reference")} to it`);
 }
 
 /** @param {import("../why.js").Chain} chain @param {number} index @param {Context} context */
@@ -26,14 +26,14 @@ function chainLines({ path, steps }, index, context) {
 }
 
 /** @param {number} count  beyond 2^53 not exact */
-const counted = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
+const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
 
 /** @param {import("../why.js").Why} found @param {Context} context */
 function lines(found, context) {
   const { colours } = context;
   const { chains, chainCount, others } = found;
   const steps = chains[0].steps.length;
-  const head = `${counted(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
+  const head = `${countedChains(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
   return [
     `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
@@ -44,7 +44,8 @@ function lines(found, context) {
 
 const help = `
 A cut takes away that one reference (\`Inbox[3] = nil\`). It frees everything that is reached through it alone: all that
-the object retains, or nothing while another reference leads to the object. A root cannot be cut.
+the object retains, or nothing while another reference leads to the object. A root cannot be cut. What a table with weak
+keys holds counts for its keys: where such a table goes, more is freed (\`membuddy FILE --target PATH\` tells).
 
 Examples:
   membuddy why state.dat Inbox/3
