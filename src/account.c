@@ -77,7 +77,10 @@ static void read_regions(account *a) {
   size_t heap_bytes = m->heap_end - m->heap_begin;
   size_t named_bytes =
       a->books.lua_bytes + a->slack_bytes + a->buffer_bytes + a->other_bytes + a->free_bytes;
-  if (!a->chunks_are_known) named_bytes = heap_bytes;
+  if (!a->chunks_are_known) {
+    a->unknown_bytes = heap_bytes - named_bytes;
+    named_bytes = heap_bytes;
+  }
   a->static_bytes = m->static_end - m->static_begin;
   a->stack_bytes = m->stack_high - m->stack_low;
   a->free_bytes += m->memory_bytes - m->heap_end;
@@ -95,7 +98,7 @@ int account_has_room(size_t bytes, size_t block_bytes) {
   struct platform_memory memory;
   chunk_sums sums = {0, 0, 0, 0};
   if (platform_memory(&memory) != PLATFORM_KNOWN) return 1;
-  if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return 1;
+  if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return 0;
   size_t beyond_bytes = memory.memory_bytes - memory.heap_end;
   return sums.free_bytes + beyond_bytes >= bytes &&
          (sums.largest_free_bytes >= block_bytes || beyond_bytes >= block_bytes);

@@ -26,7 +26,8 @@ typedef struct {
   size_t free_bytes;    /* free chunks, and memory that was grown but not asked for yet */
   size_t static_bytes;
   size_t stack_bytes;
-  size_t gap_bytes; /* reserved addresses at the bottom, alignment between regions */
+  size_t unknown_bytes; /* all that the heap holds beside Lua, where its chunks are not known */
+  size_t gap_bytes;     /* reserved addresses at the bottom, alignment between regions */
 
   /* and what explains them */
   walk_books books;
@@ -44,7 +45,7 @@ walk_status account_read(lua_State *L, account *a);
 void account_read_rest(lua_State *L, account *a);
 
 /* True when so many bytes can be had without growing the linear memory, one block of `block_bytes`
-** among them, or when nobody knows. */
+** among them, or outside a WASM process. */
 int account_has_room(size_t bytes, size_t block_bytes);
 
 #endif

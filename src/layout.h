@@ -155,13 +155,35 @@ LAYOUT_HELPER void layout_gray_lists(global_State *g, GCObject *heads[LAYOUT_GRA
 ** collections of the generational mode. Elsewhere every `gclist` is free. */
 LAYOUT_HELPER int layout_gray_lists_in_use(const global_State *g) { return keepinvariant(g); }
 
-/* Keeps the program's hooks from being called: what they change may be in somebody's hands. */
-LAYOUT_INLINE int layout_stop_hooks(lua_State *L) {
-  int before = L->allowhook;
+/* What rests while results are built from addresses in the heap: the collector, in emergencies too,
+** when memory runs out; and the program's hooks, which may change what is in somebody's hands. */
+typedef struct {
+  layout_collector collector;
+  l_mem debt;
+  size_t total_bytes;
+  lu_byte allows_hooks;
+} layout_rest;
+
+LAYOUT_HELPER layout_rest layout_begin_rest(lua_State *L) {
+  global_State *g = G(L);
+  layout_rest rest = {layout_stop_collector(g), g->GCdebt, layout_total_bytes(g), L->allowhook};
   L->allowhook = 0;
-  return before;
+  return rest;
 }
-LAYOUT_INLINE void layout_allow_hooks(lua_State *L, int before) { L->allowhook = (lu_byte)before; }
+
+/* The collector's pace is as if it had run: a collector that rests forgets what it owes for what is
+** allocated meanwhile. (As `luaE_setdebt`; the total stays.) */
+LAYOUT_HELPER void layout_end_rest(lua_State *L, const layout_rest *rest) {
+  global_State *g = G(L);
+  l_mem debt = rest->debt + (l_mem)(layout_total_bytes(g) - rest->total_bytes);
+  g->totalbytes += g->GCdebt - debt;
+  g->GCdebt = debt;
+  L->allowhook = rest->allows_hooks;
+  layout_restart_collector(g, rest->collector);
+}
+
+/* What Lua does when memory runs out: everything that is not used goes, no finalizer is called. */
+LAYOUT_INLINE void layout_collect_in_emergency(lua_State *L) { luaC_fullgc(L, 1); }
 
 #define LAYOUT_OBJECT_LISTS 4
 LAYOUT_HELPER void layout_object_lists(global_State *g, GCObject *heads[LAYOUT_OBJECT_LISTS]) {

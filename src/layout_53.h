@@ -176,14 +176,21 @@ LAYOUT_INLINE void layout_set_cell_word(UpVal *cell, uintptr_t word) {
   cell->refcount = (cell->refcount & LAYOUT_CELL_MARK) | (lu_mem)word;
 }
 
-/* Keeps the collector from working while results are built, without touching its pace. */
-LAYOUT_INLINE int layout_stop_collector(global_State *g) {
-  int before = g->gcrunning;
+/* A state without a version is one that is not built yet: for that nothing is collected when memory
+** runs out, see `luaM_realloc_`. */
+typedef struct {
+  lu_byte is_running;
+  const lua_Number *version;
+} layout_collector;
+LAYOUT_INLINE layout_collector layout_stop_collector(global_State *g) {
+  layout_collector before = {g->gcrunning, g->version};
   g->gcrunning = 0;
+  g->version = NULL;
   return before;
 }
-LAYOUT_INLINE void layout_restart_collector(global_State *g, int before) {
-  g->gcrunning = (lu_byte)before;
+LAYOUT_INLINE void layout_restart_collector(global_State *g, layout_collector before) {
+  g->gcrunning = before.is_running;
+  g->version = before.version;
 }
 
 /* String keys of removed entries that the collector keeps for one more cycle: none, in this

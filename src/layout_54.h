@@ -195,14 +195,18 @@ LAYOUT_INLINE void layout_set_cell_word(UpVal *cell, uintptr_t word) {
   cell->next = (GCObject *)word;
 }
 
-/* Keeps the collector from working while results are built, without touching its pace. */
-LAYOUT_INLINE int layout_stop_collector(global_State *g) {
-  int before = g->gcstp;
+typedef struct {
+  lu_byte stop, stop_emergencies;
+} layout_collector;
+LAYOUT_INLINE layout_collector layout_stop_collector(global_State *g) {
+  layout_collector before = {g->gcstp, g->gcstopem};
   g->gcstp |= GCSTPUSR;
+  g->gcstopem = 1;
   return before;
 }
-LAYOUT_INLINE void layout_restart_collector(global_State *g, int before) {
-  g->gcstp = (lu_byte)before;
+LAYOUT_INLINE void layout_restart_collector(global_State *g, layout_collector before) {
+  g->gcstp = before.stop;
+  g->gcstopem = before.stop_emergencies;
 }
 
 /* String keys of removed entries that the collector keeps for one more cycle, when it meets a table

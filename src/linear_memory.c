@@ -4,7 +4,7 @@
 
 enum {
   word_bytes = sizeof(size_t),
-  smallest_chunk_bytes = 2 * word_bytes, /* the top's; others have 4 words at least */
+  smallest_chunk_bytes = 8, /* the top's: an allocation may leave no more; others have 4 words */
   longest_foot_bytes = 128, /* behind the top chunk: a record of the segment, and fences */
   header_bytes =
       2 * word_bytes, /* from a chunk to its payload; the first word belongs to the chunk before */

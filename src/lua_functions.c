@@ -24,15 +24,27 @@
 #define CHECKS_NEED_BYTES       196608u
 #define CHECKS_NEED_BLOCK_BYTES 65536u
 #define LONGEST_CHAIN           16 /* steps of a target's name; each takes a walk */
+#define MOST_ARGUMENTS          3  /* that a function looks at; luaopen_membuddy's */
 
-int function_call_at_rest(lua_State *L, lua_CFunction function) {
+static int call_at_rest(lua_State *L, lua_CFunction function, int arguments) {
   lua_pushcfunction(L, function);
-  lua_insert(L, 1);
-  int collector = layout_stop_collector(G(L)), hooks = layout_stop_hooks(L);
-  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
-  layout_allow_hooks(L, hooks);
-  layout_restart_collector(G(L), collector);
+  for (int i = 1; i <= arguments; i++) lua_pushvalue(L, i);
+  layout_rest rest = layout_begin_rest(L);
+  int status = lua_pcall(L, arguments, 1, 0);
+  layout_end_rest(L, &rest);
   return status;
+}
+
+/* Where memory runs out nothing may be collected in the middle of the call; but between two tries.
+ */
+int function_call_at_rest(lua_State *L, lua_CFunction function) {
+  if (lua_gettop(L) > MOST_ARGUMENTS) lua_settop(L, MOST_ARGUMENTS);
+  int arguments = lua_gettop(L);
+  int status = call_at_rest(L, function, arguments);
+  if (status == LUA_OK || !support_is_no_memory(L)) return status;
+  lua_pop(L, 1);
+  layout_collect_in_emergency(L);
+  return call_at_rest(L, function, arguments);
 }
 
 /* ---- targets ---- */
@@ -212,7 +224,7 @@ static void profile(lua_State *L, const report_options *options, int index) {
     j.target = check_target(L, index);
     j.r.target_name = push_target_name(L, index, j.target);
   }
-  if (!lua_checkstack(L, 16)) support_raise_no_memory(L);
+  support_check_stack(L, 16);
   int fits = j.r.options.depth <= TREE_REPORT_DEPTH && j.r.options.lines <= TREE_REPORT_LINES;
   if (fits && platform_stack_left_bytes() > STACK_TREE_BYTES + STACK_RESERVE_BYTES)
     run_on_stack(L, &j);
@@ -351,6 +363,8 @@ static const named_number parts[ALL_PARTS] = {
     NAMED_NUMBER("buffers", account, buffer_bytes),
     NAMED_NUMBER("other", account, other_bytes),
 };
+/* Where that look fails. */
+static const named_number unknown_part[] = {NAMED_NUMBER("unknown", account, unknown_bytes)};
 static const named_number memory_numbers[] = {
     NAMED_NUMBER("memory", account, memory.memory_bytes),
     NAMED_NUMBER("pages", account, page_count),
@@ -381,6 +395,7 @@ int function_account(lua_State *L) {
                       a.chunks_are_known  ? ALL_PARTS
                       : a.memory_is_known ? MEMORY_PARTS
                                           : LUA_PARTS);
+  if (a.memory_is_known && !a.chunks_are_known) SET_NUMBERS(L, &a, unknown_part);
   lua_setfield(L, -2, "parts");
   return 1;
 }

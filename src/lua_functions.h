@@ -11,9 +11,10 @@
 
 #include "lua.h"
 
-/* Calls a function with all arguments and the collector at rest, whose pace is left alone. Leaves
-** its one result, or the error, on the stack; returns the status. Nothing of the program runs
-** meanwhile: no finalizer, and no handler of errors. */
+/* Calls a function with the arguments on the stack (the first three) while the collector rests;
+** what is allocated meanwhile counts for its pace afterwards. Leaves the one result, or the error,
+** on top; returns the status. Nothing of the program runs meanwhile: no finalizer, and no handler
+** of errors. Where Lua's memory runs out garbage is collected, and the function called again. */
 int function_call_at_rest(lua_State *L, lua_CFunction function);
 
 /* The library, a table; its arguments are the border's function, whose upvalue says what it calls,

@@ -5,17 +5,24 @@
 */
 #include "membuddy.h"
 
-#include <string.h>
-
 #include "lauxlib.h"
 
 #include "checks_source.h" /* made of checks.lua by scripts/pack-lua.js */
 #include "lua_functions.h"
+#include "lua_support.h"
+
+/* Leaves the result of a function on top. Lua's collector works where something is made, and
+** finalizers with it: here, for what the function made. */
+static void call_function(lua_State *L, lua_CFunction function) {
+  if (function_call_at_rest(L, function) != LUA_OK) lua_error(L);
+  lua_pushliteral(L, "");
+  lua_pop(L, 1);
+}
 
 /* Every function but `print`: its upvalue says which. */
 static int border(lua_State *L) {
-  lua_CFunction function = lua_tocfunction(L, lua_upvalueindex(1));
-  return function_call_at_rest(L, function) == LUA_OK ? 1 : lua_error(L);
+  call_function(L, lua_tocfunction(L, lua_upvalueindex(1)));
+  return 1;
 }
 
 /* ---- the checks: a Lua program on top of these functions, read when it is wanted ---- */
@@ -62,7 +69,7 @@ static int run_checks(lua_State *L, const char *request, int argument) {
 static int border_checks(lua_State *L) {
   lua_settop(L, 1);
   if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
-  if (strcmp(lua_tostring(L, -1), "not enough memory") != 0) {
+  if (!support_is_no_memory(L)) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -86,7 +93,7 @@ static void print_lines(lua_State *L, int lines, int print) {
 }
 
 static int border_print(lua_State *L) {
-  if (function_call_at_rest(L, function_print_lines) != LUA_OK) return lua_error(L);
+  call_function(L, function_print_lines);
   int lines = lua_gettop(L);
   lua_rawgeti(L, lines, PRINT_FUNCTION);
   print_lines(L, lines, lines + 1);
@@ -101,5 +108,6 @@ LUAMOD_API int luaopen_membuddy(lua_State *L) {
   lua_pushcfunction(L, border);
   lua_pushcfunction(L, border_print);
   lua_pushcfunction(L, border_checks);
-  return function_call_at_rest(L, function_open) == LUA_OK ? 1 : lua_error(L);
+  call_function(L, function_open);
+  return 1;
 }

@@ -123,7 +123,7 @@ static void refuse_unknown(lua_State *L) {
 }
 
 void options_read(lua_State *L, int index, report_options *options) {
-  luaL_checkstack(L, 6, "membuddy");
+  support_check_stack(L, 6);
   if (push_unknown(L, index)) refuse_unknown(L);
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
     option_type type = (option_type)known_options[i].type;

@@ -28,7 +28,7 @@ typedef struct {
   int cycles;
   int no_header;
   int retained;
-  int checks; /* 0, 1, or OPTION_IF_ROOM */
+  int checks;     /* 0, 1, or OPTION_IF_ROOM */
   int has_target; /* then the target is on top of the stack */
 } report_options;
 

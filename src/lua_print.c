@@ -309,7 +309,7 @@ static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
 void print_push_lines(lua_State *L, int index, const report_options *options) {
   int results = 2, retained = 0;
   lua_Number sum, unused, total;
-  luaL_checkstack(L, 24, "membuddy");
+  support_check_stack(L, 24);
   lua_pushvalue(L, index);
   lua_replace(L, results);
   lua_settop(L, results);

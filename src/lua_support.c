@@ -1,6 +1,7 @@
 #include "lua_support.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "lauxlib.h"
 
@@ -29,9 +30,19 @@ int support_refuse_argument(lua_State *L, const char *function, const char *form
   return lua_error(L);
 }
 
+#define NO_MEMORY "not enough memory" /* Lua's own words */
+
 int support_raise_no_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
+  lua_pushliteral(L, NO_MEMORY);
   return lua_error(L);
+}
+
+int support_is_no_memory(lua_State *L) {
+  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), NO_MEMORY) == 0;
+}
+
+void support_check_stack(lua_State *L, int slots) {
+  if (!lua_checkstack(L, slots)) support_raise_no_memory(L);
 }
 
 int support_push_field(lua_State *L, int index, const char *name) {

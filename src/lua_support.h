@@ -21,6 +21,10 @@ int support_refuse_argument(lua_State *L, const char *function, const char *form
 
 /* Raises what Lua raises when its allocator has nothing left. */
 int support_raise_no_memory(lua_State *L);
+/* Whether the error on top is that one. */
+int support_is_no_memory(lua_State *L);
+/* Makes room for so many values on the stack, or raises that error. */
+void support_check_stack(lua_State *L, int slots);
 
 /* Pushes a field of the table at `index` without metamethods; returns its type. */
 int support_push_field(lua_State *L, int index, const char *name);

@@ -1,7 +1,7 @@
 -- MemBuddy for processes whose image does not have it: the interface of the native library in Lua alone.
 --
 -- It reads a heap through `next` and the debug library and computes what the objects take from how Lua 5.3 and 5.4 lay
--- them out. It makes no copy, runs no metamethod and never collects; while it works the collector rests. What Lua does
+-- them out. It makes no copy and runs no metamethod; while it works the collector rests. What Lua does
 -- not show (garbage, the free slots of a hash, equal long strings that are one object) it cannot count, and it says how
 -- much of Lua's own count it explained.
 --
@@ -2159,14 +2159,32 @@ end
 
 -- ---- the interface ----
 
+-- A collector that rests forgets what is allocated meanwhile. So that many reports in one message don't pile up, it is
+-- told to work once they left behind as much as there was before.
+local owed, last_bytes = 0, 0
+local function pay(before)
+  local now = lua_bytes()
+  if not (before and now) then return end
+  if before < last_bytes then owed = 0 end -- it worked meanwhile
+  local others = before - owed
+  owed, last_bytes = owed + now - before, now
+  if owed > others then
+    collectgarbage("step", owed // 1024)
+    owed, last_bytes = 0, lua_bytes()
+  end
+end
+
 -- What a program calls: the collector rests while `f` runs, and an error says where in the program it came from.
 -- `finish`, if given, gets the result when the collector works again.
 local function public(f, finish)
   local function entry(...)
-    local was_running = collectgarbage("isrunning")
+    local was_running, before = collectgarbage("isrunning"), lua_bytes()
     collectgarbage("stop")
     local ok, result = pcall(f, entry, ...)
-    if was_running then collectgarbage("restart") end
+    if was_running then
+      collectgarbage("restart")
+      pay(before)
+    end
     if not ok then
       if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
       error(result, 0)

@@ -661,6 +661,35 @@ test("a walk that was stopped in a function with many others counts none of what
   end
 end)
 
+test("many reports in a row leave no more behind than the collector's pace allows", function()
+  collectgarbage()
+  collectgarbage()
+  local was_running = collectgarbage("isrunning")
+  collectgarbage("restart")
+  local live, most = collectgarbage("count"), 0
+  for _ = 1, 60 do
+    membuddy.profile()
+    membuddy.kinds()
+    membuddy.account()
+    most = math.max(most, collectgarbage("count"))
+  end
+  if not was_running then collectgarbage("stop") end
+  local at_once = membuddy.exact and 100 or 2000 -- KB that one call takes
+  check(most < 4 * live + at_once, "there were %.0f KB at most, %.0f live", most, live)
+end)
+
+test("the parts of the account sum to the memory, whatever the allocator has left", function()
+  local kept = {}
+  for i = 1, 2000 do
+    kept[#kept + 1] = ("x"):rep(2000 + (i % 3 == 0 and 8 or 0) + i % 7 * 8)
+    local a = membuddy.account()
+    if not a.memory then return end -- no linear memory, or nobody knows
+    equal(sum(a.parts), a.memory, "the sum with " .. i .. " blocks")
+    check(a.freeChunks, "with %d blocks there are no chunks", i)
+    if i % 500 == 0 then kept = {} end
+  end
+end)
+
 test("functions without debug information are read like others, with those inside of them", function()
   local source = "local a, b = ... return { function() return function() return a, b end end, function() b = a end }"
   local chunk = load(string.dump(load(source), true))

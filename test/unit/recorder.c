@@ -90,7 +90,8 @@ static int is_to_fail(recorder *r) {
   r->requests++;
   if (r->requests == r->stop_at) r->stopped = 1;
   if (r->fail_from == 0 || r->requests < r->fail_from ||
-      r->requests - r->fail_from >= r->fail_count)
+      r->requests - r->fail_from >= r->fail_count ||
+      (r->fails_others && (r->requests - r->fail_from) % 2 != 0))
     return 0;
   r->failed++;
   return 1;
@@ -128,6 +129,11 @@ void recorder_fail(recorder *r, unsigned long from, unsigned long count) {
   r->fail_from = from ? r->requests + from : 0;
   r->fail_count = count;
   r->failed = 0;
+  r->fails_others = 0;
+}
+void recorder_fail_others(recorder *r, unsigned long from) {
+  recorder_fail(r, from, (unsigned long)-1);
+  r->fails_others = 1;
 }
 
 void recorder_listen(recorder *r) {

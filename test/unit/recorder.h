@@ -36,6 +36,7 @@ typedef struct {
   unsigned long fail_from;  /* the request that fails; 0: none */
   unsigned long fail_count; /* how many from there on */
   unsigned long failed;     /* how many did fail */
+  int fails_others;         /* every other one of those */
 
   /* a request at which `on_stop` is set */
   unsigned long stop_at;
@@ -65,6 +66,9 @@ size_t recorder_unclaimed(const recorder *r, size_t *bytes);
 
 /* Fails `count` requests from the `from`th on, counted from now; 0: none fails. */
 void recorder_fail(recorder *r, unsigned long from, unsigned long count);
+/* The `from`th request, counted from now, and every other one after it fails: what is asked for
+** again is there. */
+void recorder_fail_others(recorder *r, unsigned long from);
 
 /* Listens to what happens to the blocks that exist now. */
 void recorder_listen(recorder *r);

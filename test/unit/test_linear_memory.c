@@ -44,7 +44,8 @@ static void write_chunks(heap *h) {
     const chunk *c = &h->chunks[i];
     put(h, at + word_bytes, c->bytes | (size_t)previous | (c->is_in_use ? this_in_use : 0));
     at += c->bytes;
-    if (!c->is_in_use) put(h, at, c->bytes);
+    if (!c->is_in_use && i < h->count - 1)
+      put(h, at, c->bytes); /* the top has no foot of its own */
     previous = c->is_in_use ? previous_in_use : 0;
   }
   put(h, at + word_bytes, foot_bytes);
@@ -117,7 +118,7 @@ static void chunks_as_cut(void) {
 
 static void smallest_top(void) {
   dice d = dice_of(2);
-  heap h = heap_of(&d, 20, 2 * word_bytes, 0);
+  heap h = heap_of(&d, 20, 8, 0);
   check_heap(&h);
   free(h.bytes);
 }
