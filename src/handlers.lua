@@ -292,7 +292,7 @@ local function handler(action, compute)
       local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem, 160)
       pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
     end
-    pcall(make_room, 2 * reply_bytes)
+    pcall(collectgarbage) -- aos does so behind each message, but needs room for the answer before
   end
 end
 

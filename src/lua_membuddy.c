@@ -98,8 +98,13 @@ static int border_print(lua_State *L) {
   lua_rawgeti(L, lines, PRINT_FUNCTION);
   print_lines(L, lines, lines + 1);
   lua_rawgeti(L, lines, PRINT_WANTS_CHECKS);
-  if (lua_toboolean(L, -1) && run_checks(L, "lines", lines) == LUA_OK)
-    print_lines(L, lua_gettop(L), lines + 1);
+  if (!lua_toboolean(L, -1)) return 0;
+  if (run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a program that changed Lua */
+    lua_createtable(L, 1, 0);
+    lua_pushfstring(L, "Checks: none, since %s", lua_tostring(L, -2));
+    lua_rawseti(L, -2, 1);
+  }
+  print_lines(L, lua_gettop(L), lines + 1);
   return 0;
 }
 

@@ -2245,8 +2245,7 @@ function membuddy.set_findings(lines) findings = lines end
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
   if findings and options and options.checks ~= false and options.target == nil then
-    local found = findings() -- what went wrong stands behind it: that is no reason to print nothing
-    for _, line in next, found do lines[#lines + 1] = line end
+    for _, line in next, findings() do lines[#lines + 1] = line end
   end
   for _, line in next, lines do write(line) end
 end

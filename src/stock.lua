@@ -44,27 +44,30 @@ if membuddy.backend ~= "native" then
     return list, problem
   end
   function membuddy.mark() return run("mark") end
-  membuddy.set_findings(function() return run("lines") end)
+  membuddy.set_findings(function()
+    local lines, problem = run("lines")
+    return problem and { "Checks: none, since " .. tostring(problem) } or lines
+  end)
 end
+
+local function refuse(text, accepted) error("membuddy: " .. text .. "; accepted: " .. accepted, 3) end
 
 function membuddy.serve(options)
   if options == nil then options = {} end
   if options ~= false and type(options) ~= "table" then
-    error("membuddy: the options of serve are a " .. type(options) .. "; accepted: a table, or false to answer no more", 2)
+    refuse("the options of serve are a " .. type(options), "a table, or false to answer no more")
   end
   for name, value in next, options or {} do
-    if name ~= "open" and name ~= "patch" then
-      error("membuddy: unknown option '" .. tostring(name) .. "' of serve; accepted: open, patch", 2)
-    end
+    local option = "option '" .. tostring(name) .. "' of serve"
+    if name ~= "open" and name ~= "patch" then refuse("unknown " .. option, "open, patch") end
     local is_list = name == "open" and type(value) == "table"
     for address, may_ask in next, is_list and value or {} do
       if type(address) ~= "string" or type(may_ask) ~= "boolean" then
-        error("membuddy: option 'open' of serve has an entry " .. tostring(address) .. "; accepted: address = true", 2)
+        refuse(option .. " has an entry " .. tostring(address), "address = true")
       end
     end
     if not is_list and type(value) ~= "boolean" then
-      error("membuddy: option '" .. name .. "' of serve is a " .. type(value) .. "; accepted: true or false"
-        .. (name == "open" and ", or a table, address = true" or ""), 2)
+      refuse(option .. " is a " .. type(value), "true or false" .. (name == "open" and ", or a table, address = true" or ""))
     end
   end
   return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options)

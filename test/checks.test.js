@@ -50,6 +50,19 @@ test("print() leaves the checks out where they would make the process grow, and 
   assert.match(wanted, /\nChecks:\n {4}inbox: /);
 });
 
+test("checks that a program made impossible are one line of the report, which stands", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`
+    local lines, kept, metatable = {}, print, debug.getmetatable("")
+    print = function(line) lines[#lines + 1] = line end
+    debug.setmetatable("", nil)
+    require("membuddy").print({ checks = true, no_header = true, top = 1 })
+    debug.setmetatable("", metatable)
+    print = kept
+    return table.concat(lines, "\\n")`);
+  assert.match(text, /Total size: .*\n.*\n[^]*\nChecks: none, since membuddy.checks:\d+: attempt to index a string value/);
+});
+
 test("the checks call nothing of the program, and a damaged one says so instead of raising", async () => {
   const process = await spawnProcess(image.file);
   const text = await process.eval(`
