@@ -23,6 +23,9 @@ async function measure() {
   return times.map((ms, i) => (median(ms) * 1e6) / objects[i]);
 }
 
+/** How much longer an object of a heap takes than one of a smaller heap, at most. @param {number[]} perObject */
+const growth = (perObject) => Math.max(...perObject.flatMap((ns, i) => perObject.slice(0, i).map((smaller) => ns / smaller)));
+
 export const flat = {
   name: "flat",
   jobs: [{ label: sizes.map((heap) => heap.name).join(", ") }],
@@ -34,5 +37,6 @@ export const flat = {
       value: Math.max(...perObject) / Math.min(...perObject), show: ratio, atLeast: 2, aimText: "flat",
       detail: `${perObject.map((ns) => ns.toFixed(0)).join(", ")} ns`,
     }),
+    row({ figure: "the same, of a heap against a smaller one, at most", value: growth(perObject), show: ratio }),
   ],
 };
