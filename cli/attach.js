@@ -58,7 +58,7 @@ async function compileWalker(name, load) {
     return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
   } catch (error) {
     const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
-    throw new MembuddyError(`the module that reads memories of ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });
+    throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });
   }
 }
 

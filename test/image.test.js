@@ -62,6 +62,11 @@ for (const image of ourImages) {
       assert.deepEqual(importsOf(wasm).filter((name) => !official.has(name)), []);
     });
 
+    test("no command of a process reaches the machine that it runs on", async () => {
+      assert.ok(!importsOf(wasm).includes("_emscripten_system"));
+      assert.equal(await (await spawn()).eval(`return tostring(os.execute()) .. " " .. tostring(os.execute("echo out"))`), "false nil");
+    });
+
     test("its functions have names", () => assert.ok(hasFunctionNames(wasm)));
 
     test("it has the official image's globals", async () => {
