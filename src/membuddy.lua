@@ -1,9 +1,9 @@
 -- MemBuddy for processes whose image does not have it: the interface of the native library in Lua alone.
 --
 -- It reads a heap through `next` and the debug library and computes what the objects take from how Lua 5.3 and 5.4 lay
--- them out. It makes no copy and runs no metamethod; while it works the collector rests. What Lua does
--- not show (garbage, the free slots of a hash, equal long strings that are one object) it cannot count, and it says how
--- much of Lua's own count it explained.
+-- them out. It makes no copy and runs no metamethod; while it works the collector rests. What Lua does not show (garbage,
+-- the free slots of a hash, equal long strings that are one object) it cannot count, and it says how much of Lua's own
+-- count it explained.
 --
 -- How an object costs 32 bytes while it is walked: `seen` holds each once, and as its value the next in the queue. The
 -- queue goes breadth first, so the objects of one line stand together on every level; a number in the queue says whose
@@ -713,30 +713,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local first, first_index -- of those tables
     local is_quick = may_be_quick and depth[owner] + 1 == max_depth -- what is queued may get a line when it is visited
     for entry_key, value in next, t do
-      local bytes -- of the key, if it has any
-      if entry_key == expected then
-        expected = expected + 1
-      else
-        hashed = hashed + 1
-        if is_pushing then
-          is_pushing, tail_piece, tail, room = false, last_piece, last, left
-        end
-        local what = type(entry_key)
-        if what == "string" then
-          if not texts[entry_key] then bytes = claim_new_string(entry_key) end
-        elseif what == "number" then
-          has_holes = has_holes or entry_key > expected
-        elseif what ~= "boolean" then
-          refer(ENTRY, entry_key, 0, entry_key)
-        end
-      end
       local what = type(value)
-      if what == "table" and is_quick and not bytes and not seen[value] then
-        if not is_pushing then -- push, written out
-          if tail_owner ~= owner then change_owner() end
-          is_pushing, last_piece, last, here, left = true, tail_piece, tail, piece, room
-          first, first_index = value, expected
-        end
+      if is_pushing and what == "table" and entry_key == expected and not seen[value] then -- push, written out
+        expected = expected + 1
         last_piece[last] = value
         last_piece = here
         last = value
@@ -751,6 +730,20 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if is_pushing then
           is_pushing, tail_piece, tail, room = false, last_piece, last, left
         end
+        local bytes -- of the key, if it has any
+        if entry_key == expected then
+          expected = expected + 1
+        else
+          hashed = hashed + 1
+          local what = type(entry_key)
+          if what == "string" then
+            if not texts[entry_key] then bytes = claim_new_string(entry_key) end
+          elseif what == "number" then
+            has_holes = has_holes or entry_key > expected
+          elseif what ~= "boolean" then
+            refer(ENTRY, entry_key, 0, entry_key)
+          end
+        end
         if what == "string" then
           if not texts[value] then bytes = (bytes or 0) + claim_new_string(value) end
           if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
@@ -758,6 +751,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
           if bytes then add_leaf(owner, ENTRY, entry_key, bytes) end
         elseif is_quick and not bytes and not seen[value] then
           push(value)
+          if what == "table" and hashed == 0 then
+            is_pushing, last_piece, last, here, left = true, tail_piece, tail, piece, room
+            first, first_index = value, expected
+          end
         else
           refer(ENTRY, entry_key, bytes or 0, value)
           is_quick = is_quick or may_be_quick and kids >= most_kids
@@ -771,11 +768,16 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return has_holes and measure_table(t) or entries_bytes(t, expected - 1, hashed)
   end
 
+  -- Numbers that many lists are made of. That they hold nothing one look tells; to ask for their type takes three times as
+  -- long.
+  local small = {}
+  for number = 0, 255 do small[number] = true end
+
   -- Tables whose entries only add to a sum: what most of a heap is made of, so this is written out. Visits the ones that
   -- stand in the queue from `t` on and belong to the line `now`; a child of a line that may have lines below gets its own
   -- if it turns out large. Returns what stands behind them. Without `now`: visits `t`, adds to `content`, returns own bytes.
   local function visit_tables(t, now, is_lined)
-    local seen, texts, type, getmetatable, SHORT, STRING = seen, texts, type, getmetatable, SHORT, STRING
+    local seen, texts, small, type, getmetatable, SHORT, STRING = seen, texts, small, type, getmetatable, SHORT, STRING
     local strings, tables, large, bytes_of_tables, rest_of_now = 0, 0, 0, 0, 0
     local least = is_lined and threshold or ENDLESS -- of what gets a line
     local goes_on = now and not is_watched
@@ -827,27 +829,29 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
             end
           end
         end
-        local what = type(value)
-        if what == "string" then
-          if not texts[value] then
-            local length = #value
-            strings = strings + 1
-            found = found + STRING + length
-            if length <= SHORT or not is_address(length) then
-              here[value] = true
-              left = left - 1
-              if left == 0 then
-                grow_texts()
-                here, left = text_piece, text_room
+        if not small[value] then
+          local what = type(value)
+          if what == "string" then
+            if not texts[value] then
+              local length = #value
+              strings = strings + 1
+              found = found + STRING + length
+              if length <= SHORT or not is_address(length) then
+                here[value] = true
+                left = left - 1
+                if left == 0 then
+                  grow_texts()
+                  here, left = text_piece, text_room
+                end
               end
             end
+          elseif what ~= "number" and HOLDS[what] and not seen[value] then
+            if not has_owner and now then
+              has_owner = true
+              begin_owner(t, now, is_lined)
+            end
+            push(value)
           end
-        elseif what ~= "number" and HOLDS[what] and not seen[value] then
-          if not has_owner and now then
-            has_owner = true
-            begin_owner(t, now, is_lined)
-          end
-          push(value)
         end
       end
       local shape = expected + hashed
@@ -2161,6 +2165,7 @@ end
 
 -- A collector that rests forgets what is allocated meanwhile. So that many reports in one message don't pile up, it is
 -- told to work once they left behind as much as there was before.
+local LEAST_OWED = 1 << 20 -- more than a single call leaves in a small process
 local owed, last_bytes = 0, 0
 local function pay(before)
   local now = lua_bytes()
@@ -2168,7 +2173,7 @@ local function pay(before)
   if before < last_bytes then owed = 0 end -- it worked meanwhile
   local others = before - owed
   owed, last_bytes = owed + now - before, now
-  if owed > others then
+  if owed > others and owed > LEAST_OWED then
     collectgarbage("step", owed // 1024)
     owed, last_bytes = 0, lua_bytes()
   end
