@@ -61,6 +61,20 @@ for (const image of ourImages) {
       assert.equal(await process.eval("local s = ('x'):rep(500000) return #s"), "500000");
     });
 
+    test("garbage goes before a text that a library builds is refused, as it does for an object", async () => {
+      const process = await spawnProcess(small, { carryMemory: false });
+      assert.equal(await process.eval(`
+        local kept, piece, parts = {}, 400000, {}
+        for i = 1, 1000 do parts[i] = "part" end
+        while piece > 64 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) .. #kept end) then piece = piece // 2 end end
+        collectgarbage("stop")
+        kept[1] = nil
+        local ok, text = pcall(table.concat, parts, ("-"):rep(50))
+        collectgarbage("restart")
+        kept = nil
+        return tostring(ok) .. " " .. #text`), "true 53950");
+    });
+
     test("a message too large for what is left is refused, and the next one is answered", async () => {
       const process = await spawnProcess(small, { carryMemory: false });
       const message = { Tags: [{ name: "Action", value: "Long" }], Data: "x".repeat((initialPages + pagesToEat) * pageBytes) };

@@ -78,13 +78,13 @@ image_part = $(word $(1),$(subst -, ,$(2)))
 
 # $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64)
 define image_rules
-build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/image.mk | $$(image_ready)
+build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image.mk | $$(image_ready)
 	@echo "$(1): Lua"
 	@work=$$(@D)/lua.$$$$$$$$ && mkdir -p $$$$work && sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
 	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
 	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
-	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -include $$$$boot/buffers.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
 	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c) && \
 	 rm -rf $$(@D)/lua && mv $$$$work $$(@D)/lua
 	@touch $$@
