@@ -35,8 +35,7 @@ static int call_at_rest(lua_State *L, lua_CFunction function, int arguments) {
   return status;
 }
 
-/* Where memory runs out nothing may be collected in the middle of the call; but between two tries.
- */
+/* Where memory runs out nothing may be collected in the middle of a call, but between two. */
 int function_call_at_rest(lua_State *L, lua_CFunction function) {
   if (lua_gettop(L) > MOST_ARGUMENTS) lua_settop(L, MOST_ARGUMENTS);
   int arguments = lua_gettop(L);
