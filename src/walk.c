@@ -203,6 +203,13 @@ static int count_standing_separators(const walker *w) {
 
 static void step_into(walker *w, GCObject *object, uint32_t node, int has_node);
 
+/* Of the level to come nothing is known yet. */
+static void begin_next_level(walker *w) {
+  w->next_level = w->next_level_work = w->parked = 0;
+  w->separator_depth = w->first_depth = -1;
+  w->next_level_is_open = 0;
+}
+
 /* The owners of what is queued first on a level are only noted. */
 static void note_first_owners(walker *w) {
   for (int depth = 0; depth <= w->depth; depth++)
@@ -857,6 +864,27 @@ LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t pa
   leave_folded(w, w->in_hand, parent, 0);
 }
 
+/* True when the level to come begins with the owners in hand, as in a list: nobody else queued
+** anything meanwhile, so what is known of them still holds. */
+static int stays_with_owners(const walker *w) {
+  if (w->parked > 0 || w->first_depth != w->depth) return 0;
+  for (int depth = 0; depth <= w->depth; depth++)
+    if (w->first[depth] != w->owners[depth].object) return 0;
+  return 1;
+}
+
+/* Where nobody but the owners in hand queued anything, the level to come is a part of this one: a
+** list is a single level. */
+static int goes_on(walker *w) {
+  if (w->level_left > 0) return 1;
+  if (w->next_level_work == 0 || w->next_level > w->next_level_work) return 0;
+  if (w->parked_work != MARKING || !stays_with_owners(w)) return 0;
+  w->level++;
+  w->level_left = w->next_level;
+  w->next_level = w->next_level_work = 0;
+  return 1;
+}
+
 /* A run of tables that nothing is special about: most of what stands in a queue. */
 static void visit_plain_tables(walker *w) {
   uint32_t parent = w->has_line_below ? w->owners[w->depth].node : TREE_NONE;
@@ -868,7 +896,7 @@ static void visit_plain_tables(walker *w) {
     else
       visit_plain_folded(w, table, parent);
     w->level_left--;
-  } while (w->level_left > 0 && layout_is_plain_table(w->head));
+  } while (goes_on(w) && layout_is_plain_table(w->head));
   w->folded_below = TREE_NONE;
   if (parent != TREE_NONE) charge_found(w);
 }
@@ -894,15 +922,6 @@ static void visit_next(walker *w) {
   }
 }
 
-/* True when the level to come begins with the owners in hand, as in a list: nobody else queued
-** anything meanwhile, so what is known of them still holds. */
-static int stays_with_owners(const walker *w) {
-  if (w->parked > 0 || w->first_depth != w->depth) return 0;
-  for (int depth = 0; depth <= w->depth; depth++)
-    if (w->first[depth] != w->owners[depth].object) return 0;
-  return 1;
-}
-
 static void enter_owners(walker *w, GCObject *const *objects, int last_depth) {
   for (int depth = 0; depth <= last_depth; depth++) enter_owner(w, objects[depth], depth);
 }
@@ -913,9 +932,7 @@ static void start_level(walker *w) {
   memcpy(first, w->first, sizeof first);
   w->level++;
   w->level_left = w->next_level;
-  w->next_level = w->next_level_work = w->parked = 0;
-  w->separator_depth = w->first_depth = -1;
-  w->next_level_is_open = 0;
+  begin_next_level(w);
   if (stays)
     see_lines_below(w);
   else
@@ -930,6 +947,7 @@ static void visit_level(walker *w) {
     else
       visit_next(w);
   charge_found(w);
+  if (w->next_level == 0 && w->parked == 0) begin_next_level(w); /* after the last of a list */
 }
 
 /* One round over the parked tables, which are alone in the queue. True if it found work: something
@@ -1047,15 +1065,14 @@ static void start_walk(walker *w, lua_State *L, tree *t) {
   w->L = L;
   w->g = G(L);
   w->t = t;
-  w->separator_depth = w->first_depth = -1;
+  begin_next_level(w);
   w->folded_below = w->unlinked = TREE_NONE;
   w->end = &w->head;
 }
 
 static void leave_queue(walker *w) {
   while (w->head) clear_role(pop(w));
-  w->next_level = w->next_level_work = w->parked = 0;
-  w->separator_depth = w->first_depth = -1;
+  begin_next_level(w);
 }
 
 static size_t live_bytes(const walker *w) {
