@@ -279,17 +279,21 @@ static void check_reference(void *context, label_kind kind, uintptr_t place, GCO
   }
 }
 
-/* A frame that says it is Lua's has a Lua function in its first slot: names of locals are read
-** through it. */
+/* A frame that says it is Lua's has a slot with a Lua function, and its registers behind it: names
+** of locals are read through them. */
 static void check_frame_functions(const checker *c, lua_State *thread) {
-  size_t slots = layout_stack_bytes(thread) / sizeof(TValue);
+  size_t bytes = layout_stack_bytes(thread);
   const CallInfo *info = &thread->base_ci;
   while (info != thread->ci) { /* what lies beyond is kept for later calls */
     info = info->next;
     if (!isLua(info)) continue;
+    const TValue *slot = layout_frame_slot(info);
+    uintptr_t offset = (uintptr_t)slot - (uintptr_t)layout_stack(thread);
     size_t base = layout_frame_base(thread, info);
-    if (base == 0 || base > slots) refuse(c, ATTACH_BAD_POINTER, thread, (double)base);
-    const GCObject *function = object_of(layout_stack_slot(thread, base - 1));
+    if (offset >= bytes || offset % sizeof(TValue) != 0 || base <= offset / sizeof(TValue) ||
+        base > bytes / sizeof(TValue))
+      refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)slot);
+    const GCObject *function = object_of(slot);
     if (function == NULL || !is_object(c, function) || !layout_is_lua_function(function))
       refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)function);
   }

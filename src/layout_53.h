@@ -94,9 +94,8 @@ LAYOUT_INLINE size_t layout_frame_base(lua_State *thread, const CallInfo *info) 
   return (size_t)(info->u.l.base - thread->stack);
 }
 
-LAYOUT_INLINE const LClosure *layout_frame_function(const CallInfo *info) {
-  return clLvalue(info->func);
-}
+/* The function's slot. Not always the one before the base: extra arguments lie between them. */
+LAYOUT_INLINE const TValue *layout_frame_slot(const CallInfo *info) { return info->func; }
 
 /* The object at an index of the stack; NULL for a value that holds no memory. */
 LAYOUT_HELPER GCObject *layout_object_at(lua_State *L, int index) {

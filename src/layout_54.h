@@ -110,9 +110,7 @@ LAYOUT_INLINE size_t layout_frame_base(lua_State *thread, const CallInfo *info) 
   return (size_t)(info->func.p + 1 - thread->stack.p);
 }
 
-LAYOUT_INLINE const LClosure *layout_frame_function(const CallInfo *info) {
-  return clLvalue(s2v(info->func.p));
-}
+LAYOUT_INLINE const TValue *layout_frame_slot(const CallInfo *info) { return s2v(info->func.p); }
 
 /* The object at an index of the stack; NULL for a value that holds no memory. */
 LAYOUT_HELPER GCObject *layout_object_at(lua_State *L, int index) {

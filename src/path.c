@@ -174,7 +174,7 @@ static const CallInfo *frame_of_slot(lua_State *thread, size_t slot) {
 static const TString *local_name(lua_State *thread, size_t slot) {
   const CallInfo *info = frame_of_slot(thread, slot);
   if (info == NULL) return NULL;
-  const Proto *proto = layout_frame_function(info)->p;
+  const Proto *proto = clLvalue(layout_frame_slot(info))->p;
   int pc = (int)(info->u.l.savedpc - proto->code) - 1;
   size_t left = slot - layout_frame_base(thread, info) + 1;
   for (int i = 0; i < proto->sizelocvars && proto->locvars[i].startpc <= pc; i++)

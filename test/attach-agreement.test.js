@@ -6,6 +6,7 @@
  * both, on the same slots of the same stack.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { attach } from "../cli/index.js";
 import { askAtInstant, spawnWatched } from "./support/instant.js";
@@ -48,6 +49,22 @@ const collector = [
   ...[0.1, 0.4, 0.6, 0.8, 0.95].map((share) => ({ says: `at ${share * 100} % of its way`, lua: stoppedAt(share) })),
   { says: "generational", lua: `if _VERSION == "Lua 5.4" then collectgarbage("generational") local t = {} for i = 1, 3000 do t[i % 50] = { i } end end` },
 ];
+
+/** What random programs ask of the library that native tests give them, in Lua. */
+const programs = `
+  local text = [=====[${readFileSync(new URL("heaps/programs.lua", import.meta.url), "utf8")}]=====]
+  local function nothing() end
+  local native = setmetatable({
+    has_generations = _VERSION == "Lua 5.4",
+    closure = function(...) return coroutine.wrap(nothing), ... end,
+    userdata = function(_, _, metatable) return setmetatable({}, metatable) end,
+    thread = function(...)
+      local thread = coroutine.create(function(first, ...) coroutine.yield(...) return first end)
+      coroutine.resume(thread, ...)
+      return thread
+    end,
+  }, { __index = function() return nothing end })
+  function Program(seed) Specimen = assert(load(text, "=program"))(native, seed, 300) end`;
 
 /** aos's global `Colors`, as its image has it. @param {number} code */
 const escape = (code) => (/** @type {string} */ text) => `\x1b[${code}m${text}\x1b[0m`;
@@ -94,6 +111,15 @@ for (const image of ourImages)
 
     for (const { says, lua } of collector)
       test(`the collector ${says}`, () => agree(fresh, "{ retained = true }", { retained: true }, lua));
+
+    test("random programs", async () => {
+      await fresh.eval(programs);
+      for (let seed = 1; seed <= 12; seed += 1) {
+        await agree(fresh, "{ retained = true }", { retained: true }, `Program(${seed})`);
+        await agree(fresh, "{ depth = math.huge, children = false }", { depth: Infinity, children: false });
+      }
+      await fresh.eval("Program, Specimen = nil");
+    });
 
     for (const heap of heaps)
       test(heap.name, async () => {
