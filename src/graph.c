@@ -154,9 +154,28 @@ IN_LOOP void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key
   if (object) visit_node(e, kind, place, is_key, node_of_object(e->g, object, e->from));
 }
 
+/* Which strings an entry keeps whose ends are both weak is known when all else is. */
+static int has_waiting_strings(const graph *g, int weakness) {
+  return weakness == (WEAK_KEYS | WEAK_VALUES) && !g->is_settled;
+}
+
+static void visit_waiting(edges *e, label_kind kind, uintptr_t place, int is_key,
+                          GCObject *object) {
+  if (object == NULL || !layout_is_string(object)) return;
+  if (e->visit == NULL)
+    append_edge(e->g, GRAPH_NONE);
+  else if (has_number(object))
+    visit_node(e, kind, place, is_key, number_of(object));
+}
+
 /* What depends on two ends comes later: see `read_condition`. */
 static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t place, GCObject *key,
                                           GCObject *value) {
+  if (has_waiting_strings(e.g, e.weakness)) {
+    visit_waiting(&e, kind, place, 1, key);
+    visit_waiting(&e, kind, place, 0, value);
+    return;
+  }
   int key_is_weak = (e.weakness & WEAK_KEYS) && !layout_is_plain(key);
   int value_is_weak = (e.weakness & WEAK_VALUES) && !layout_is_plain(value);
   int value_is_late = key_is_weak && (e.weakness == WEAK_KEYS || e.g->is_settled);
@@ -234,7 +253,7 @@ IN_LOOP void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *c
 static int has_conditions(const graph *g, GCObject *object) {
   if (!layout_is_table(object) || gco2t(object)->metatable == NULL) return 0;
   int weakness = layout_weakness(G(g->L), gco2t(object));
-  return g->is_settled ? weakness != 0 : weakness == WEAK_KEYS;
+  return g->is_settled ? weakness != 0 : (weakness & WEAK_KEYS) != 0;
 }
 
 static void note_ephemeron(graph *g, uint32_t node) {
@@ -278,9 +297,9 @@ static void read_condition(void *context, label_kind kind, uintptr_t place, GCOb
 void graph_each_condition(graph *g, graph_condition_visitor visit, void *context) {
   for (uint32_t i = 0; i < g->ephemeron_count && !g->failed; i++) {
     const Table *table = gco2t(graph_object(g, g->ephemerons[i]));
-    conditions c = {
-        g, {g->ephemerons[i], 0, NULL, NULL}, layout_weakness(G(g->L), table), visit, context};
-    walk_each_entry(table, read_condition, &c);
+    int weakness = layout_weakness(G(g->L), table);
+    conditions c = {g, {g->ephemerons[i], 0, NULL, NULL}, weakness, visit, context};
+    if (!has_waiting_strings(g, weakness)) walk_each_entry(table, read_condition, &c);
   }
 }
 
@@ -299,6 +318,8 @@ static void visit_late(void *context, graph *g, const graph_condition *entry) {
 
 static void each_late_edge(graph *g, late_visitor visit, uint32_t *context) {
   late_edges late = {visit, context};
+  for (uint32_t node = g->first_late_root; visit && node < g->node_count; node++)
+    if (g->parents[node] == 0) visit(g, 0, node, context);
   graph_each_condition(g, visit_late, &late);
 }
 
@@ -312,6 +333,81 @@ static void count_late_edge_of_node(graph *g, uint32_t from, uint32_t to, uint32
 }
 static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *ends) {
   g->successors[--ends[from]] = to;
+}
+
+/* ---- roots that come last ---- */
+
+static void add_late_root(graph *g, GCObject *object) {
+  if (!has_number(object)) node_of_object(g, object, 0);
+}
+static void visit_touched_value(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                GCObject *value) {
+  (void)kind, (void)place, (void)key;
+  add_late_root(context, value);
+}
+static void add_finalizable(graph *g) {
+  g->first_resurrected = g->node_count;
+  for (GCObject *o = G(g->L)->finobj, *next; o && !g->failed; o = next) {
+    next = next_of(g, o);
+    add_late_root(g, o);
+  }
+}
+
+/* ---- strings that wait ---- */
+
+typedef struct {
+  graph *g;
+  uint32_t table;
+  uint32_t at; /* the edge that waits for its string */
+} waiting_strings;
+
+static int lives(const GCObject *object) { return layout_is_plain(object) || has_number(object); }
+
+/* The rules are those of `visit_all_weak` in walk.c. */
+static void find_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                         GCObject *value) {
+  const waiting_strings *w = context;
+  int is_resurrected = w->table >= w->g->first_resurrected;
+  (void)kind, (void)place;
+  if (key && layout_is_string(key) && (is_resurrected || lives(value)))
+    node_of_object(w->g, key, w->table);
+  if (value && layout_is_string(value) && (!is_resurrected || lives(key)))
+    node_of_object(w->g, value, w->table);
+}
+
+static void place_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                          GCObject *value) {
+  waiting_strings *w = context;
+  GCObject *ends[2] = {key, value};
+  (void)kind, (void)place;
+  for (int i = 0; i < 2; i++)
+    if (ends[i] && layout_is_string(ends[i]))
+      w->g->successors[w->at++] = has_number(ends[i]) ? number_of(ends[i]) : GRAPH_NONE;
+}
+
+/* Of the tables that were noted from `begin` on. Returns whether there are any. */
+static int each_waiting(graph *g, uint32_t begin, reference_visitor visit) {
+  int found = 0;
+  for (uint32_t i = begin; i < g->ephemeron_count && !g->failed; i++) {
+    uint32_t node = g->ephemerons[i];
+    const Table *table = gco2t(graph_object(g, node));
+    if (!has_waiting_strings(g, layout_weakness(G(g->L), table))) continue;
+    waiting_strings w = {g, node, g->first[node] + 1}; /* the metatable comes first */
+    walk_each_entry(table, visit, &w);
+    found = 1;
+  }
+  return found;
+}
+
+static void drop_unplaced_edges(graph *g) {
+  uint32_t begin = 0, left = 0;
+  for (uint32_t node = 0; node < g->node_count; node++) {
+    uint32_t end = g->first[node + 1];
+    g->first[node] = left;
+    for (; begin < end; begin++)
+      if (g->successors[begin] != GRAPH_NONE) g->successors[left++] = g->successors[begin];
+  }
+  g->first[g->node_count] = g->edge_count = left;
 }
 
 /* ---- building ---- */
@@ -330,16 +426,36 @@ static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
   return visited;
 }
 
-static void find_all_nodes(graph *g) {
-  const GCObject *globals = walk_globals(g->L);
-  new_graph_node(g, 0, 0);
-  if (globals) node_of_object(g, (GCObject *)globals, 0); /* its paths come first */
-  uint32_t visited = 0;
+static uint32_t visit_from(graph *g, uint32_t visited) {
   while (visited < g->node_count && !g->failed) {
     while (visited < g->node_count && !g->failed) visited = visit_some(g, visited);
     each_late_edge(g, NULL, NULL);
   }
+  return visited;
+}
+
+/* In the order of the collector: what it clears before it looks at finalizers stays cleared. */
+static void visit_late_roots(graph *g, uint32_t visited) {
+  layout_each_touched_upvalue(G(g->L), visit_touched_value, g);
+  visited = visit_from(g, visited);
+  each_waiting(g, 0, find_waiting);
+  visited = visit_from(g, visited);
+  uint32_t settled = g->ephemeron_count;
+  add_finalizable(g);
+  visited = visit_from(g, visited);
+  each_waiting(g, settled, find_waiting);
+  visit_from(g, visited);
+}
+
+static void find_all_nodes(graph *g) {
+  const GCObject *globals = walk_globals(g->L);
+  new_graph_node(g, 0, 0);
+  if (globals) node_of_object(g, (GCObject *)globals, 0); /* its paths come first */
+  uint32_t visited = visit_from(g, 0);
+  g->first_late_root = g->first_resurrected = g->node_count;
+  if (!g->is_settled) visit_late_roots(g, visited);
   g->first[g->node_count] = g->edge_count;
+  if (!g->failed && !g->is_settled && each_waiting(g, 0, place_waiting)) drop_unplaced_edges(g);
 }
 
 /* Moves every node's edges up by the number of late ones before them; `late` holds the number of
@@ -390,6 +506,7 @@ walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, g
   g->L = L;
   g->is_settled = is_settled;
   g->node_limit = node_limit;
+  g->first_late_root = g->first_resurrected = GRAPH_NONE;
   g->places = borrow(node_limit * sizeof *g->places);
   g->saved = borrow(node_limit * SAVED_BYTES);
   g->parents = borrow(node_limit * sizeof *g->parents);
@@ -434,9 +551,16 @@ static void visit_and_count(void *context, label place, int is_key, uint32_t to)
   c->visit(c->context, place, is_key, to);
 }
 
+/* Late edges: of a root they tell which, of an entry nothing. */
+static label late_label(const graph *g, uint32_t from, uint32_t to) {
+  if (from != 0) return make_label(LABEL_UNKNOWN, 0);
+  const char *name = to < g->first_resurrected ? "[touched upvalues]" : "[resurrected]";
+  return make_label(LABEL_ROOT, (uintptr_t)name);
+}
+
 void graph_each_edge(const graph *g, uint32_t node, graph_visitor visit, void *context) {
   counted c = {visit, context, 0};
   each_own_edge((graph *)g, node, visit_and_count, &c); /* finds nothing new any more */
   for (uint32_t e = g->first[node] + c.count; e < g->first[node + 1]; e++)
-    visit(context, make_label(LABEL_UNKNOWN, 0), 0, g->successors[e]);
+    visit(context, late_label(g, node, g->successors[e]), 0, g->successors[e]);
 }

@@ -4,8 +4,9 @@
 ** Takes a state at rest and yields its live objects as nodes of a graph, in
 ** breadth-first order, which is that of paths: node 0 stands above all roots,
 ** the parent of a node is the one that reached it first. Live is what `walk`
-** says, but for what only a finalizer would bring back. Weak references are no
-** edges; an ephemeron's value is held by its key. An upvalue's cell is a node.
+** says; what only a finalizer would bring back, or a collection that was broken
+** off, comes last, and not in a settled graph. Weak references are no edges; an
+** ephemeron's value is held by its key. An upvalue's cell is a node.
 **
 ** While a graph stands, the number of a node is kept in the object itself, in
 ** its link of the list of all objects (in the count of a cell that has no such
@@ -41,7 +42,9 @@ typedef struct {
   uint32_t *own_ends;  /* where conditions' begin; NULL: there are none, or nobody asks */
   uint32_t *successors;
   uint32_t node_limit, edge_capacity;
-  uint32_t *ephemerons; /* nodes of tables with entries that live by two ends */
+  uint32_t first_late_root;   /* from here on a root is what nothing else keeps */
+  uint32_t first_resurrected; /* and from here on only for its finalizer */
+  uint32_t *ephemerons;       /* nodes of tables with entries that live by two ends */
   uint32_t ephemeron_count, ephemeron_capacity;
   int is_settled;
   int failed;

@@ -460,15 +460,16 @@ static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObjec
 
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
 ** that survived. Entries that only a finalizer brings back lose a dead value's key first. When
-** strict, a string value goes with its key. */
+** strict, a string value goes with its key. Two strings are told at once: they have one line. */
 static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
-  int settling = w->parked_work == SETTLING;
-  if (settling && key && layout_is_plain(key) && (w->finalizing || is_alive(w, value)))
-    visit(w, kind, place, key, NULL);
-  int keys_first = w->finalizing || w->strict;
-  if (value && layout_is_plain(value) && (keys_first ? settling && is_alive(w, key) : !settling))
-    visit(w, kind, place, NULL, value);
+  int settling = w->parked_work == SETTLING, keys_first = w->finalizing || w->strict;
+  if (!key || !layout_is_plain(key) || !(w->finalizing || is_alive(w, value))) {
+    if (keys_first && !is_alive(w, key)) return;
+    key = NULL;
+  }
+  if (value && !layout_is_plain(value)) value = NULL;
+  if (settling == (keys_first || !value)) visit(w, kind, place, key, value);
 }
 
 static void visit_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,

@@ -84,6 +84,14 @@ function differences(outside, inside) {
     .slice(0, 10).map((name) => `${name}: outside ${one.get(name)}, inside ${other.get(name)}`);
 }
 
+/** All that lives is in the graph, byte for byte: what exports are made of. @param {import("../cli/index.js").Heap} heap @param {any} report */
+function assertWholeGraph(heap, report) {
+  const graph = heap.graph();
+  assert.equal(graph.nodeCount - 1, report.objects);
+  assert.equal(graph.retained[0], report.totalSize - report.kinds.state.bytes - report.kinds.string_table.bytes);
+  graph.end();
+}
+
 /**
  * @param {import("./support/instant.js").WatchedProcess} process
  * @param {string} lua @param {import("../cli/options.js").ReportOptions} options @param {string} [first]
@@ -93,6 +101,7 @@ async function agree(process, lua, options, first = "") {
   const heap = await attach(memory);
   const outside = heap.profile(options);
   assert.equal(heap.print(outside, {}, aosColours), printed);
+  if (!("target" in options)) assertWholeGraph(heap, outside);
   heap.close();
   assert.equal(results.backend, "native");
   assert.equal(outside.backend, "attach");

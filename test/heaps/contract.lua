@@ -907,6 +907,16 @@ test("the books of a target's report are those of the process", function()
     r.garbage, whole.garbage, again.garbage)
 end)
 
+test("an entry of two strings in a table whose keys and values are weak is one line", function()
+  local target = setmetatable({}, { __mode = "kv" })
+  local key, value = "written " .. #printed({ top = 1 }), big("v", 300)
+  target[key] = value
+  local r = membuddy.profile(target)
+  local expected = membuddy.sizeof(key) + membuddy.sizeof(value)
+  equal(r.sizes["target/" .. key], expected, "the bytes of the entry")
+  equal(sum(r.sizes), r.totalSize, "the sum of the sizes")
+end)
+
 -- ---- retained ----
 
 test("retained counts what only the value keeps alive", function()
