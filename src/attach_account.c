@@ -98,10 +98,11 @@ static uint32_t *bits_of(const void *payload, uint32_t *bit) {
   return &subject.in_use[word / word_bits];
 }
 
-/* Asyncify's buffer begins with the way to its frames, which stand in it, and to its end. */
+/* Asyncify's buffer begins with the way to its frames, which stand in it, and to its end. A payload
+** ends with the first word of the chunk that follows. */
 static int is_unwind_buffer(const void *payload, size_t chunk_bytes) {
   const size_t *words = payload;
-  size_t begin = (size_t)payload, end = begin - head_bytes + chunk_bytes;
+  size_t begin = (size_t)payload, end = begin + chunk_bytes - word_bytes;
   return chunk_bytes >= smallest_unwind_bytes && words[0] > begin && words[0] <= words[1] &&
          words[1] <= end && end - words[1] <= 2 * head_bytes;
 }

@@ -145,11 +145,17 @@ static size_t header_bytes(const GCObject *object) {
   }
 }
 
+/* Bits that no object of its kind has: strings have two forms, and functions. */
+static int unknown_bits(const GCObject *object) {
+  object_kind kind = layout_kind(object);
+  return object->tt & 0xF0 & ~(kind == KIND_STRING ? 0x10 : kind == KIND_FUNCTION ? 0x20 : 0);
+}
+
 static void enter(checker *c, const GCObject *object) {
   c->in_hand = object;
   if (!lies_within((uintptr_t)object, 16, c->bytes)) refuse(c, ATTACH_NO_OBJECT, object, 0);
   if (*word_of(c->is_object, object) & bit_of(object)) refuse(c, ATTACH_ENDLESS, object, 0);
-  if ((object->tt & LAYOUT_SPARE_TT_BITS & ~0x10u) || (object->marked & LAYOUT_MARK_BIT) ||
+  if (unknown_bits(object) || (object->marked & LAYOUT_MARK_BIT) ||
       !lies_within((uintptr_t)object, header_bytes(object), c->bytes))
     refuse(c, ATTACH_NO_OBJECT, object, object->tt);
   remember(c, object);
@@ -325,9 +331,12 @@ static void check_sizes(const checker *c, const Table *table) {
   check_pointer(c, table->node, sizeof(Node));
 }
 
-/* What `__mode` is looked for along. */
+/* What `__mode` is looked for along. That it is not there is noted as Lua notes it: many tables may
+** have this one, and its entries stand in one chain. */
 static void check_metatable(const checker *c, const global_State *g, Table *metatable) {
+  const lu_byte has_no_mode = 1u << TM_MODE;
   check_kind(c, obj2gco(metatable), KIND_TABLE);
+  if (metatable->flags & has_no_mode) return;
   check_sizes(c, metatable);
   const Node *node = gnode(metatable, lmod(g->tmname[TM_MODE]->hash, sizenode(metatable)));
   for (int left = sizenode(metatable); gnext(node) != 0; left--) {
@@ -335,6 +344,8 @@ static void check_metatable(const checker *c, const global_State *g, Table *meta
     check_pointer(c, node, sizeof *node);
     if (left == 0) refuse(c, ATTACH_ENDLESS, metatable, 0);
   }
+  if (layout_short_string_entry(metatable, g->tmname[TM_MODE]) == NULL)
+    metatable->flags |= has_no_mode;
 }
 
 /* ---- one object, when all are known ---- */
@@ -432,7 +443,8 @@ static void check_global_state(checker *c, lua_State *L) {
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (g->mt[i]) check_kind(c, obj2gco(g->mt[i]), KIND_TABLE);
   const GCObject *registry = object_of(&g->l_registry);
-  if (registry) check_value(c, registry);
+  if (registry == NULL) refuse(c, ATTACH_BAD_POINTER, L, 0);
+  check_kind(c, registry, KIND_TABLE);
   size_t count = 0;
   for (const lua_State *thread = g->twups; thread; thread = thread->twups) {
     check_kind(c, obj2gco((lua_State *)thread), KIND_THREAD);

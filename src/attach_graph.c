@@ -3,6 +3,7 @@
 #include "attach_books.h"
 #include "borrow.h"
 #include "dominators.h"
+#include "graph_late.h"
 #include "path.h"
 
 static attached_graph whole;
@@ -84,7 +85,7 @@ ATTACH_EXPORT double attach_graph(uintptr_t state) {
   attach_end_profile();
   attach_end_graph();
   const walk_books *books = attach_know_books(L);
-  if (books == NULL || graph_build(L, books, 0, &whole.g) != WALK_OK) return -1;
+  if (books == NULL || graph_build(L, books, graph_find_last, &whole.g) != WALK_OK) return -1;
   whole.is_there = 1;
   if (make_figures()) return (double)whole.g.node_count;
   attach_end_graph();

@@ -69,8 +69,7 @@ uint32_t graph_find(const graph *g, const GCObject *object) {
   return has_number(object) ? number_of(object) : GRAPH_NONE;
 }
 
-/* The object's link, wherever it is kept. */
-static GCObject *next_of(const graph *g, const GCObject *object) {
+GCObject *graph_next(const graph *g, const GCObject *object) {
   return has_number(object) ? address_at(saved_of(g, (uintptr_t)object->next)) : object->next;
 }
 
@@ -88,6 +87,10 @@ IN_LOOP uint32_t node_of_object(graph *g, GCObject *object, uint32_t parent) {
   object->marked |= LAYOUT_MARK_BIT;
   object->next = (GCObject *)word_for(g, node, place_of(object->next, 0));
   return node;
+}
+
+uint32_t graph_add(graph *g, GCObject *object, uint32_t parent) {
+  return node_of_object(g, object, parent);
 }
 
 static uint32_t node_of_cell(graph *g, UpVal *cell, uint32_t parent) {
@@ -108,7 +111,7 @@ static void restore(graph *g, uint32_t node) {
     return;
   }
   GCObject *object = graph_object(g, node);
-  object->next = next_of(g, object);
+  object->next = graph_next(g, object);
   object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
 }
 
@@ -155,7 +158,7 @@ IN_LOOP void visit_object(edges *e, label_kind kind, uintptr_t place, int is_key
 }
 
 /* Which strings an entry keeps whose ends are both weak is known when all else is. */
-static int has_waiting_strings(const graph *g, int weakness) {
+int graph_has_waiting(const graph *g, int weakness) {
   return weakness == (WEAK_KEYS | WEAK_VALUES) && !g->is_settled;
 }
 
@@ -171,7 +174,7 @@ static void visit_waiting(edges *e, label_kind kind, uintptr_t place, int is_key
 /* What depends on two ends comes later: see `read_condition`. */
 static LAYOUT_APART void visit_weak_entry(edges e, label_kind kind, uintptr_t place, GCObject *key,
                                           GCObject *value) {
-  if (has_waiting_strings(e.g, e.weakness)) {
+  if (graph_has_waiting(e.g, e.weakness)) {
     visit_waiting(&e, kind, place, 1, key);
     visit_waiting(&e, kind, place, 0, value);
     return;
@@ -211,11 +214,11 @@ static void each_root(edges *e) {
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (g->mt[i]) visit_object(e, LABEL_ROOT, (uintptr_t)"[type metatables]", 0, obj2gco(g->mt[i]));
   for (GCObject *o = g->tobefnz, *next; o; o = next) {
-    next = next_of(e->g, o);
+    next = graph_next(e->g, o);
     visit_object(e, LABEL_ROOT, (uintptr_t)"[finalizers]", 0, o);
   }
   for (GCObject *o = g->fixedgc, *next; o; o = next) {
-    next = next_of(e->g, o);
+    next = graph_next(e->g, o);
     visit_object(e, LABEL_ROOT, (uintptr_t)"[state]", 0, o);
   }
 }
@@ -299,7 +302,7 @@ void graph_each_condition(graph *g, graph_condition_visitor visit, void *context
     const Table *table = gco2t(graph_object(g, g->ephemerons[i]));
     int weakness = layout_weakness(G(g->L), table);
     conditions c = {g, {g->ephemerons[i], 0, NULL, NULL}, weakness, visit, context};
-    if (!has_waiting_strings(g, weakness)) walk_each_entry(table, read_condition, &c);
+    if (!graph_has_waiting(g, weakness)) walk_each_entry(table, read_condition, &c);
   }
 }
 
@@ -335,81 +338,6 @@ static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *ends
   g->successors[--ends[from]] = to;
 }
 
-/* ---- roots that come last ---- */
-
-static void add_late_root(graph *g, GCObject *object) {
-  if (!has_number(object)) node_of_object(g, object, 0);
-}
-static void visit_touched_value(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                                GCObject *value) {
-  (void)kind, (void)place, (void)key;
-  add_late_root(context, value);
-}
-static void add_finalizable(graph *g) {
-  g->first_resurrected = g->node_count;
-  for (GCObject *o = G(g->L)->finobj, *next; o && !g->failed; o = next) {
-    next = next_of(g, o);
-    add_late_root(g, o);
-  }
-}
-
-/* ---- strings that wait ---- */
-
-typedef struct {
-  graph *g;
-  uint32_t table;
-  uint32_t at; /* the edge that waits for its string */
-} waiting_strings;
-
-static int lives(const GCObject *object) { return layout_is_plain(object) || has_number(object); }
-
-/* The rules are those of `visit_all_weak` in walk.c. */
-static void find_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                         GCObject *value) {
-  const waiting_strings *w = context;
-  int is_resurrected = w->table >= w->g->first_resurrected;
-  (void)kind, (void)place;
-  if (key && layout_is_string(key) && (is_resurrected || lives(value)))
-    node_of_object(w->g, key, w->table);
-  if (value && layout_is_string(value) && (!is_resurrected || lives(key)))
-    node_of_object(w->g, value, w->table);
-}
-
-static void place_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                          GCObject *value) {
-  waiting_strings *w = context;
-  GCObject *ends[2] = {key, value};
-  (void)kind, (void)place;
-  for (int i = 0; i < 2; i++)
-    if (ends[i] && layout_is_string(ends[i]))
-      w->g->successors[w->at++] = has_number(ends[i]) ? number_of(ends[i]) : GRAPH_NONE;
-}
-
-/* Of the tables that were noted from `begin` on. Returns whether there are any. */
-static int each_waiting(graph *g, uint32_t begin, reference_visitor visit) {
-  int found = 0;
-  for (uint32_t i = begin; i < g->ephemeron_count && !g->failed; i++) {
-    uint32_t node = g->ephemerons[i];
-    const Table *table = gco2t(graph_object(g, node));
-    if (!has_waiting_strings(g, layout_weakness(G(g->L), table))) continue;
-    waiting_strings w = {g, node, g->first[node] + 1}; /* the metatable comes first */
-    walk_each_entry(table, visit, &w);
-    found = 1;
-  }
-  return found;
-}
-
-static void drop_unplaced_edges(graph *g) {
-  uint32_t begin = 0, left = 0;
-  for (uint32_t node = 0; node < g->node_count; node++) {
-    uint32_t end = g->first[node + 1];
-    g->first[node] = left;
-    for (; begin < end; begin++)
-      if (g->successors[begin] != GRAPH_NONE) g->successors[left++] = g->successors[begin];
-  }
-  g->first[g->node_count] = g->edge_count = left;
-}
-
 /* ---- building ---- */
 
 /* Visits what was found, breadth first; a piece of it, so that an engine that compiles better while
@@ -426,36 +354,20 @@ static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
   return visited;
 }
 
-static uint32_t visit_from(graph *g, uint32_t visited) {
-  while (visited < g->node_count && !g->failed) {
-    while (visited < g->node_count && !g->failed) visited = visit_some(g, visited);
+void graph_visit(graph *g) {
+  while (g->visited < g->node_count && !g->failed) {
+    while (g->visited < g->node_count && !g->failed) g->visited = visit_some(g, g->visited);
     each_late_edge(g, NULL, NULL);
   }
-  return visited;
-}
-
-/* In the order of the collector: what it clears before it looks at finalizers stays cleared. */
-static void visit_late_roots(graph *g, uint32_t visited) {
-  layout_each_touched_upvalue(G(g->L), visit_touched_value, g);
-  visited = visit_from(g, visited);
-  each_waiting(g, 0, find_waiting);
-  visited = visit_from(g, visited);
-  uint32_t settled = g->ephemeron_count;
-  add_finalizable(g);
-  visited = visit_from(g, visited);
-  each_waiting(g, settled, find_waiting);
-  visit_from(g, visited);
+  g->first[g->node_count] = g->edge_count;
 }
 
 static void find_all_nodes(graph *g) {
   const GCObject *globals = walk_globals(g->L);
   new_graph_node(g, 0, 0);
   if (globals) node_of_object(g, (GCObject *)globals, 0); /* its paths come first */
-  uint32_t visited = visit_from(g, 0);
+  graph_visit(g);
   g->first_late_root = g->first_resurrected = g->node_count;
-  if (!g->is_settled) visit_late_roots(g, visited);
-  g->first[g->node_count] = g->edge_count;
-  if (!g->failed && !g->is_settled && each_waiting(g, 0, place_waiting)) drop_unplaced_edges(g);
 }
 
 /* Moves every node's edges up by the number of late ones before them; `late` holds the number of
@@ -500,11 +412,11 @@ static uint32_t count_nodes(const walk_books *books) {
   return (uint32_t)count;
 }
 
-walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, graph *g) {
+walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find_last, graph *g) {
   uint32_t node_limit = count_nodes(books);
   memset(g, 0, sizeof *g);
   g->L = L;
-  g->is_settled = is_settled;
+  g->is_settled = find_last == NULL;
   g->node_limit = node_limit;
   g->first_late_root = g->first_resurrected = GRAPH_NONE;
   g->places = borrow(node_limit * sizeof *g->places);
@@ -513,6 +425,7 @@ walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, g
   g->first = borrow((node_limit + (size_t)1) * sizeof *g->first);
   g->failed = !(g->places && g->saved && g->parents && g->first);
   if (!g->failed) find_all_nodes(g);
+  if (!g->failed && find_last) find_last(g);
   if (!g->failed) add_late_edges(g);
   if (!g->failed) return WALK_OK;
   graph_release(g);

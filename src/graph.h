@@ -46,14 +46,17 @@ typedef struct {
   uint32_t first_resurrected; /* and from here on only for its finalizer */
   uint32_t *ephemerons;       /* nodes of tables with entries that live by two ends */
   uint32_t ephemeron_count, ephemeron_capacity;
+  uint32_t visited; /* nodes whose edges are known */
   int is_settled;
   int failed;
 } graph;
 
-/* Builds the graph of what lives; `books` tell how much that is at most. `is_settled`: what dead
-** entries of weak tables still hold at the next collection counts as gone, and `own_ends` is kept.
-** After WALK_NO_MEMORY nothing is changed and nothing is to be released. */
-walk_status graph_build(lua_State *L, const walk_books *books, int is_settled, graph *g);
+/* Builds the graph of what lives; `books` tell how much that is at most. `find_last` adds what only
+** the next collection still leaves (`graph_find_last`); where it is NULL the graph is settled: what
+** dead entries of weak tables hold counts as gone, and `own_ends` is kept. After WALK_NO_MEMORY
+*nothing is changed and nothing is to be released. */
+typedef void (*graph_finder)(graph *g);
+walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find_last, graph *g);
 void graph_release(graph *g);
 
 /* The node of an object; GRAPH_NONE when it does not live. */
@@ -63,6 +66,14 @@ uint32_t graph_find(const graph *g, const GCObject *object);
 GCObject *graph_object(const graph *g, uint32_t node);
 /* The cell of a node that is one; else NULL. */
 UpVal *graph_cell(const graph *g, uint32_t node);
+
+/* For those who find more: the node of an object, made for `parent` where it has none; what lies
+** behind all that were made; the next object of the list of all; and whether the strings of a table
+** wait, with edges to GRAPH_NONE in the places of their entries. */
+uint32_t graph_add(graph *g, GCObject *object, uint32_t parent);
+void graph_visit(graph *g);
+GCObject *graph_next(const graph *g, const GCObject *object);
+int graph_has_waiting(const graph *g, int weakness);
 
 /* Own bytes of a node. */
 size_t graph_bytes(const graph *g, uint32_t node);

@@ -55,7 +55,7 @@ static void pick(const graph *g, const tree *t, const size_t *sums, size_t *byte
 
 /* `*frees_more`: collections to come will free more than the next one. */
 static walk_status build(lua_State *L, const walk_books *books, graph *g, int *frees_more) {
-  walk_status status = graph_build(L, books, 1, g);
+  walk_status status = graph_build(L, books, NULL, g);
   *frees_more = 0;
   if (status == WALK_OK) graph_each_condition(g, doubt_condition, frees_more);
   return status;

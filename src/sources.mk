@@ -12,7 +12,7 @@ MEMBUDDY_HOT := src/tree.c src/walk.c
 MEMBUDDY_MAY_WAIT := lua_membuddy
 
 # What reads a heap, without any of Lua's functions: all that the modules for the outside need.
-MEMBUDDY_WALKER := $(addprefix src/, dominators.c gray.c graph.c path.c retained.c survivors.c tree.c walk.c walk_objects.c)
+MEMBUDDY_WALKER := $(addprefix src/, dominators.c gray.c graph.c graph_late.c path.c retained.c survivors.c tree.c walk.c walk_objects.c)
 
 # Made on the way: checks.lua as data for lua_membuddy.c.
 MEMBUDDY_GENERATED := build/generated/checks_source.h

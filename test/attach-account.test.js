@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { readAccount } from "../cli/account.js";
 import { attach } from "../cli/attach.js";
 import { imageFits, readImage } from "../cli/image.js";
+import { driveWith } from "./support/drive.js";
 import { askAtInstant, spawnWatched } from "./support/instant.js";
 import { bytesOf, ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
@@ -201,6 +202,29 @@ describe("inside and outside agree", () => {
       inside.parts.gaps -= data - inside.parts.static;
       inside.parts.static = data;
       assert.deepEqual(outside, inside);
+    });
+});
+
+describe("a process that waits for its host", () => {
+  for (const image of ourImages)
+    test(`${image.name}: the buffer that its C stack stands in is a part, with the module and without`, async () => {
+      /** @type {Uint8Array[]} */
+      const copies = [];
+      /** @type {import("./support/instant.js").WatchedProcess} */
+      let process;
+      const keep = () => { process.clock(); copies.push([...process.copies.values()].at(-1) ?? new Uint8Array()); };
+      process = await spawnWatched(image.file, { loader: { WeaveDrive: driveWith({ "/data/file": "text" }, { onWait: keep }) } });
+      for (let i = 0; i < 2; i += 1) await process.eval('local file = io.open("/data/file") return file:read("a")');
+      const told = await readImage(bytesOf(image));
+      assert.equal(copies.length, 2);
+      for (const copy of copies) {
+        const heap = await attach(copy);
+        for (const account of [readAccount(heap, told), readAccount(heap)]) {
+          assertWhole(account);
+          assert.ok((account.parts.asyncify ?? 0) >= (told.asyncifyBytes ?? Infinity), `${account.parts.asyncify} bytes`);
+        }
+        heap.close();
+      }
     });
 });
 

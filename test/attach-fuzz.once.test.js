@@ -41,6 +41,15 @@ function damaged(memory, words, random) {
   return { copy, places };
 }
 
+/** Where the tag of a table, a prototype or a cell may stand, behind a link to another object and before a colour. @param {Uint8Array} memory @param {{ bits: 32 | 64, lua: string }} image */
+function likelyTags(memory, { bits, lua }) {
+  const colours = lua === "5.3" ? [1, 2] : [8, 16];
+  const linkBytes = bits / 8, view = new DataView(memory.buffer, memory.byteOffset);
+  const isLink = (/** @type {number} */ at) => view.getUint32(at, true) % linkBytes === 0 && view.getUint32(at, true) < memory.length;
+  return usedWords(memory).map((at) => at + linkBytes)
+    .filter((at) => at + 1 < memory.length && [5, 9, 10].includes(memory[at]) && colours.includes(memory[at + 1]) && isLink(at - linkBytes));
+}
+
 /** @param {Uint8Array} memory @param {boolean} thoroughly  every walk that there is @returns {Promise<"refused" | "trapped" | "sound">} */
 async function judge(memory, thoroughly) {
   try {
@@ -77,5 +86,20 @@ for (const [index, image] of ourImages.entries())
       }
       assert.ok(count.refused > damages / 10 && count.sound > 0, JSON.stringify(count));
       assert.ok(count.trapped <= damages / 250, `the check lets too much pass: ${JSON.stringify(count)}`); // told in words, too
+    });
+
+    test("a tag with a bit that no object of its kind has is refused", async () => {
+      const process = await spawnProcess(image.file);
+      await process.eval("return 1");
+      const memory = new Uint8Array(/** @type {Uint8Array} */ (process.memory)).slice();
+      const tags = likelyTags(memory, image), random = randomFrom(seed);
+      let refused = 0;
+      for (let i = 0; i < 60; i += 1) {
+        const at = tags[Math.floor(random() * tags.length)];
+        memory[at] ^= 0x10;
+        refused += Number((await judge(memory, false)) === "refused");
+        memory[at] ^= 0x10;
+      }
+      assert.ok(refused >= 50, `${refused} of 60 were refused`); // the others are no tags
     });
   });

@@ -11,10 +11,10 @@ const firstTick = 1001; // os.clock counts from its first reading
 /** @typedef {Awaited<ReturnType<typeof spawnProcess>> & { copies: Map<number, Uint8Array>, clock: () => number }} WatchedProcess */
 
 /**
- * @param {string} image
+ * @param {string} image @param {Parameters<typeof spawnProcess>[1]} [options]
  * @returns {Promise<WatchedProcess>}
  */
-export async function spawnWatched(image) {
+export async function spawnWatched(image, options) {
   /** @type {WebAssembly.Memory | undefined} */
   let memory;
   const instantiate = WebAssembly.instantiate;
@@ -25,7 +25,7 @@ export async function spawnWatched(image) {
     return made;
   });
   try {
-    const process = await spawnProcess(image);
+    const process = await spawnProcess(image, options);
     if (memory === undefined) throw new Error(`${image} was not instantiated by WebAssembly.instantiate`);
     const copies = new Map();
     let tick = firstTick - 1;
