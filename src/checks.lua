@@ -25,7 +25,7 @@ local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
 local most_functions = 1000
 local large_table_bytes, largest_index = 1024, 1 << 30
 local growth_bytes = 4096 -- less comes and goes with the code that asks
-local source_bytes, most_sources = 256, 100
+local source_bytes, most_sources, most_source_bytes = 256, 100, 1 << 20
 local aos_inbox_cap = 10000
 
 ---- words
@@ -70,6 +70,7 @@ local function global(name) return get(_G, name) end
 
 local function is_once(handler)
   local name = get(handler, "name")
+  if name == "_boot" then return false end -- some versions of aos add it with every message
   return get(handler, "maxRuns") == 1 or type(name) == "string" and name:find("^_once_%d+$") ~= nil
 end
 
@@ -100,24 +101,28 @@ local function add_functions(list, t)
   end
 end
 
-local code, code_bytes = { [0] = false }, nil
-local function prepare_code()
+local function functions_of_modules()
+  local code = { [0] = false }
   for _, module in next, loaded do
     if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
     if type(module) == "function" then code[#code + 1] = module end
   end
-  for _, handler in next, handlers(false) do add_functions(code, handler) end
-  code_bytes = held(code)
+  return code
 end
 
--- What the values of a list add to the code that is loaded anyway.
-local function held_by_list(list)
+local function functions_that_last()
+  local code = functions_of_modules()
+  for _, handler in next, handlers(false) do add_functions(code, handler) end
+  return code
+end
+
+-- What the values of a list add to code that is there anyway.
+local function held_beside(functions, list)
   if #list == 0 then return 0 end
-  if not code_bytes then prepare_code() end
+  local code = functions()
+  local code_bytes = held(code)
   code[0] = list
-  local bytes = held(code) - code_bytes - sizeof(list)
-  code[0] = false
-  return math.max(bytes, 0)
+  return math.max(held(code) - code_bytes - sizeof(list), 0)
 end
 
 local function power_of_two(count)
@@ -176,7 +181,7 @@ end
 -- Breadth first from _G: what takes part in several checks, in one pass.
 local function look(objects)
   local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
-    source_calls = 0, entries = 0 }
+    source_calls = 0, source_bytes = 0, entries = 0 }
   local queue, parents, last = { _G }, { [_G] = true }, 1
   seen.parents = parents
 
@@ -196,16 +201,18 @@ local function look(objects)
     if #seen.references < most_references then seen.references[#seen.references + 1] = text end
   end
 
-  -- Asking for a source copies it: so one function a table is asked.
+  -- Asking for a source copies it: so functions of a table are asked while each has one of its own. Returns whether it had.
   local function note_source(f)
-    seen.source_calls = seen.source_calls + 1
+    if seen.source_calls == most_sources or seen.source_bytes > most_source_bytes then return false end
     local source = debug.getinfo(f, "S").source
-    if #source < source_bytes or source:find("^[@=]") or seen.sources[source] then return end
+    seen.source_calls, seen.source_bytes = seen.source_calls + 1, seen.source_bytes + #source
+    if #source < source_bytes or source:find("^[@=]") or seen.sources[source] then return false end
     seen.sources[source] = "the name of the chunk of " .. path_of(parents, f)
+    return true
   end
 
   local function look_into_table(t)
-    local count, children, asked = 0, 0, false
+    local count, children, asks = 0, 0, true
     for _, value in next, t do
       seen.entries = seen.entries + 1
       if seen.entries > most_entries then return end
@@ -216,10 +223,7 @@ local function look(objects)
       elseif kind == "table" or kind == "function" then
         if children < most_children or rawequal(t, _G) then
           if enqueue(value, t) then children = children + 1 end
-          if kind == "function" and not asked and seen.source_calls < most_sources and rawequal(parents[value], t) then
-            asked = true
-            note_source(value)
-          end
+          if kind == "function" and asks and rawequal(parents[value], t) then asks = note_source(value) end
         end
       end
     end
@@ -323,9 +327,10 @@ checks[2] = { "once_handlers", function()
     if kind == "string" or kind == "table" or kind == "function" then tally(patterns, pattern_text(pattern)) end
   end
   local waits = top_of(patterns)
-  return #list, held_by_list(list), #list > 0,
+  return #list, held_beside(functions_that_last, list), #list > 0,
     "handlers for one message, tried on every other that comes; they wait for " .. top_text(waits),
-    "An answer that never comes keeps them for ever: Handlers.remove(name), or wait with a time limit", { waits = waits }
+    "An answer that never comes keeps them for ever: Handlers.remove(name); what receive() left waiting, Handlers.coroutines keeps too",
+    { waits = waits }
 end }
 
 -- Where a coroutine waits: the nearest function that is not of the machinery of receive.
@@ -356,7 +361,7 @@ checks[3] = { "coroutines", function()
     end
   end
   places = top_of(places)
-  return #list, held_by_list(list), #list > 0,
+  return #list, held_beside(functions_that_last, list), #list > 0,
     "functions that wait, each with its stack and its message; at " .. top_text(places),
     "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
     { places = places, dead = dead }
@@ -413,8 +418,8 @@ checks[6] = { "duplicate_strings", function(seen)
     if is_first and seen.strings[text] > most then example, most = text, seen.strings[text] end
   end
   return count, bytes, bytes >= 1024,
-    format("%slong strings with the same contents as another; the most frequent, %d times: %s",
-      exact and "" or "at most so many ", most, clip(example)),
+    format("long strings %s; the most frequent, %d times: %s", exact and "with the same contents as another"
+      or "met again, copies or the same one", most, clip(example)),
     "Keep one and refer to it: long strings are not shared by themselves", { exact = exact }
 end }
 
@@ -444,9 +449,11 @@ checks[8] = { "held_messages", function(seen)
       if #list == 1 then holder = path_of(seen.parents, seen.messages[message]) end
     end
   end
-  return #list, held_by_list(list), #list > 0,
+  -- a lasting handler may be who holds them
+  return #list, held_beside(functions_of_modules, list), #list > 0,
     "messages kept alive by a function that uses them: " .. holder,
-    "Copy what it needs into locals, so that it keeps those alone", { holder = holder }
+    "Copy what it needs into locals, so that it keeps those alone; msg.reply and msg.forward hold the message too",
+    { holder = holder }
 end }
 
 -- `least`: what has no line had no more than that.
@@ -539,13 +546,16 @@ function requests.lines()
     local colour, reset = get(colours, name), get(colours, "reset")
     return type(colour) == "string" and type(reset) == "string" and colour .. text .. reset or text
   end
+  local failed, problem = {}, nil
   for _, check in next, run(quick_objects) do
     if check.found then
-      if #lines == 0 then lines[1] = coloured("Checks:", "gray") end
       lines[#lines + 1] = format("    %s: %d, %s: %s. %s.", coloured(check.name, "blue"), check.count,
         membuddy.format_size(check.bytes, true), check.text, check.advice)
     end
+    if check.error then failed[#failed + 1], problem = check.name, check.error end
   end
+  if #failed > 0 then lines[#lines + 1] = format("    not checked: %s (%s)", table.concat(failed, ", "), problem) end
+  if #lines > 0 then table.insert(lines, 1, coloured("Checks:", "gray")) end
   return lines
 end
 

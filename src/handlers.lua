@@ -114,8 +114,9 @@ end
 -- The value behind a path such as Balances or _G/Handlers/list: read raw, nothing is evaluated.
 local function target_field(message)
   local tags = get(message, "Tags") -- the message's own Target is this process
-  local path = type(tags) == "table" and get(tags, "Target")
-  if type(path) ~= "string" or path == "" then return nil end
+  local path = type(tags) == "table" and get(tags, "Target") or nil
+  if path == nil or path == "" then return nil end
+  if type(path) ~= "string" then refuse("tag Target is %s; accepted: a path of table keys, such as Balances", shown(path)) end
   if #path > most_target_bytes then refuse("Target has %d bytes; accepted: at most %d", #path, most_target_bytes) end
   local value = _G
   for step in ("/" .. path):gsub("^/_G%f[/\0]", ""):gsub("%z", "?"):gsub("\\(x?)(.)(%x?)", protected):gmatch("/([^/]*)") do
@@ -229,8 +230,10 @@ end
 
 metrics["membuddy-checks"] = function(text, answer)
   local bytes, counts = {}, {}
-  for i, check in ipairs(answer.checks) do
-    bytes[i], counts[i] = { check.name, check.bytes }, { check.name, check.count }
+  for _, check in ipairs(answer.checks) do
+    if not check.error then -- a failed check found nothing, which is not 0
+      bytes[#bytes + 1], counts[#counts + 1] = { check.name, check.bytes }, { check.name, check.count }
+    end
   end
   add_family(text, "check", "bytes", "What a check found.", "check", bytes)
   add_family(text, "check_findings", nil, "How many a check found.", "check", counts)
@@ -296,11 +299,16 @@ local function handler(action, compute)
   end
 end
 
+-- Whatever a program hands to its handlers: there need be no tags.
+local function asks_for(action)
+  return function(message) return type(message) == "table" and field(message, "Action") == action end
+end
+
 local computed = { report, account, checks }
 membuddy.serving = options
 for i, action in ipairs(actions) do
   if options then
-    Handlers.add(action, Handlers.utils.hasMatchingTag("Action", action), handler(action, computed[i]))
+    Handlers.add(action, asks_for(action), handler(action, computed[i]))
   else
     Handlers.remove(action)
   end

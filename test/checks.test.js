@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ourImages } from "./support/images.js";
-import { assertGrowth, assertLeaks, assertNoFalseAlarms, assertQuiet, assertRefusals, checksOf, leak, unhandledCount } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertNoFalseAlarms, assertQuiet, assertRefusals, checksOf, fromStranger, leak, unhandledCount } from "./support/leaks.js";
 import { spawnProcess } from "./support/process.js";
 
 for (const image of ourImages) {
@@ -61,6 +61,34 @@ test("checks that a program made impossible are one line of the report, which st
     print = kept
     return table.concat(lines, "\\n")`);
   assert.match(text, /Total size: .*\n.*\n[^]*\nChecks: none, since membuddy.checks:\d+: attempt to index a string value/);
+});
+
+test("a check that fails is named in the report, and is no finding", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`
+    local kept = package.loaded.os
+    package.loaded.os = nil
+    require("membuddy").print({ checks = true })
+    package.loaded.os = kept`);
+  assert.match(text.split("\n").at(-1) ?? "", /^ {4}not checked: sources, duplicate_strings, sparse_tables, held_messages \(.+\)$/);
+});
+
+test("messages that a lasting handler holds have their bytes", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`Handlers.add("Keep", "Keep", function(msg)
+    Handlers.add("for-" .. msg.Id, { Action = "N" .. msg.Id }, function() return msg.Data end)
+  end)`);
+  for (let i = 0; i < 5; i += 1) await fromStranger(process, "Keep", { Id: `message-${i}`, Data: "x".repeat(500) });
+  const held = (await checksOf(process)).get("held_messages");
+  assert.equal(held?.count, 5);
+  assert.ok((held?.bytes ?? 0) > 5 * 1000, `${held?.bytes} bytes`);
+});
+
+test("sources are found behind every function of a table", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`Plugins = {} for i = 1, 40 do Plugins["p" .. i] = load("-- " .. ("c"):rep(1000) .. i .. "\\nreturn x") end`);
+  const { count = 0, bytes = 0 } = (await checksOf(process)).get("sources") ?? {};
+  assert.ok(count >= 40 && bytes > 40 * 1000, `${count} sources, ${bytes} bytes`);
 });
 
 test("the checks call nothing of the program, and a damaged one says so instead of raising", async () => {

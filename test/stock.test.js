@@ -17,7 +17,7 @@ import { minified } from "../scripts/pack-lua.js";
 import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
 import { carry, generations } from "./support/apm.js";
 import { bytesOf, ourImages, stockImage, stockImage32 } from "./support/images.js";
-import { assertGrowth, assertLeaks, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertQuiet, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
 import { processId, spawnProcess } from "./support/process.js";
 import { withMemoryMaximum } from "./support/wasm.js";
 
@@ -68,6 +68,7 @@ for (const image of [stockImage, stockImage32, specimen("aos2_0_1"), specimen("a
     assert.ok(Math.abs((await usedBytes(process)) - once.bytes) < 1024, "nothing stays of the second");
     assert.match(await process.eval(`require("membuddy").print({ top = 3 })`), /Total size/);
     assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report" })).data).backend, "lua");
+    assertQuiet(await checksOf(process));
   });
 }
 
@@ -236,6 +237,7 @@ test("the tags of a report: Depth, Top, Target; what is wrong is told in the rep
     [{ Depth: "much" }, /tag Depth is much; accepted: a whole number/],
     [{ Target: "Balances/nobody" }, /Target Balances\/nobody is not there/],
     [{ Target: "Balances/holder 1/x" }, /leads through a string/],
+    [{ Target: /** @type {any} */ (5) }, /tag Target is 5; accepted: a path of table keys/],
     [{ Format: "xml" }, /tag Format is xml; accepted: json, prometheus/],
   ])) {
     const reply = await ask(process, { Action: "Membuddy-Report", ...tags });
@@ -461,6 +463,22 @@ test("Format prometheus: Prometheus's own parser accepts the text, and reads the
     if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => labels.path === "Odd/ž"), "UTF-8 stays");
     if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => String(labels.path).includes('quote" back')));
   }
+});
+
+test("a check that failed is no sample of 0", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval("package.loaded.os = nil");
+  const { data } = await ask(process, { Action: "Membuddy-Checks", Format: "prometheus" });
+  assert.match(data, /check="inbox"\} \d/);
+  assert.doesNotMatch(data, /check="sources"/);
+});
+
+test("what a program hands to Handlers.evaluate needs no tags, with our handlers as without", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  assert.equal(await process.eval(`
+    Handlers.add("inner", function(msg) return msg.Action == "Inner" end, function() Seen = true end)
+    Handlers.evaluate({ Action = "Inner", From = "me" }, ao.env)
+    return tostring(Seen)`), "true");
 });
 
 test("a process without msg.reply is answered through Send", async () => {
