@@ -12,7 +12,7 @@
 local membuddy, options = ...
 local get, type, next, pcall, error, ipairs, tostring, tonumber = rawget, type, next, pcall, error, ipairs, tostring, tonumber
 local math, string, table, collectgarbage = math, string, table, collectgarbage -- the program may name something else so
-local format, concat, utf8_length = string.format, table.concat, utf8.len
+local format, concat, utf8_length = string.format, table.concat, (package.loaded.utf8 or utf8).len
 
 local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 3, 65536, 1024
 local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }

@@ -18,7 +18,12 @@
 -- of a library's function ten times that (`ONLY=pure npm run bench` counts them). So the loops that most of a heap goes
 -- through have their upvalues in locals, and small functions are written out in them.
 
-local debug, coroutine, collectgarbage, package, utf8 = debug, coroutine, collectgarbage, package, utf8
+-- A program may have taken the global name of a library, or use it for something else.
+local collectgarbage, package = collectgarbage, package
+local loaded = package and package.loaded or _G
+local debug, coroutine, utf8 =
+  rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine, rawget(loaded, "utf8") or utf8
+if not debug then error("membuddy: this process has no debug library, through which pure Lua looks into a heap", 0) end
 local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
   type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
 local byte, sub, find, format, gmatch, gsub, unpack, dump =
@@ -31,8 +36,7 @@ local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, up
 
 -- The native library, where the image has it.
 do
-  local loaded = package and package.loaded
-  local native = loaded and rawget(loaded, "membuddy")
+  local native = rawget(loaded, "membuddy")
   if type(native) == "table" and rawget(native, "backend") == "native" then return native end
   local open = package and package.preload and rawget(package.preload, "membuddy")
   if type(open) == "function" and getinfo(open, "S").what == "C" then
