@@ -101,28 +101,18 @@ local function add_functions(list, t)
   end
 end
 
-local function functions_of_modules()
+-- What the values of a list add to that.
+local function held_beside(list, lasting)
+  if #list == 0 then return 0 end
   local code = { [0] = false }
   for _, module in next, loaded do
     if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
     if type(module) == "function" then code[#code + 1] = module end
   end
-  return code
-end
-
-local function functions_that_last()
-  local code = functions_of_modules()
-  for _, handler in next, handlers(false) do add_functions(code, handler) end
-  return code
-end
-
--- What the values of a list add to code that is there anyway.
-local function held_beside(functions, list)
-  if #list == 0 then return 0 end
-  local code = functions()
-  local code_bytes = held(code)
+  for _, handler in next, lasting do add_functions(code, handler) end
+  local bytes = held(code)
   code[0] = list
-  return math.max(held(code) - code_bytes - sizeof(list), 0)
+  return math.max(held(code) - bytes - sizeof(list), 0)
 end
 
 local function power_of_two(count)
@@ -327,9 +317,9 @@ checks[2] = { "once_handlers", function()
     if kind == "string" or kind == "table" or kind == "function" then tally(patterns, pattern_text(pattern)) end
   end
   local waits = top_of(patterns)
-  return #list, held_beside(functions_that_last, list), #list > 0,
+  return #list, held_beside(list, handlers(false)), #list > 0,
     "handlers for one message, tried on every other that comes; they wait for " .. top_text(waits),
-    "An answer that never comes keeps them for ever: Handlers.remove(name); what receive() left waiting, Handlers.coroutines keeps too",
+    "An answer that never comes keeps them for ever: Handlers.remove(name), and out of Handlers.coroutines too",
     { waits = waits }
 end }
 
@@ -361,7 +351,7 @@ checks[3] = { "coroutines", function()
     end
   end
   places = top_of(places)
-  return #list, held_beside(functions_that_last, list), #list > 0,
+  return #list, held_beside(list, handlers(false)), #list > 0,
     "functions that wait, each with its stack and its message; at " .. top_text(places),
     "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
     { places = places, dead = dead }
@@ -449,10 +439,9 @@ checks[8] = { "held_messages", function(seen)
       if #list == 1 then holder = path_of(seen.parents, seen.messages[message]) end
     end
   end
-  -- a lasting handler may be who holds them
-  return #list, held_beside(functions_of_modules, list), #list > 0,
+  return #list, held_beside(list, {}), #list > 0, -- a lasting handler may be who holds them
     "messages kept alive by a function that uses them: " .. holder,
-    "Copy what it needs into locals, so that it keeps those alone; msg.reply and msg.forward hold the message too",
+    "Copy what it needs into locals; msg.reply holds the message too",
     { holder = holder }
 end }
 

@@ -23,7 +23,7 @@ local collectgarbage, package = collectgarbage, package
 local loaded = package and package.loaded or _G
 local debug, coroutine, utf8 =
   rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine, rawget(loaded, "utf8") or utf8
-if not debug then error("membuddy: this process has no debug library, through which pure Lua looks into a heap", 0) end
+if not debug then error("membuddy: no debug library here; pure Lua needs one", 0) end
 local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
   type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
 local byte, sub, find, format, gmatch, gsub, unpack, dump =

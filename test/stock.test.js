@@ -157,7 +157,7 @@ const waysIn = [
 ];
 
 for (const [way, prepare] of waysIn) {
-  test(`${way}: of the source 12 KB stay at most, which are the checks and the handlers, packed; with names and messages 20 KB`, isHeavyHere ?? {}, async () => {
+  test(`${way}: of the source 12 KB stay at most, which are the checks and the handlers, packed; with names and messages 21 KB`, isHeavyHere ?? {}, async () => {
     const { process, load } = await prepare();
     const { added, packed } = await stringsAfter({ process, load });
     assert.equal(await process.eval(`return type(require("membuddy").profile)`), "function");
@@ -165,7 +165,7 @@ for (const [way, prepare] of waysIn) {
     assert.equal(packed.length, 4, `two texts and the pairs of each, and not ${paths}`);
     assert.ok(packed.every(({ path }) => path.includes("/membuddy/")), paths);
     assert.ok(sum(packed) > 4096 && sum(packed) <= 12288, `${sum(packed)} bytes of packed text`);
-    assert.ok(sum(added) <= 20480, `${sum(added)} bytes of strings`);
+    assert.ok(sum(added) <= 21504, `${sum(added)} bytes of strings`);
     const [longest] = added.filter((one) => !packed.includes(one)).sort((one, other) => other.bytes - one.bytes);
     assert.ok(longest.bytes <= 320, `${longest.path} has ${longest.bytes} bytes: ${longest.text}`);
     assert.doesNotMatch(String((await checksOf(process)).get("sources")?.text), /membuddy/);
