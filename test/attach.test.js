@@ -14,6 +14,7 @@ import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
+import { image, twoHeaps } from "./support/two_heaps.js";
 
 const inRoot = (/** @type {string} */ file) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
@@ -219,6 +220,36 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     const node = word(at("Kept/[metatable]") + 16);
     for (const slot of [0, 1]) put(node + 24 * slot + 12, slot === 0 ? 1 : -1);
     await assertRefused(damaged, /comes back to/);
+  });
+});
+
+describe("two heaps in one memory", () => {
+  /** @type {Uint8Array} */ let larger;
+  before(async () => {
+    const process = await spawnProcess(image.file);
+    await process.eval("Kept = ('x'):rep(1e5)");
+    larger = /** @type {Uint8Array} */ (process.memory);
+  });
+
+  test("the larger is read, and the other is told", async () => {
+    for (const [first, second] of [[memory, larger], [larger, memory]]) {
+      const heap = await attach(await twoHeaps(first, second));
+      assert.equal(heap.books().luaSize, (await attach(larger)).books().luaSize);
+      assert.deepEqual(heap.otherHeaps.map(({ luaSize }) => luaSize), [(await attach(memory)).books().luaSize]);
+    }
+    assert.deepEqual((await attach(memory)).otherHeaps, []);
+  });
+
+  test("the one that the module names is read, or refused with its reason, whatever else is there", async () => {
+    const both = await twoHeaps(memory, larger), { state } = await attach(memory);
+    const heap = await attach(both, { module: image.file });
+    assert.deepEqual([heap.state, heap.otherHeaps], [state, []]);
+    const words = new DataView(both.buffer), { statePointer = 0 } = heap.moduleImage ?? {};
+    const refusal = /^the memory: no sound Lua heap where MemBuddy's aos image has its own: its main thread at 0x[0-9a-f]+ is refused, since /;
+    words.setUint8(state + 8, words.getUint8(state + 8) ^ 1); // its kind
+    await assert.rejects(attach(both, { module: image.file }), { name: "MembuddyError", message: refusal });
+    words.setBigUint64(statePointer, 0n, true);
+    await assert.rejects(attach(both, { module: image.file }), /at 0x0 is refused, since Lua has not begun there$/);
   });
 });
 

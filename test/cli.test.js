@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { version } from "../cli/version.js";
+import { twoHeaps } from "./support/two_heaps.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), "membuddy-cli-"));
@@ -131,6 +132,15 @@ describe("membuddy FILE", () => {
     assert.equal(image.hasMemBuddy, true);
     assert.match(say(["sample.dat", "--module", module]), /^sample\.dat: MemBuddy's aos image, Lua 5\.4, 64 bits, [\d,]+ bytes\n/);
     assert.ok(account.parts.stack > 0 && account.maximum > 0 && account.headroom > 0);
+  });
+
+  test("another heap in the memory is told, though not looked at", async () => {
+    const memory = readFileSync(inFolder("sample.dat"));
+    writeFileSync(inFolder("two.dat"), await twoHeaps(memory, memory));
+    const { otherHeaps, luaSize } = JSON.parse(say(["two.dat", "--json"]));
+    assert.deepEqual(otherHeaps.map((/** @type {any} */ heap) => heap.luaSize), [luaSize]);
+    assert.match(say(["two.dat"]), /\nNot looked at: another sound Lua heap in this memory \(769\.36 KB at 0x[0-9a-f]+\); --module tells which is the process's\n/);
+    assert.equal(JSON.parse(say(["sample.dat", "--json"])).otherHeaps, undefined);
   });
 
   test("options are those of Lua", () => {
