@@ -250,8 +250,8 @@ export async function attach(input, options = {}) {
   const { module, onProgress = () => {}, loadWalker } = options;
   checkFunction("onProgress", onProgress);
   checkFunction("loadWalker", loadWalker);
-  const source = await openInput(input, () => onProgress({ phase: "reading" }));
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), typeof module === "string" && module !== "-" ? module : "the module");
+  const source = await openInput(input, () => onProgress({ phase: "reading" }));
   /** @type {Refusal[]} */
   const refusals = [];
   let loaded = await loadMemory(source, (done, total) => onProgress({ phase: "reading", done, total }));

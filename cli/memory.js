@@ -74,7 +74,7 @@ function makeRoom(name, loaded, wanted) {
 
 /**
  * @param {import("./input.js").Source} source
- * @param {(done: number, total: number) => void} onProgress @returns {Promise<Loaded>}
+ * @param {(done: number, total?: number) => void} onProgress @returns {Promise<Loaded>}
  */
 export async function loadMemory(source, onProgress) {
   const hasLarge = await hasLargeMemories();
@@ -89,7 +89,7 @@ export async function loadMemory(source, onProgress) {
     },
     advance(bytes) {
       loaded.bytes += bytes;
-      onProgress(loaded.bytes, Math.max(loaded.bytes, source.bytes));
+      onProgress(loaded.bytes, source.bytes > 0 ? Math.max(loaded.bytes, source.bytes) : undefined);
     },
   });
   return loaded;

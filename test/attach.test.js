@@ -168,6 +168,10 @@ describe("what is no memory is refused in words", () => {
     const foreign = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     await assert.rejects(attach(memory, { loadWalker: async () => foreign }), { name: "MembuddyError", message: /^what loadWalker gave is not the walker / });
   });
+  test("a module that is longer than any", async () => {
+    truncateSync(fileOf("long.wasm", new Uint8Array(8)), 2 ** 30 + 1);
+    await assert.rejects(attach(memory, { module: path.join(folder, "long.wasm") }), { name: "MembuddyError", message: /long\.wasm has more than 1,073,741,824 bytes, which a module has at most$/ });
+  });
   test("a folder", () => assertRefused(folder, /is a directory/));
   test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));

@@ -126,6 +126,15 @@ describe("membuddy FILE", () => {
     assert.equal(say(["-", "--json"], { input: memory }), expected);
   });
 
+  test("what comes through a pipe goes to its place, and is collected nowhere else", { skip: !existsSync("/dev/zero") && "there is no /dev/zero" }, () => {
+    const program = `import { attach } from ${JSON.stringify(path.join(installed, "cli/index.js"))};
+      await attach("-").catch(({ message }) => console.log(process.resourceUsage().maxRSS, message));`;
+    const { stdout } = spawnSync("bash", ["-c", `head -c 256M /dev/zero | "$0" --preserve-symlinks --input-type=module -e '${program}'`, process.execPath], { encoding: "utf8" });
+    const [, kilobytes, message] = /^(\d+) (.*)\n$/.exec(stdout) ?? [];
+    assert.match(message, /no Lua in these 268,435,456 bytes: .*every byte of it is zero$/);
+    assert.ok(Number(kilobytes) < 200 * 1024, `${kilobytes} KB`);
+  });
+
   test("the module says which image it is", () => {
     const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm");
     const { image, account } = JSON.parse(say(["sample.dat", "--json", "--module", module]));
