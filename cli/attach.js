@@ -65,8 +65,11 @@ async function compileWalker(name, load) {
 /** @param {WalkerName} name @param {AttachOptions["loadWalker"]} load */
 function walkerModule(name, load) {
   if (load) return compileWalker(name, load);
-  let module = compiled.get(name);
-  if (!module) compiled.set(name, (module = compileWalker(name, walkerFile)));
+  const known = compiled.get(name);
+  if (known) return known;
+  const module = compileWalker(name, walkerFile);
+  compiled.set(name, module);
+  module.catch(() => compiled.delete(name)); // it may be there the next time
   return module;
 }
 

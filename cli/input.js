@@ -22,6 +22,7 @@ const pageBytes = 65536;
 const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
   "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
+const acceptedOfResults = "a Uint8Array, an ArrayBuffer, a Blob or a WebAssembly.Memory";
 
 const headBytes = 3; // that tell what it is
 
@@ -252,6 +253,35 @@ function shown(value) {
   return `an object ${keys ? `with ${keys}` : "without keys"}`;
 }
 
+/** @param {string} expected @param {unknown} given @param {string} whatIs @returns {never} */
+function refuse(expected, given, whatIs) {
+  throw new MembuddyError(`${expected}, and ${shown(given)} was given; accepted: ${whatIs}`);
+}
+
+const longestError = 500; // characters
+
+/** The Error of a result, which may be anything. @param {unknown} error */
+function errorText(error) {
+  try {
+    const text = JSON.stringify(error) ?? shown(error);
+    return text.length > longestError ? `${text.slice(0, longestError)}…` : text;
+  } catch {
+    return shown(error); // a cycle, or a bigint
+  }
+}
+
+/** What is there already. @param {unknown} input @returns {Promise<Source> | undefined} */
+function sourceOfBytes(input) {
+  if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
+  if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
+  try {
+    const bytes = viewOf(input);
+    return bytes && bytesSource("the memory", bytes);
+  } catch (error) {
+    throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /** @param {URL} url */
 async function pathOfUrl(url) {
   const { fileURLToPath } = await import("node:url");
@@ -274,18 +304,12 @@ export async function openInput(input, onWait = () => {}, wanted = "a memory") {
     if (input.protocol !== "file:") throw new MembuddyError(`${input.href} is not a file; fetch it, and give its bytes`);
     return fileSource(await pathOfUrl(input));
   }
-  if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
-  if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
-  try {
-    const bytes = viewOf(input);
-    if (bytes) return bytesSource("the memory", bytes);
-  } catch (error) {
-    throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
-  if (inner && inner !== input) return openInput(inner);
-  if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);
-  throw new MembuddyError(`${wanted} was expected, and ${shown(input)} was given; accepted: ${accepted}`);
+  const source = sourceOfBytes(input);
+  if (source) return source;
+  const result = /** @type {any} */ (input), inner = result?.Memory ?? result?.memory;
+  if (inner) return sourceOfBytes(inner) ?? refuse("bytes were expected as the Memory of this result", inner, acceptedOfResults); // no path: somebody else wrote it
+  if (result?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${errorText(result.Error)}`);
+  return refuse(`${wanted} was expected`, input, accepted);
 }
 
 const mostModuleBytes = 2 ** 30; // that engines compile

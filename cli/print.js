@@ -21,8 +21,12 @@ function fixed(value, digits) {
 
 const units = ["bytes", "KB", "MB", "GB"];
 
-/** @param {Palette} palette @param {Colour} colour @param {string} text */
-const coloured = (palette, colour, text) => palette?.[colour]?.(text) ?? text; // null is none
+/** @param {Palette} palette  null is none @param {Colour} colour @param {string} text */
+function coloured(palette, colour, text) {
+  const paint = palette?.[colour] ?? String;
+  if (typeof paint !== "function") throw new MembuddyError(`membuddy: '${colour}' of the palette is ${shown(paint)}; accepted: a function`);
+  return paint(text) ?? text;
+}
 
 /**
  * A number of bytes in words: "0 bytes", "1.23 KB", "4.00 MB", "1.50 GB".

@@ -163,6 +163,15 @@ describe("what is no memory is refused in words", () => {
     result.Memory = result;
     return assertRefused(result, /an object with Memory was given/);
   });
+  test("results that are each other's memory", () => {
+    const result = /** @type {any} */ ({ memory: {} });
+    result.memory.Memory = result;
+    return assertRefused(result, /^bytes were expected as the Memory of this result, and an object with Memory was given; accepted: a Uint8Array/);
+  });
+  test("a result whose Memory is a text: no file of this name is opened, and the text is not repeated", async () => {
+    for (const text of [fileOf("named.dat", memory), "-", Buffer.from(memory).toString("base64")])
+      await assertRefused(/** @type {any} */ ({ Memory: text }), /^bytes were expected as the Memory of this result, and a string was given; accepted: [^/]*$/);
+  });
   test("a file that breaks off while it is read", { skip: !existsSync("/proc/self/mem") && "there is no /proc" }, () => assertRefused("/proc/self/mem", /^\/proc\/self\/mem cannot be read: /));
   test("walkers that are none", async () => {
     const foreign = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
@@ -175,6 +184,12 @@ describe("what is no memory is refused in words", () => {
   test("a folder", () => assertRefused(folder, /is a directory/));
   test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
+  test("a result whose error is no JSON, or long", async () => {
+    const cycle = /** @type {any} */ ({});
+    cycle.self = cycle;
+    for (const [error, told] of /** @type {[any, RegExp][]} */ ([[cycle, /an object with self$/], [1n, /a bigint$/], [() => {}, /a function$/], ["x".repeat(1e6), /"x{499}…$/]]))
+      await assertRefused(/** @type {any} */ ({ Error: error }), new RegExp(`^this result has no Memory, but an Error: .*${told.source}`));
+  });
 });
 
 describe("damage that the sum of all blocks does not show is refused", () => {
@@ -368,6 +383,12 @@ describe("what a program gives is looked at first", () => {
       else assert.match(error.message, message);
       return true;
     }));
+
+  test("a palette of what are no functions is refused", () => {
+    const message = "membuddy: 'blue' of the palette is 5; accepted: a function";
+    assert.throws(() => heap.print({ top: 1 }, undefined, { blue: 5 }), { name: "MembuddyError", message });
+    assert.throws(() => formatSize(1024, /** @type {any} */ ({ red: "x" })), { name: "MembuddyError" });
+  });
 
   test("a palette that is null is none", () => {
     assert.equal(formatSize(1024, /** @type {any} */ (null)), "1.00 KB");

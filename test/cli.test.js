@@ -388,6 +388,19 @@ describe("import { attach } from \"membuddy\"", () => {
     assert.match(text, /^[\d.]+ KB 0 MemBuddy 1/);
   });
 
+  test("a walker that could not be loaded is asked for again", () => {
+    writeFileSync(inFolder("again.mjs"), `
+      import { renameSync } from "node:fs";
+      import { attach } from "membuddy";
+      const walker = "node_modules/membuddy/dist/attach-lua53-wasm64.wasm";
+      renameSync(walker, "away.wasm");
+      await attach("sample.dat").catch(({ message }) => console.log(message));
+      renameSync("away.wasm", walker);
+      console.log((await attach("sample.dat")).image.lua);`);
+    const text = execFileSync(process.execPath, ["--preserve-symlinks", "--no-warnings", "again.mjs"], { cwd: folder, encoding: "utf8" });
+    assert.match(text, /^the walker lua53-wasm64 cannot be loaded: .*\n5\.4\n$/);
+  });
+
   test("has types", () => {
     writeFileSync(inFolder("program.mts"), `
       import { attach, type Results, type ReportOptions } from "membuddy";
