@@ -290,6 +290,39 @@ describe("targets by path", () => {
     assert.equal(heap.profile({ target: "_G/Deep/list/1" }).totalSize + heap.profile({ target: "_G/Deep/list/1#2" }).totalSize > 0, true);
   });
   test("a key with a slash is written as the report writes it", () => assert.ok(heap.profile({ target: "Deep/with\\/slash/x" }).totalSize > 0));
+  test("what only tree and why tell apart is a target, too, and named as there", () => {
+    for (const path of ["_G/loadfile (key)", "_G/ao/addAssignable/[upvalue findIndexByProp]/[value]", "_G/Dump/[proto .dump:487]/[constant]#2", "[type metatables]#1", "[state]#3"]) {
+      const { target = "", totalSize } = heap.profile({ target: path });
+      assert.ok(totalSize > 0 && heap.retained(path) > 0, path);
+      assert.equal(heap.profile({ target }).totalSize, totalSize, `${path} is called ${target}`);
+    }
+  });
+  test("an upvalue of what holds no memory is no target, and its cell stays as it was", async () => {
+    const process = await spawnProcess(ourImages[2].file);
+    await process.eval("local number = 1 Kept = function() number = number + 1 end");
+    const one = await attach(/** @type {Uint8Array} */ (process.memory));
+    one.retained("Kept"); // a first walk forgets what the collector knew
+    const before = Buffer.from(one.walker.buffer().slice(0, one.walker.subjectBytes));
+    assert.throws(() => one.retained("Kept/[upvalue number]"), /'Kept\/\[upvalue number\]' holds no memory of its own; accepted: a table/);
+    assert.ok(before.equals(Buffer.from(one.walker.buffer(), 0, one.walker.subjectBytes)));
+  });
+  test("lines that are sums, or a key's, say so", () => {
+    const key = "membuddy: what is at '_G/loadfile' holds no memory of its own, only its key does; accepted: the path of an object, such as '_G/loadfile (key)'";
+    assert.throws(() => heap.profile({ target: "_G/loadfile" }), { message: key });
+    assert.throws(() => heap.retained("Dump/[proto .dump:487]/[constant]"), /is a sum of several objects; accepted: the path of one, such as Dump\/\[proto \.dump:487\]\/\[constant\]#1$/);
+  });
+  test("an object below the head of several roots is named by a path that is accepted", () => {
+    const { target = "", totalSize } = heap.profile({ target: "[type metatables]/string" });
+    assert.equal(target, "[type metatables]/string");
+    assert.ok(totalSize > 0);
+  });
+  test("a path that is mistyped deep in a large table leads nowhere, like others", async () => {
+    const process = await spawnProcess(ourImages[1].file);
+    await process.eval("local key = ('n'):rep(60) Large = {} local t = Large for i = 1, 100 do t[key] = {} t = t[key] end for i = 1, 25000 do t['k' .. i] = 'v' .. i end");
+    const large = await attach(/** @type {Uint8Array} */ (process.memory)), above = `Large${`/${"n".repeat(60)}`.repeat(100)}`;
+    for (const name of ["none", "k77#2"]) assert.throws(() => large.profile({ target: `${above}/${name}` }), /^MembuddyError: membuddy: there is nothing at the path /);
+    assert.ok(large.retained(`${above}/k77`) > 0);
+  });
   test("a path that leads nowhere is an error that names it", () => assert.throws(() => heap.profile({ target: "Deep/nothing" }), /nothing at the path 'Deep\/nothing'; accepted: a path/));
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {

@@ -91,6 +91,25 @@ test("the standard input is read once; what is no object says so", () => {
       assert.match(run(command).stderr, /is a line of the report, but no object; accepted: the path of one/);
 });
 
+test("tree and why take every path that tree prints, and those that the report has for them", () => {
+  const { lines } = JSON.parse(say(["tree", "sample.dat", "--json", "--depth", "2", "--top", "all"]));
+  const roots = lines.map((/** @type {any} */ line) => line.path).filter((/** @type {string} */ path) => /^\[(state|type metatables)\]/.test(path));
+  assert.ok(roots.length > 20 && roots.every((/** @type {string} */ path) => /#\d+$/.test(path)));
+  for (const path of [roots[0], roots.at(-1), "[type metatables]/string"]) {
+    const name = path.replace("/string", "#1");
+    assert.equal(JSON.parse(say(["tree", "sample.dat", path, "--json"])).lines[0].path, name);
+    assert.equal(JSON.parse(say(["why", "sample.dat", path, "--json"])).chains[0].path, name);
+  }
+  const proto = "_G/Dump/[proto .dump:487]/[constant]";
+  for (const command of ["tree", "why"]) {
+    assert.match(run([command, "sample.dat", proto]).stderr, /^membuddy: '.*\[constant\]' is a sum of several objects; accepted: .*\[constant\]#1\n$/);
+    assert.match(run([command, "sample.dat", "_G/loadfile"]).stderr, /holds no memory of its own, only its key does; .* such as '_G\/loadfile \(key\)'\n$/);
+    say([command, "sample.dat", `${proto}#1`]);
+    say([command, "sample.dat", "_G/loadfile (key)"]);
+  }
+  assert.match(run(["tree", "sample.dat", "[type metatables]/number"]).stderr, /nothing at the path/);
+});
+
 test("the paths in the help of tree and why are some of the sample", () => {
   const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
   assert.ok(examples.length >= 5);
