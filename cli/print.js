@@ -3,6 +3,7 @@
  */
 import { shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
+import { sizeParts } from "./size.js";
 import { version } from "./version.js";
 
 /**
@@ -10,16 +11,6 @@ import { version } from "./version.js";
  * @typedef {Partial<Record<Colour, (text: string) => string>>} Palette  plain where a colour is missing
  * @typedef {import("./results.js").Results} Results
  */
-
-/** As C rounds it: a tie goes to the even digit. @param {number} value @param {number} digits */
-function fixed(value, digits) {
-  const exact = value.toFixed(60), end = exact.length - 60 + digits - (digits === 0 ? 1 : 0);
-  if (!/^\.?50*$/.test(exact.slice(end))) return value.toFixed(digits);
-  const lower = exact.slice(0, end);
-  return "02468".includes(lower[lower.length - 1]) ? lower : value.toFixed(digits);
-}
-
-const units = ["bytes", "KB", "MB", "GB"];
 
 /** @param {Palette} palette  null is none @param {Colour} colour @param {string} text */
 function coloured(palette, colour, text) {
@@ -34,10 +25,8 @@ function coloured(palette, colour, text) {
  */
 export function formatSize(bytes, palette = {}) {
   if (typeof bytes !== "number") throw new MembuddyError(`membuddy: formatSize was given ${shown(bytes)}; accepted: a number of bytes`);
-  let unit = 0;
-  for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
-  const number = coloured(palette, unit === 0 ? "green" : "red", fixed(bytes, unit === 0 ? 0 : 2));
-  return `${number} ${coloured(palette, "gray", units[unit])}`;
+  const { number, unit } = sizeParts(bytes);
+  return `${coloured(palette, unit === "bytes" ? "green" : "red", number)} ${coloured(palette, "gray", unit)}`;
 }
 
 /** In the order of their bytes in UTF-8, which is that of their characters. @param {string} a @param {string} b */
