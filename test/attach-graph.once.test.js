@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { attach } from "../cli/attach.js";
-import { diff, summarize } from "../cli/diff.js";
+import { diff, summarize, tellingPaths } from "../cli/diff.js";
 import { treeLines } from "../cli/dominator_tree.js";
 import { noNode } from "../cli/graph.js";
 import { freedByCut, why } from "../cli/why.js";
@@ -375,6 +375,20 @@ describe("what changed", () => {
     assert.deepEqual([at("_G/Fresh")?.change, at("_G/Fresh/list")?.change, at("_G/Gone")?.change], ["appeared", "appeared", "went"]);
     assert.deepEqual([at("_G/Mail/[n]")?.change, at("_G/Mail/[n]")?.objects, at("_G/Mail/[n]/Id")?.objects], ["grew", 120, 120]);
     assert.ok((at("_G/Mail")?.total ?? 0) > (at("_G/Mail/[n]")?.total ?? 0));
+  });
+  test("names with a backslash at their end stand above others like any, and an open upvalue is called as everywhere", async () => {
+    const process = await spawnProcess(ourImages[0].file);
+    const memories = [];
+    for (const step of [`Q = { ["a\\\\"] = {}, b = {} }
+        Waiting = coroutine.wrap(function() coroutine.yield() local kept = {} local get = function() return kept end coroutine.yield() return get end)
+        Waiting()`, `Q["a\\\\"].x = { y = { ("z"):rep(5000) } } Q.b.x = { y = { ("w"):rep(5000) } } Waiting()`]) {
+      await process.eval(step);
+      memories.push(copyOf(process.memory));
+    }
+    const { paths } = diff(await attach(memories[0]), await attach(memories[1]));
+    const told = tellingPaths(paths).map(({ path }) => path);
+    assert.ok(!told.includes("_G/Q/b") && !told.includes("_G/Q/a\\\\"), told.join("\n")); // what is below says it all
+    assert.ok(told.some((path) => path.endsWith("/[open upvalue]")) && !told.some((path) => path.includes("[upvalue 0]")), told.join("\n"));
   });
   test("a table of very many names counts as a list, on both sides", () => {
     assert.deepEqual([at("_G/Names/[key]")?.change, at("_G/Names/[key]")?.objects], ["grew", 400]); // keys and values
