@@ -1,7 +1,7 @@
 /**
  * What `membuddy FILE` says of a memory: where its bytes are, which kinds of objects live, and the largest by path.
  */
-import { counted, grouped } from "./errors.js";
+import { counted, grouped, shownName } from "./errors.js";
 import { formatSize, compareText } from "./print.js";
 import { readOptions } from "./options.js";
 
@@ -90,7 +90,7 @@ export function bookLines(heap, context) {
   const { lua, bits, bytes, name } = heap.image;
   const books = heap.books();
   return [
-    `${context.colours.bold(heap.name)}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
+    `${context.colours.bold(shownName(heap.name))}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
     `Lua memory: ${formatSize(books.luaSize)} = live ${formatSize(books.live)} + garbage ${formatSize(books.garbage)}; unaccounted: ${formatSize(books.unaccounted)}`,
     ...otherHeapLines(heap),
     "",

@@ -226,6 +226,18 @@ describe("what goes wrong is told in one line on the standard error", () => {
     });
 });
 
+test("escape codes in a name reach no terminal", () => {
+  const name = "\x1b]0;title\x07\x9b31m.dat", shown = "\\x1B]0;title\\x07\\x9B31m.dat";
+  writeFileSync(inFolder(name), readFileSync(inFolder("sample.dat")));
+  assert.ok(say([name]).startsWith(`${shown}: Lua 5.4`));
+  assert.ok(say(["diff", name, "sample.dat"]).startsWith(`${shown} -> sample.dat\n`));
+  for (const command of [[`${name}x`], ["sample", "-o", `no/${name}`], ["sample", "-o", name], [name, name], ["tree", name, "\x1b"], [`--${name}`], ["serve", "--port", name]]) {
+    const { stderr } = run(command);
+    assert.ok(!/[\0-\x09\x0b-\x1f\x7f-\x9f]/.test(stderr) && stderr.includes("\\x1B"), JSON.stringify(stderr));
+  }
+  rmSync(inFolder(name));
+});
+
 for (const words of ["sample.dat --json --depth inf", "export sample.dat --format json --min-size 0 --depth all -o -"])
   test(`a reader who stops reading is no error: ${words}`, async () => {
     const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" --preserve-symlinks "$1" ${words} | head -c 10 >/dev/null`, process.execPath, bin], { cwd: folder });
