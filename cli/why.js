@@ -160,7 +160,7 @@ function otherReferences(graph, target, chains, most) {
     if (others.length >= most) break;
     if (known.has(from)) continue;
     known.add(from);
-    others.push({ path: graph.path(from, 32), label: graph.label(from, target) });
+    others.push({ path: graph.path(from), label: graph.label(from, target) });
   }
   return others;
 }
