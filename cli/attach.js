@@ -22,7 +22,9 @@ import { isWide, makeWalker } from "./module.js";
  * @typedef {object} AttachOptions
  * @property {import("./input.js").Input} [module]  the WASM that the process runs: says which image it is, where its stack and its allocator are
  * @property {(progress: Progress) => void} [onProgress]
- * @property {(name: WalkerName) => Promise<BufferSource | Response>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
+ * @property {(name: WalkerName) => Promise<WalkerFile>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
+ *
+ * @typedef {ArrayBuffer | ArrayBufferView | { arrayBuffer: () => Promise<ArrayBuffer> }} WalkerFile  the last is a Response
  *
  * @typedef {{ variant: Variant, address: number, reason: string, closeness: number }} Refusal
  */
@@ -44,7 +46,7 @@ function versionOf(variant) {
 /** @type {Map<WalkerName, Promise<WebAssembly.Module>>} */
 const compiled = new Map();
 
-/** @param {WalkerName} name @returns {Promise<BufferSource | Response>} */
+/** @param {WalkerName} name @returns {Promise<WalkerFile>} */
 async function walkerFile(name) {
   const url = new URL(`../dist/attach-${name}.wasm`, import.meta.url);
   if (url.protocol !== "file:") return fetch(url);
@@ -55,7 +57,7 @@ async function walkerFile(name) {
 async function compileWalker(name, load) {
   try {
     const source = await load(name);
-    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
+    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : /** @type {BufferSource} */ (source));
   } catch (error) {
     const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
     throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });

@@ -13,8 +13,11 @@ import { MembuddyError, grouped, isOfSystem, messageOf, reasonOf } from "./error
  * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises; 0: nobody knows
  * @property {(sink: Sink) => Promise<void>} pour
  *
- * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | WebAssembly.Memory }} LoaderResult
- * @typedef {string | URL | ArrayBufferLike | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
+ * @typedef {import("./module.js").WasmMemory} WasmMemory
+ * @typedef {{ readonly href: string, readonly protocol: string, readonly pathname: string }} UrlLike  a URL
+ * @typedef {{ readonly size: number, readonly type: string, arrayBuffer: () => Promise<ArrayBuffer> }} BlobLike  a Blob
+ * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | BlobLike | WasmMemory }} LoaderResult
+ * @typedef {string | UrlLike | ArrayBufferLike | ArrayBufferView | BlobLike | WasmMemory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches
@@ -231,6 +234,8 @@ let standardInputIsTaken = false;
 async function standardInput(onWait) {
   if (standardInputIsTaken) throw new MembuddyError("the standard input was read already, which goes once; name a file for the other");
   standardInputIsTaken = true;
+  const { fstatSync } = await import("node:fs");
+  if (fstatSync(0).isDirectory()) throw new MembuddyError("the standard input is a directory; name a file");
   onWait();
   return pipeSource("the standard input", process.stdin);
 }

@@ -5,7 +5,7 @@ import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { pourBytes } from "./input.js";
 import { largeMaximumPages, makeMemory } from "./module.js";
 
-/** @typedef {{ memory: WebAssembly.Memory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
+/** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
 export const pageBytes = 65536;
 /** The other half of a 32-bit memory is room to walk this one. */

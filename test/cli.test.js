@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -299,12 +299,16 @@ describe("what stands at the place of a result", () => {
     linkSync(inFolder("sample.dat"), inFolder("hard.json"));
     symlinkSync("sample.dat", inFolder("soft.json"));
     writeFileSync(inFolder("older.dat"), memory);
-    for (const name of ["sample.dat", "./sample.dat", "hard.json", "soft.json"]) assertRefused([...asJson, name], /is the memory that is read.*name another file/);
-    assertRefused(["export", "sample.dat", "--format", "html", "--with", "older.dat", "-o", "older.dat"], /is the memory that is read/);
+    for (const name of ["sample.dat", "./sample.dat", "hard.json", "soft.json"]) assertRefused([...asJson, name], / is read for the result, which would replace it; name another file/);
+    assertRefused(["export", "sample.dat", "--format", "html", "--with", "older.dat", "-o", "older.dat"], /older\.dat is read for the result/);
+    copyFileSync(path.join(root, "dist/membuddy-lua54-wasm64.wasm"), inFolder("image.wasm"));
+    assertRefused([...asJson, "image.wasm", "--module", "image.wasm"], /^membuddy: image\.wasm is read for the result/);
     assert.ok(readFileSync(inFolder("sample.dat")).equals(memory) && readFileSync(inFolder("older.dat")).equals(memory));
   });
 
-  test("is no directory", () => {
+  test("is no directory, and neither is the standard input", () => {
+    const { status, stderr } = spawnSync("bash", ["-c", '"$0" --preserve-symlinks "$1" - < .', process.execPath, bin], { cwd: folder, encoding: "utf8" });
+    assert.deepEqual({ status, stderr }, { status: 1, stderr: "membuddy: the standard input is a directory; name a file\n" });
     mkdirSync(inFolder("d.json"));
     for (const name of [".", "d.json", "d.json/"]) assertRefused([...asJson, name], /^membuddy: .* is a directory; name the file to write\n$/);
     assertRefused(["sample", "-o", "d.json"], /is a directory/);
@@ -449,9 +453,18 @@ describe("import { attach } from \"membuddy\"", () => {
       // @ts-expect-error no input
       await attach(7);
       export { bytes };`);
+    writeFileSync(inFolder("inputs.mts"), `
+      import { readFileSync } from "node:fs";
+      import { attach } from "membuddy";
+      const memory = new WebAssembly.Memory({ initial: 1 });
+      for (const input of [memory, { memory }, new URL("file:///x"), new Blob([]), { Memory: new Uint8Array() }, readFileSync("x")]) await attach(input, { module: input });
+      await attach("x", { loadWalker: (name) => fetch(name) });
+      await attach("x", { loadWalker: async (name) => readFileSync(name) });`);
     symlinkSync(path.join(root, "node_modules/@types"), inFolder("node_modules/@types"));
-    const { status, stdout } = spawnSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "es2022",
-      "--module", "nodenext", "--moduleResolution", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "false", "--types", "node", "program.mts"], { cwd: folder, encoding: "utf8" });
-    assert.equal(status, 0, stdout);
+    for (const surroundings of [["--lib", "es2022,dom", "--types", "node", "program.mts", "inputs.mts"], ["--lib", "es2022", "--typeRoots", "none", "program.mts"]]) {
+      const { status, stdout } = spawnSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "es2022",
+        "--module", "nodenext", "--moduleResolution", "nodenext", "--skipLibCheck", "false", ...surroundings], { cwd: folder, encoding: "utf8" });
+      assert.equal(status, 0, stdout);
+    }
   });
 });
