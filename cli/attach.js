@@ -22,7 +22,9 @@ import { isWide, makeWalker } from "./module.js";
  * @typedef {object} AttachOptions
  * @property {import("./input.js").Input} [module]  the WASM that the process runs: says which image it is, where its stack and its allocator are
  * @property {(progress: Progress) => void} [onProgress]
- * @property {(name: WalkerName) => Promise<BufferSource | Response>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
+ * @property {(name: WalkerName) => Promise<WalkerFile>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
+ *
+ * @typedef {ArrayBuffer | ArrayBufferView | { arrayBuffer: () => Promise<ArrayBuffer> }} WalkerFile  the last is a Response
  *
  * @typedef {{ variant: Variant, address: number, reason: string, closeness: number }} Refusal
  */
@@ -44,7 +46,7 @@ function versionOf(variant) {
 /** @type {Map<WalkerName, Promise<WebAssembly.Module>>} */
 const compiled = new Map();
 
-/** @param {WalkerName} name @returns {Promise<BufferSource | Response>} */
+/** @param {WalkerName} name @returns {Promise<WalkerFile>} */
 async function walkerFile(name) {
   const url = new URL(`../dist/attach-${name}.wasm`, import.meta.url);
   if (url.protocol !== "file:") return fetch(url);
@@ -55,7 +57,7 @@ async function walkerFile(name) {
 async function compileWalker(name, load) {
   try {
     const source = await load(name);
-    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : source);
+    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : /** @type {BufferSource} */ (source));
   } catch (error) {
     const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
     throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });
@@ -65,8 +67,11 @@ async function compileWalker(name, load) {
 /** @param {WalkerName} name @param {AttachOptions["loadWalker"]} load */
 function walkerModule(name, load) {
   if (load) return compileWalker(name, load);
-  let module = compiled.get(name);
-  if (!module) compiled.set(name, (module = compileWalker(name, walkerFile)));
+  const known = compiled.get(name);
+  if (known) return known;
+  const module = compileWalker(name, walkerFile);
+  compiled.set(name, module);
+  module.catch(() => compiled.delete(name)); // it may be there the next time
   return module;
 }
 
@@ -119,21 +124,55 @@ function refusalOf(walker, state) {
   }
 }
 
-/**
- * Looks for a heap. Every candidate that is refused says why.
- * @param {Walker} walker @param {Refusal[]} refusals @param {number} root  where the module says that the state is; 0: it does not
- * @returns {number} the address of its state, 0 where there is none
- */
-function findHeap(walker, refusals, root) {
-  if (root !== 0 && walker.call.attach_find_state(root) === root && !refusalOf(walker, root)) return root;
+/** @typedef {import("./heap.js").OtherHeap} OtherHeap */
+
+/** @param {Walker} walker @param {number} state  of a sound heap; what a walk through it breaks off is none to prefer */
+function luaSizeOf({ call, restart }, state) {
+  try {
+    return call.attach_read_books(state) === 0 ? call.attach_book(0) : 0;
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    restart();
+    return 0;
+  }
+}
+
+/** Every sound heap, by address. Every candidate that is refused says why. @param {Walker} walker @param {Refusal[]} refusals */
+function soundHeaps(walker, refusals) {
+  const states = [];
   let state = walker.call.attach_find_state(0);
   for (let count = 0; state !== 0 && count < mostCandidates; count++) {
     const refusal = refusalOf(walker, state);
-    if (!refusal) return state;
-    refusals.push(refusal);
+    if (refusal) refusals.push(refusal);
+    else states.push(state);
     state = walker.call.attach_find_state(state + 1);
   }
-  return 0;
+  return states;
+}
+
+/**
+ * The largest heap: which of several is the process's nothing says, and what it is fills a memory.
+ * @param {Walker} walker @param {Refusal[]} refusals @returns {{ state: number, otherHeaps: OtherHeap[] } | undefined}
+ */
+function findHeap(walker, refusals) {
+  const states = soundHeaps(walker, refusals);
+  if (states.length === 0) return undefined;
+  if (states.length === 1) return { state: states[0], otherHeaps: [] };
+  const heaps = states.map((state) => ({ state, luaSize: luaSizeOf(walker, state) })).sort((a, b) => b.luaSize - a.luaSize);
+  return { state: heaps[0].state, otherHeaps: heaps.slice(1) };
+}
+
+/**
+ * The heap that the module names, and no other one.
+ * @param {Walker} walker @param {Refusal[]} refusals @param {number} root  the address of its state
+ */
+function heapAt(walker, refusals, root) {
+  const isThread = root !== 0 && walker.call.attach_find_state(root) === root;
+  const reason = root === 0 ? "Lua has not begun there" : "no main thread stands there";
+  const refusal = isThread ? refusalOf(walker, root) : { variant: walker.variant, address: root, reason, closeness: 0 };
+  if (!refusal) return { state: root, otherHeaps: [] };
+  refusals.push(refusal);
+  return undefined;
 }
 
 /* ---- refusing ---- */
@@ -155,6 +194,9 @@ function checkShape(name, bytes) {
       "it was cut short, or it is not the linear memory of a process");
 }
 
+/** The one that is worth telling. @param {Refusal[]} refusals */
+const closest = (refusals) => refusals.reduce((a, b) => (b.closeness > a.closeness ? b : a));
+
 /** @param {string} name @param {Uint8Array} bytes @param {Refusal[]} refusals @param {Variant[]} tried */
 function noHeap(name, bytes, refusals, tried) {
   const looked = `looked for the main thread of ${tried.map(versionOf).join("; ")}`;
@@ -162,7 +204,7 @@ function noHeap(name, bytes, refusals, tried) {
     const why = isZero(bytes) ? "every byte of it is zero" : "nothing in it is one";
     return new MembuddyError(`${name}: no Lua in these ${grouped(bytes.length)} bytes: ${looked}, and ${why}`);
   }
-  const best = refusals.reduce((a, b) => (b.closeness > a.closeness ? b : a));
+  const best = closest(refusals);
   const others = refusals.length > 1 ? `; ${refusals.length - 1} other places were refused as well` : "";
   return new MembuddyError(`${name}: no sound Lua heap in these ${grouped(bytes.length)} bytes, which are damaged or cut short: ${looked}; ` +
     `what looks like ${versionOf(best.variant)} at ${hex(best.address)} is refused, since ${best.reason}${others}`);
@@ -170,11 +212,33 @@ function noHeap(name, bytes, refusals, tried) {
 
 /* ---- the module ---- */
 
-/** Those that fit the module first. @param {import("./image.js").Image | undefined} image */
+/** @typedef {import("./image.js").Image} Image */
+
+/** Those that fit the module first. @param {Image | undefined} image */
 function likelyVariants(image) {
   if (!image) return variants;
   const likely = `lua${image.lua?.replace(".", "") ?? ""}-wasm${image.bits}`;
   return [...variants].sort((a, b) => Number(b === likely) - Number(a === likely));
+}
+
+/** Those that the module can be, which says where the state is. @param {Image} image */
+const fittingVariants = ({ lua, bits }) =>
+  variants.filter((variant) => variant.endsWith(`wasm${bits}`) && (lua === undefined || variant.startsWith(`lua${lua.replace(".", "")}`)));
+
+/** Where the module says that the state is. Of an image that nobody knows, what is no address may be a flag. @param {Image} image @param {Uint8Array} memory */
+function rootOf(image, memory) {
+  if (image.statePointer === undefined) return undefined;
+  const root = wordOf(image, "statePointer", memory);
+  return image.name !== undefined || root % (image.bits / 8) === 0 ? root : undefined;
+}
+
+/** Why the heap that the module names is none. @param {string} name @param {Image} image @param {Uint8Array} bytes @param {Refusal[]} refusals */
+function noHeapThere(name, image, bytes, refusals) {
+  if (isZero(bytes)) return noHeap(name, bytes, [], fittingVariants(image));
+  checkImage(image, image.bits, bytes);
+  const best = closest(refusals);
+  return new MembuddyError(`${name}: no sound Lua heap where ${image.name ?? "the module"} has its own: ` +
+    `its main thread at ${hex(best.address)} is refused, since ${best.reason}`);
 }
 
 /* ---- the whole ---- */
@@ -191,24 +255,27 @@ export async function attach(input, options = {}) {
   const { module, onProgress = () => {}, loadWalker } = options;
   checkFunction("onProgress", onProgress);
   checkFunction("loadWalker", loadWalker);
-  const source = await openInput(input, () => onProgress({ phase: "reading" }));
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), typeof module === "string" && module !== "-" ? module : "the module");
+  const source = await openInput(input, () => onProgress({ phase: "reading" }));
   /** @type {Refusal[]} */
   const refusals = [];
-  const likely = likelyVariants(moduleImage);
   let loaded = await loadMemory(source, (done, total) => onProgress({ phase: "reading", done, total }));
-  checkShape(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes));
+  const subject = () => new Uint8Array(loaded.memory.buffer, 0, loaded.bytes);
+  checkShape(source.name, subject());
   onProgress({ phase: "looking for Lua" });
+  const root = moduleImage && rootOf(moduleImage, subject());
+  const likely = moduleImage && root !== undefined ? fittingVariants(moduleImage) : likelyVariants(moduleImage);
   for (const variant of likely) {
     if (loaded.isLarge && !isWide(variant)) {
       if (loaded.bytes > mostOf32Bits) continue;
       loaded = copyMemory(source.name, loaded, false);
     } else clearBehind(loaded);
     const walker = await startWalker(variant, loaded, loadWalker);
-    const root = moduleImage ? wordOf(moduleImage, "statePointer", new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)) : 0;
-    const state = findHeap(walker, refusals, root);
-    if (state && moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, new Uint8Array(walker.buffer(), 0, loaded.bytes));
-    if (state) return new Heap({ walker, state, name: source.name, moduleImage, onProgress });
+    const found = root === undefined ? findHeap(walker, refusals) : heapAt(walker, refusals, root);
+    if (!found) continue;
+    if (moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, subject());
+    return new Heap({ walker, ...found, name: source.name, moduleImage, onProgress });
   }
-  throw noHeap(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes), refusals, likely);
+  if (moduleImage && root !== undefined && refusals.length > 0) throw noHeapThere(source.name, moduleImage, subject(), refusals);
+  throw noHeap(source.name, subject(), refusals, likely);
 }

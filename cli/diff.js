@@ -4,6 +4,7 @@
  */
 import { checkOptions, described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
+import { splitPath } from "./graph.js";
 import { countObjects, countPaths } from "./results.js";
 
 /** @typedef {import("./heap.js").Heap} Heap */
@@ -43,6 +44,9 @@ const usualDepth = 8;
 /** @returns {Shape} */
 const emptyShape = () => ({ own: 0, total: 0, objects: 0, below: new Map() });
 
+/** A cell that is still open in its thread, as all others call it: upvalues of functions are counted from 1. @param {string} label */
+const labelOf = (label) => (label === "[upvalue 0]" ? "[open upvalue]" : label);
+
 /** @param {import("./module.js").Walker} walker @param {number} depth */
 function readShapes(walker, depth) {
   const { call, buffer, text } = walker;
@@ -53,7 +57,7 @@ function readShapes(walker, depth) {
   const own = new Float64Array(buffer(), call.attach_shape_array(2), count);
   const shapes = [emptyShape()];
   for (let i = 1; i < count; i++) {
-    const label = text(call.attach_shape_label(i)), { below } = shapes[parents[i]];
+    const label = labelOf(text(call.attach_shape_label(i))), { below } = shapes[parents[i]];
     const shape = below.get(label) ?? emptyShape();
     below.set(label, shape);
     shapes.push(shape);
@@ -189,8 +193,8 @@ const mostOfAll = 0.9;
 export function tellingPaths(paths) {
   /** @type {Map<string, number>} */ const largestBelow = new Map();
   for (const { path, total } of paths) {
-    const above = /^(.*[^\\])\/(?:\\.|[^\\/])*$/s.exec(path)?.[1];
-    if (above !== undefined) largestBelow.set(above, Math.max(largestBelow.get(above) ?? 0, Math.abs(total)));
+    const above = splitPath(path).slice(0, -1).join("/");
+    if (above !== "") largestBelow.set(above, Math.max(largestBelow.get(above) ?? 0, Math.abs(total)));
   }
   return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
 }

@@ -1,13 +1,14 @@
 /**
  * The dominator tree as lines: below each object stands what would go with it.
  */
+import { countPaths } from "./results.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 
 /**
  * @typedef {object} TreeLine
  * @property {number} depth  0 is the object that was asked for
- * @property {string} path  the shortest; the middle of a very long one is left out
+ * @property {string} path  the shortest; the middle of a very long one is left out, but for `isWhole`
  * @property {string} name  its last step where the line above is the step before, else the path
  * @property {string} kind @property {string} text
  * @property {number} own @property {number} retained
@@ -18,6 +19,7 @@
  * @property {number} [depth] @property {number} [top]  children of each object
  * @property {number} [minSize]  bytes that a line retains at least
  * @property {number} [lines]  at most
+ * @property {boolean} [isWhole]  paths are written out, however long: more of them than memory has room for are refused
  */
 
 const longestPath = 32; // steps
@@ -41,9 +43,20 @@ function stepsTo(graph, node) {
 const stepsBelow = ({ count, first, last }, name) =>
   ({ count: count + 1, first: count < kept ? [...first, name] : first, last: [...last.slice(1 - longestPath), name] });
 
-/** @param {Graph} graph @param {number} node @param {number} depth @param {Steps} steps @param {boolean} isBelow  the line above is the step before @returns {TreeLine} */
-function describe(graph, node, depth, steps, isBelow) {
-  const path = node === 0 ? "[process]" : written(steps);
+/**
+ * How the paths of lines are made, each from that of the line above where it can be.
+ * @template T @typedef {{ to: (graph: Graph, node: number) => T, below: (above: T, name: string) => T, written: (path: T) => string }} Paths
+ */
+/** @type {Paths<Steps>} */
+const shortPaths = { to: stepsTo, below: stepsBelow, written };
+/** @returns {Paths<string>} */
+function wholePaths() {
+  const addPath = countPaths("`--depth`, `--top`");
+  return { to: (graph, node) => graph.path(node), below: (above, name) => `${above}/${name}`, written: (path) => (addPath(path), path) };
+}
+
+/** @param {Graph} graph @param {number} node @param {number} depth @param {string} path @param {boolean} isBelow  the line above is the step before @returns {TreeLine} */
+function describe(graph, node, depth, path, isBelow) {
   return {
     depth, path, name: isBelow ? graph.name(node) : path,
     kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
@@ -77,23 +90,26 @@ function addOther(line, retained) {
  * @param {Graph} graph @param {number} root @param {TreeOptions} [options]
  * @returns {TreeLine[]}
  */
-export function treeLines(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 } = {}) {
+export const treeLines = (graph, root, options = {}) => (options.isWhole ? linesOf(graph, root, options, wholePaths()) : linesOf(graph, root, options, shortPaths));
+
+/** @template T @param {Graph} graph @param {number} root @param {TreeOptions} options @param {Paths<T>} paths */
+function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 }, paths) {
   /** @type {TreeLine[]} */ const lines = [];
-  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), aboveSteps: /** @type {Steps | undefined} */ (undefined) }];
+  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), abovePath: /** @type {T | undefined} */ (undefined) }];
   for (let next = pending.pop(); next; next = pending.pop()) {
-    const { node, depth, parent, above, aboveSteps } = next;
+    const { node, depth, parent, above, abovePath } = next;
     if (parent && lines.length >= most) {
       addOther(parent, graph.retained[node]);
       continue;
     }
-    const isBelow = aboveSteps !== undefined && above !== 0 && graph.parents[node] === above;
-    const steps = isBelow ? stepsBelow(aboveSteps, graph.name(node)) : stepsTo(graph, node);
-    const line = describe(graph, node, depth, steps, isBelow);
+    const isBelow = abovePath !== undefined && above !== 0 && graph.parents[node] === above;
+    const path = isBelow ? paths.below(abovePath, graph.name(node)) : paths.to(graph, node);
+    const line = describe(graph, node, depth, node === 0 ? "[process]" : paths.written(path), isBelow);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
     if (shown < children.length) line.others = othersOf(graph, children, shown);
     lines.push(line);
-    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line, aboveSteps: steps });
+    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line, abovePath: path });
   }
   return lines;
 }

@@ -26,3 +26,12 @@ export const grouped = (bytes) => bytes.toLocaleString("en-US");
 
 /** `1 other`, `2,000 others`. @param {number} count @param {string} one  what they are called, with an s where they are several */
 export const counted = (count, one) => `${grouped(count)} ${one}${count === 1 ? "" : "s"}`;
+
+/** @param {string} character */
+const code = (character) => `\\x${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+
+/** A name that somebody else may have chosen, as a terminal shows it and does not obey it. @param {string} name */
+export const shownName = (name) => name.replace(/\p{Cc}/gu, code);
+
+/** The same of lines that are ours. @param {string} text */
+export const shownLines = (text) => text.split("\n").map(shownName).join("\n");

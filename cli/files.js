@@ -95,7 +95,7 @@ export function checkOutput(path, inputs = []) {
   }
   if (there?.isDirectory()) throw new MembuddyError(`${path} is a directory; name the file to write`);
   if (there?.isFile() && inputs.some((input) => isSame(there, inputStat(input))))
-    throw new MembuddyError(`${path} is the memory that is read, which the result would replace; name another file to write`);
+    throw new MembuddyError(`${path} is read for the result, which would replace it; name another file to write`);
   return there;
 }
 

@@ -10,6 +10,7 @@
 
 import { checkText, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
+import { lineFigure } from "./results.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
 
@@ -28,8 +29,20 @@ const arrays = {
   childFirst: 8, children: 9, referrerFirst: 10, referrers: 11,
 };
 
+/** Heads of several roots, which the report lists below them. */
+const heads = ["[state]", "[type metatables]", "[finalizers]", "[resurrected]", "[touched upvalues]"];
+/** Lists, where each entry is called by its place. */
+const lists = ["[finalizers]", "[resurrected]"];
+const types = ["nil", "boolean", "lightuserdata", "number", "string", "table", "function", "userdata", "thread"];
+/** What a prototype has several of, which are one line of the report. */
+const sums = ["[constant]", "[names]"];
+
+/** A label that is a line of the report for several objects: the first of them has its number as well. @param {string} label @param {boolean} isRoot */
+export const numbered = (label, isRoot) => ((isRoot ? heads : sums).includes(label) ? `${label}#1` : label);
+
 export class Graph {
   /** @type {Walker} */ #walker;
+  #state;
   /** @type {ArrayBuffer | null} */ #buffer = null;
   /** @type {Record<string, any>} */ #views = {};
   /** @type {Map<number, string>} labels of steps: paths share most of theirs */ #names = new Map();
@@ -37,6 +50,7 @@ export class Graph {
   /** @param {Walker} walker @param {number} state address of the lua_State */
   constructor(walker, state) {
     this.#walker = walker;
+    this.#state = state;
     const count = walker.call.attach_graph(state);
     if (count < 0) throw outOfMemory();
     /** Nodes, node 0 among them. */
@@ -125,7 +139,7 @@ export class Graph {
     if (node === 0) return "[process]";
     const known = this.#names.get(this.#checked(node));
     if (known !== undefined) return known;
-    const name = this.#walker.text(this.#walker.call.attach_path_label(node));
+    const name = numbered(this.#walker.text(this.#walker.call.attach_path_label(node)), this.parents[node] === 0);
     if (this.#names.size >= remembered) this.#names.clear();
     this.#names.set(node, name);
     return name;
@@ -133,7 +147,7 @@ export class Graph {
 
   /** Under what label `from` refers to `to` (the first time): `key` where it is an entry's key. @param {number} from @param {number} to */
   label(from, to) {
-    return this.#walker.text(this.#walker.call.attach_label(this.#checked(from), this.#checked(to)));
+    return numbered(this.#walker.text(this.#walker.call.attach_label(this.#checked(from), this.#checked(to))), from === 0);
   }
 
   /** How many steps a node is away from its root: 1 is a root. @param {number} node */
@@ -181,10 +195,39 @@ export class Graph {
   find(path) {
     checkText("path", path);
     const segments = splitPath(path);
+    const reported = heads.includes(segments[0]) ? this.#findReported(segments) : noNode;
+    if (reported !== noNode) return reported;
     const globals = this.globals();
     if (segments[0] === "_G" && globals !== noNode) return this.#follow(globals, segments.slice(1));
     const fromRoot = this.#follow(0, segments);
     return fromRoot === noNode && globals !== noNode ? this.#follow(globals, segments) : fromRoot;
+  }
+
+  /** As the report calls what stands below a head, where paths of the graph have a number: `[finalizers]/2`, `[type metatables]/string`. @param {string[]} segments */
+  #findReported([head, step, ...rest]) {
+    if (lists.includes(head) && /^\d+$/.test(step)) return this.#follow(this.follow(0, `${head}#${step}`), rest);
+    return head === "[type metatables]" && types.includes(step) ? this.#follow(this.#typeMetatable(step), rest) : noNode;
+  }
+
+  /** Of which type a metatable is the lines of a report tell, and no edge: the graph is made anew behind them, with the same numbers. @param {string} type */
+  #typeMetatable(type) {
+    const { call, text } = this.#walker;
+    call.attach_end_graph();
+    this.#views = {};
+    const object = this.#reportedMetatable(call.attach_profile(this.#state, 0, 1, -1, -1, 0, 0), (line) => text(call.attach_line_label(line)), type);
+    call.attach_end_profile();
+    if (call.attach_graph(this.#state) !== this.nodeCount) throw outOfMemory();
+    return object === 0 ? noNode : call.attach_node_of(object) >>> 0;
+  }
+
+  /** @param {number} count @param {(line: number) => string} label @param {string} type @returns {number} its address; 0: there is none */
+  #reportedMetatable(count, label, type) {
+    const { attach_line: figure } = this.#walker.call;
+    for (let line = 0; line < count; line++) {
+      const parent = figure(line, lineFigure.parent);
+      if (parent >= 0 && figure(parent, lineFigure.parent) < 0 && label(parent) === "[type metatables]" && label(line) === type) return figure(line, lineFigure.object);
+    }
+    return 0;
   }
 
   /** The table of globals; `noNode` where there is none. */
@@ -219,10 +262,19 @@ export class Graph {
   }
 }
 
-const withoutObject = ["[state]", "[string table]", "[type metatables]", "[finalizers]", "[resurrected]", "[touched upvalues]"];
-
 /** Lines of a report that are Lua's own, or the head of several objects. @param {string} path */
-export const isNoObject = (path) => withoutObject.includes(path);
+export const isNoObject = (path) => path === "[string table]" || heads.includes(path);
+
+/** Lines of a report that are several objects in one: of them the graph has each. @param {string} path */
+export const isSum = (path) => sums.includes(splitPath(path).at(-1) ?? "");
+
+/** @param {string} path */
+export const severalAt = (path) =>
+  new MembuddyError(`membuddy: '${path}' is a sum of several objects; accepted: the path of one, such as ${path}#1`);
+
+/** @param {string} path of an entry that is a line of the report for the bytes of its key */
+export const onlyKeyAt = (path) =>
+  new MembuddyError(`membuddy: what is at '${path}' holds no memory of its own, only its key does; accepted: the path of an object, such as '${path} (key)'`);
 
 /** A report also has lines that are sums, or Lua's own, which nobody can look into. @param {string} path @returns {MembuddyError} */
 export function nothingAt(path) {

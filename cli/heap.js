@@ -22,7 +22,9 @@ import { findTarget } from "./target.js";
  * @property {string} [name]  of a published image, or of one of ours; with the module only, as what follows
  * @property {string} [sha256] @property {boolean} [hasMemBuddy] @property {number} [initialBytes] @property {number} [maximumBytes]
  *
- * @typedef {{ walker: import("./module.js").Walker, state: number, name: string, moduleImage?: import("./image.js").Image, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
+ * @typedef {{ state: number, luaSize: number }} OtherHeap  the address of its main thread, and the bytes that Lua took
+ *
+ * @typedef {{ walker: import("./module.js").Walker, state: number, otherHeaps?: OtherHeap[], name: string, moduleImage?: import("./image.js").Image, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
  */
 
 const printAccepts = "accepted: results and options, or options alone";
@@ -44,11 +46,13 @@ export class Heap {
   #graph;
 
   /** @param {HeapParts} parts  made by `attach` */
-  constructor({ walker, state, name, moduleImage, onProgress }) {
+  constructor({ walker, state, otherHeaps = [], name, moduleImage, onProgress }) {
     this.#walker = walker;
     this.#onProgress = onProgress;
     /** The address of the main thread. @readonly */
     this.state = state;
+    /** Other sound heaps in the memory, which were not read: none where the module says which one is the process's. @readonly */
+    this.otherHeaps = otherHeaps;
     /** What the memory was read from. @readonly */
     this.name = name;
     /** What the WASM that the process runs tells, where it was given. @readonly */

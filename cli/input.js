@@ -2,7 +2,7 @@
  * What a memory can be read from, told apart by content: a file, raw or gzip; bytes; what the ao loader returns; a Blob
  * that was dropped on a page. A source pours its bytes into a sink, piece by piece, so that they are in memory once.
  */
-import { MembuddyError, isOfSystem, messageOf, reasonOf } from "./errors.js";
+import { MembuddyError, grouped, isOfSystem, messageOf, reasonOf } from "./errors.js";
 
 /**
  * Where bytes go, which is zero at first: `room` gives a place for at most so many, `advance` says how many of them are done.
@@ -10,11 +10,14 @@ import { MembuddyError, isOfSystem, messageOf, reasonOf } from "./errors.js";
  *
  * @typedef {object} Source
  * @property {string} name  for messages
- * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises
+ * @property {number} bytes  raw: how many there are; gzip: how many its trailer promises; 0: nobody knows
  * @property {(sink: Sink) => Promise<void>} pour
  *
- * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | WebAssembly.Memory }} LoaderResult
- * @typedef {string | URL | ArrayBufferLike | ArrayBufferView | Blob | WebAssembly.Memory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
+ * @typedef {import("./module.js").WasmMemory} WasmMemory
+ * @typedef {{ readonly href: string, readonly protocol: string, readonly pathname: string }} UrlLike  a URL
+ * @typedef {{ readonly size: number, readonly type: string, arrayBuffer: () => Promise<ArrayBuffer> }} BlobLike  a Blob
+ * @typedef {{ Memory: ArrayBufferLike | ArrayBufferView | BlobLike | WasmMemory }} LoaderResult
+ * @typedef {string | UrlLike | ArrayBufferLike | ArrayBufferView | BlobLike | WasmMemory | LoaderResult | { memory: LoaderResult["Memory"] }} Input
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches
@@ -22,6 +25,9 @@ const pageBytes = 65536;
 const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
   "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
+const acceptedOfResults = "a Uint8Array, an ArrayBuffer, a Blob or a WebAssembly.Memory";
+
+const headBytes = 3; // that tell what it is
 
 /** @param {Uint8Array} bytes */
 const isGzip = (bytes) => bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
@@ -137,9 +143,9 @@ async function openFile(path) {
   }
 }
 
-/** @template T @param {string} path @param {(handle: import("node:fs/promises").FileHandle) => Promise<T>} use */
-async function withFile(path, use) {
-  const handle = await openFile(path);
+/** @template T @param {string} path @param {(handle: import("node:fs/promises").FileHandle) => Promise<T>} use @param {import("node:fs/promises").FileHandle} [opened] */
+async function withFile(path, use, opened) {
+  const handle = opened ?? await openFile(path);
   try {
     return await use(handle);
   } catch (error) {
@@ -149,38 +155,77 @@ async function withFile(path, use) {
   }
 }
 
-/** zlib itself: a page's streams come in pieces too small for a hundred megabytes. @param {string} path @param {Sink} sink */
-async function pourGzipFile(path, sink) {
-  const [{ createReadStream }, { createGunzip }] = await Promise.all([import("node:fs"), import("node:zlib")]);
+/** zlib itself: a page's streams come in pieces too small for a hundred megabytes. @param {string} name @param {import("node:stream").Readable} compressed @param {Sink} sink */
+async function pourGzipStream(name, compressed, sink) {
+  const { createGunzip } = await import("node:zlib");
   const inflated = createGunzip({ chunkSize: 2 ** 20 });
-  const compressed = createReadStream(path, { highWaterMark: 2 ** 18 }).on("error", (error) => inflated.destroy(error));
+  compressed.on("error", (error) => inflated.destroy(error));
   try {
     for await (const piece of compressed.pipe(inflated)) pourBytes(sink, piece);
   } catch (error) {
-    throw brokenGzip(path, error);
+    throw brokenGzip(name, error);
   } finally {
     compressed.destroy();
   }
 }
 
+/** @param {string} path @param {Sink} sink */
+async function pourGzipFile(path, sink) {
+  const { createReadStream } = await import("node:fs");
+  return pourGzipStream(path, createReadStream(path, { highWaterMark: 2 ** 18 }), sink);
+}
+
 /** @param {string} path @returns {Promise<Source>} */
 async function fileSource(path) {
+  const opened = await openFile(path);
+  const stat = await opened.stat();
+  if (!stat.isFile()) return pipeSource(path, opened.createReadStream());
   return withFile(path, async (handle) => {
-    const stat = await handle.stat();
-    if (!stat.isFile()) return pipeSource(path, handle);
-    const head = new Uint8Array(3), tail = new Uint8Array(4);
-    await handle.read(head, 0, 3, 0);
+    const head = new Uint8Array(headBytes), tail = new Uint8Array(4);
+    await handle.read(head, 0, headBytes, 0);
     if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, sink, stat.size)) };
     await handle.read(tail, 0, 4, Math.max(0, stat.size - 4));
     return { name: path, bytes: promisedBytes(tail, stat.size), pour: (sink) => pourGzipFile(path, sink) };
-  });
+  }, opened);
 }
 
-/** A pipe has no size: it is read before anything else. @param {string} name @param {import("node:fs/promises").FileHandle} handle */
-async function pipeSource(name, handle) {
-  const pieces = [];
-  for await (const piece of handle.createReadStream({ autoClose: false })) pieces.push(piece);
-  return bytesSource(name, Buffer.concat(pieces));
+/** The same pieces, of which the first is no shorter than the head, if there is so much. @param {AsyncIterable<Uint8Array>} pieces */
+async function* fromHead(pieces) {
+  /** @type {Uint8Array | undefined} */
+  let head = new Uint8Array();
+  for await (const piece of pieces) {
+    if (head === undefined) yield piece;
+    else if ((head = Buffer.concat([head, piece])).length >= headBytes) {
+      yield head;
+      head = undefined;
+    }
+  }
+  if (head) yield head;
+}
+
+/** What comes through a pipe has no size, is read once, and goes straight to its place: whoever takes it says how much that may be. @param {string} name @param {import("node:stream").Readable} stream @returns {Source} */
+function pipeSource(name, stream) {
+  return {
+    name, bytes: 0,
+    async pour(sink) {
+      const pieces = fromHead(stream);
+      try {
+        const { value: head } = /** @type {{ value: Uint8Array }} */ (await pieces.next());
+        if (isGzip(head)) return await pourGzipStream(name, (await import("node:stream")).Readable.from(withHead(head, pieces)), sink);
+        for await (const piece of withHead(head, pieces)) pourBytes(sink, piece);
+      } catch (error) {
+        throw isOfSystem(error) ? unreadable(name, error) : error;
+      } finally {
+        stream.destroy();
+      }
+    },
+  };
+}
+
+/** @param {Uint8Array} head @param {AsyncIterable<Uint8Array>} pieces */
+async function* withHead(head, pieces) {
+  yield head;
+  yield* pieces;
 }
 
 let standardInputIsTaken = false;
@@ -189,14 +234,10 @@ let standardInputIsTaken = false;
 async function standardInput(onWait) {
   if (standardInputIsTaken) throw new MembuddyError("the standard input was read already, which goes once; name a file for the other");
   standardInputIsTaken = true;
+  const { fstatSync } = await import("node:fs");
+  if (fstatSync(0).isDirectory()) throw new MembuddyError("the standard input is a directory; name a file");
   onWait();
-  const pieces = [];
-  try {
-    for await (const piece of process.stdin) pieces.push(piece);
-  } catch (error) {
-    throw unreadable("the standard input", error);
-  }
-  return bytesSource("the standard input", Buffer.concat(pieces));
+  return pipeSource("the standard input", process.stdin);
 }
 
 /** @param {unknown} value @returns {Uint8Array | undefined} @throws {TypeError} where a buffer was given away */
@@ -215,6 +256,35 @@ function shown(value) {
   if (typeof value !== "object") return `a ${typeof value}`;
   const keys = Object.keys(value).slice(0, 5).join(", ");
   return `an object ${keys ? `with ${keys}` : "without keys"}`;
+}
+
+/** @param {string} expected @param {unknown} given @param {string} whatIs @returns {never} */
+function refuse(expected, given, whatIs) {
+  throw new MembuddyError(`${expected}, and ${shown(given)} was given; accepted: ${whatIs}`);
+}
+
+const longestError = 500; // characters
+
+/** The Error of a result, which may be anything. @param {unknown} error */
+function errorText(error) {
+  try {
+    const text = JSON.stringify(error) ?? shown(error);
+    return text.length > longestError ? `${text.slice(0, longestError)}…` : text;
+  } catch {
+    return shown(error); // a cycle, or a bigint
+  }
+}
+
+/** What is there already. @param {unknown} input @returns {Promise<Source> | undefined} */
+function sourceOfBytes(input) {
+  if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
+  if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
+  try {
+    const bytes = viewOf(input);
+    return bytes && bytesSource("the memory", bytes);
+  } catch (error) {
+    throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** @param {URL} url */
@@ -239,26 +309,27 @@ export async function openInput(input, onWait = () => {}, wanted = "a memory") {
     if (input.protocol !== "file:") throw new MembuddyError(`${input.href} is not a file; fetch it, and give its bytes`);
     return fileSource(await pathOfUrl(input));
   }
-  if (typeof Blob !== "undefined" && input instanceof Blob) return blobSource(/** @type {any} */ (input).name ?? "the memory", input);
-  if (typeof WebAssembly === "object" && input instanceof WebAssembly.Memory) return bytesSource("the memory", new Uint8Array(input.buffer));
-  try {
-    const bytes = viewOf(input);
-    if (bytes) return bytesSource("the memory", bytes);
-  } catch (error) {
-    throw new MembuddyError(`the memory cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  const inner = /** @type {any} */ (input)?.Memory ?? /** @type {any} */ (input)?.memory;
-  if (inner && inner !== input) return openInput(inner);
-  if (/** @type {any} */ (input)?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${JSON.stringify(/** @type {any} */ (input).Error)}`);
-  throw new MembuddyError(`${wanted} was expected, and ${shown(input)} was given; accepted: ${accepted}`);
+  const source = sourceOfBytes(input);
+  if (source) return source;
+  const result = /** @type {any} */ (input), inner = result?.Memory ?? result?.memory;
+  if (inner) return sourceOfBytes(inner) ?? refuse("bytes were expected as the Memory of this result", inner, acceptedOfResults); // no path: somebody else wrote it
+  if (result?.Error) throw new MembuddyError(`this result has no Memory, but an Error: ${errorText(result.Error)}`);
+  return refuse(`${wanted} was expected`, input, accepted);
 }
+
+const mostModuleBytes = 2 ** 30; // that engines compile
 
 /** All bytes of a source, for what is not walked: a module's WASM. @param {Input} input @returns {Promise<Uint8Array>} */
 export async function readBytes(input) {
   const source = await openInput(input, undefined, "a module");
+  const checkSize = (/** @type {number} */ size) => {
+    if (size > mostModuleBytes) throw new MembuddyError(`${source.name} has more than ${grouped(mostModuleBytes)} bytes, which a module has at most`);
+  };
+  checkSize(source.bytes);
   let bytes = new Uint8Array(source.bytes), at = 0;
   await source.pour({
     room(wanted) {
+      checkSize(at + wanted);
       if (at + wanted > bytes.length) {
         const larger = new Uint8Array(Math.max(2 * bytes.length, at + wanted));
         larger.set(bytes);

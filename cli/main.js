@@ -4,7 +4,7 @@
 import { readdirSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { context } from "./context.js";
-import { MembuddyError, UsageError } from "./errors.js";
+import { MembuddyError, UsageError, shownLines, shownName } from "./errors.js";
 import { bookLines, resultLines } from "./report.js";
 import { version } from "./version.js";
 
@@ -43,7 +43,7 @@ async function report(file, options) {
   const wanted = { ...context.reportOptions(options), retained: true };
   const text = await context.withHeap(file, options, (heap) => {
     const results = heap.profile(wanted);
-    if (options.json) return JSON.stringify({ ...results, account: heap.account(), image: heap.image });
+    if (options.json) return JSON.stringify({ ...results, account: heap.account(), image: heap.image, ...(heap.otherHeaps.length > 0 && { otherHeaps: heap.otherHeaps }) });
     return [...bookLines(heap, context), ...resultLines(results, wanted, context)].join("\n");
   });
   context.print(text);
@@ -75,7 +75,7 @@ async function makeProgram() {
     .helpCommand("help [command]", "what a command does, and its options")
     .allowExcessArguments()
     .exitOverride()
-    .configureOutput({ writeOut: context.print })
+    .configureOutput({ writeOut: context.print, writeErr: (text) => void process.stderr.write(shownLines(text)) })
     .hook("preSubcommand", refuseOptionsBefore)
     .action(run);
   context.addModuleOption(context.addReportOptions(program));
@@ -91,7 +91,7 @@ async function makeProgram() {
 /** @param {unknown} error */
 function exitCodeOf(error) {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (error instanceof MembuddyError) process.stderr.write(`membuddy: ${error.message.replace(/^membuddy: /, "")}\n`);
+  if (error instanceof MembuddyError) process.stderr.write(`membuddy: ${shownName(error.message.replace(/^membuddy: /, ""))}\n`);
   else process.stderr.write(`membuddy: this should not have happened; please report it:\n${error instanceof Error ? error.stack : error}\n`);
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
 }

@@ -5,7 +5,7 @@ import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { pourBytes } from "./input.js";
 import { largeMaximumPages, makeMemory } from "./module.js";
 
-/** @typedef {{ memory: WebAssembly.Memory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
+/** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
 export const pageBytes = 65536;
 /** The other half of a 32-bit memory is room to walk this one. */
@@ -74,7 +74,7 @@ function makeRoom(name, loaded, wanted) {
 
 /**
  * @param {import("./input.js").Source} source
- * @param {(done: number, total: number) => void} onProgress @returns {Promise<Loaded>}
+ * @param {(done: number, total?: number) => void} onProgress @returns {Promise<Loaded>}
  */
 export async function loadMemory(source, onProgress) {
   const hasLarge = await hasLargeMemories();
@@ -89,7 +89,7 @@ export async function loadMemory(source, onProgress) {
     },
     advance(bytes) {
       loaded.bytes += bytes;
-      onProgress(loaded.bytes, Math.max(loaded.bytes, source.bytes));
+      onProgress(loaded.bytes, source.bytes > 0 ? Math.max(loaded.bytes, source.bytes) : undefined);
     },
   });
   return loaded;

@@ -11,6 +11,10 @@ const firstFunction = 1; // 0 is C's null pointer
 /**
  * @typedef {"lua53-wasm64" | "lua53-wasm32" | "lua54-wasm64" | "lua54-wasm32"} Variant  of processes
  * @typedef {Variant | "lua53-wasm64-large" | "lua54-wasm64-large"} WalkerName  large: in a 64-bit memory
+ *
+ * What is a page's or Node.js's own is told by its members where the package's types name it: a program need not have either.
+ * @typedef {{ readonly buffer: ArrayBuffer, grow: (pages: number) => number }} WasmMemory  a WebAssembly.Memory
+ * @typedef {object} WasmModule  a WebAssembly.Module
  */
 
 /** @param {Variant} variant */
@@ -19,7 +23,7 @@ export const isWide = (variant) => variant.endsWith("64");
 /**
  * A memory that holds `bytes` of the subject and may grow. `fill` writes the subject: straight from a file, if need be,
  * so that it is in memory only once.
- * @param {number} bytes @param {boolean} isLarge  a 64-bit memory
+ * @param {number} bytes @param {boolean} isLarge  a 64-bit memory @returns {WasmMemory}
  */
 export function makeMemory(bytes, isLarge) {
   const initial = Math.ceil(bytes / pageBytes) + stackBytes / pageBytes + 16;
@@ -104,7 +108,7 @@ function exported(name, run, wide) {
 }
 
 /**
- * @param {WebAssembly.Module} module @param {Variant} variant @param {WebAssembly.Memory} memory
+ * @param {WasmModule} module @param {Variant} variant @param {WasmMemory} memory
  * @param {number} subjectBytes @returns {Promise<Walker>}
  */
 export async function makeWalker(module, variant, memory, subjectBytes) {

@@ -3,6 +3,7 @@
  */
 import { shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
+import { sizeParts } from "./size.js";
 import { version } from "./version.js";
 
 /**
@@ -11,18 +12,12 @@ import { version } from "./version.js";
  * @typedef {import("./results.js").Results} Results
  */
 
-/** As C rounds it: a tie goes to the even digit. @param {number} value @param {number} digits */
-function fixed(value, digits) {
-  const exact = value.toFixed(60), end = exact.length - 60 + digits - (digits === 0 ? 1 : 0);
-  if (!/^\.?50*$/.test(exact.slice(end))) return value.toFixed(digits);
-  const lower = exact.slice(0, end);
-  return "02468".includes(lower[lower.length - 1]) ? lower : value.toFixed(digits);
+/** @param {Palette} palette  null is none @param {Colour} colour @param {string} text */
+function coloured(palette, colour, text) {
+  const paint = palette?.[colour] ?? String;
+  if (typeof paint !== "function") throw new MembuddyError(`membuddy: '${colour}' of the palette is ${shown(paint)}; accepted: a function`);
+  return paint(text) ?? text;
 }
-
-const units = ["bytes", "KB", "MB", "GB"];
-
-/** @param {Palette} palette @param {Colour} colour @param {string} text */
-const coloured = (palette, colour, text) => palette?.[colour]?.(text) ?? text; // null is none
 
 /**
  * A number of bytes in words: "0 bytes", "1.23 KB", "4.00 MB", "1.50 GB".
@@ -30,10 +25,8 @@ const coloured = (palette, colour, text) => palette?.[colour]?.(text) ?? text; /
  */
 export function formatSize(bytes, palette = {}) {
   if (typeof bytes !== "number") throw new MembuddyError(`membuddy: formatSize was given ${shown(bytes)}; accepted: a number of bytes`);
-  let unit = 0;
-  for (; bytes >= (unit ? 1023.995 : 1023.5) && unit < 3; unit++) bytes /= 1024;
-  const number = coloured(palette, unit === 0 ? "green" : "red", fixed(bytes, unit === 0 ? 0 : 2));
-  return `${number} ${coloured(palette, "gray", units[unit])}`;
+  const { number, unit } = sizeParts(bytes);
+  return `${coloured(palette, unit === "bytes" ? "green" : "red", number)} ${coloured(palette, "gray", unit)}`;
 }
 
 /** In the order of their bytes in UTF-8, which is that of their characters. @param {string} a @param {string} b */

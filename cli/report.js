@@ -1,7 +1,7 @@
 /**
  * What `membuddy FILE` says of a memory: where its bytes are, which kinds of objects live, and the largest by path.
  */
-import { counted, grouped } from "./errors.js";
+import { counted, grouped, shownName } from "./errors.js";
 import { formatSize, compareText } from "./print.js";
 import { readOptions } from "./options.js";
 
@@ -75,6 +75,13 @@ function accountLines({ parts, memory, pages, maximum, headroom, stackHighWater,
   return [colours.bold("Every byte of the memory"), colours.gray(head), ...lines, ...(figures.length > 0 ? [colours.gray(figures.join("; "))] : []), ""];
 }
 
+/** @param {import("./heap.js").Heap} heap */
+function otherHeapLines({ otherHeaps }) {
+  if (otherHeaps.length === 0) return [];
+  const told = otherHeaps.map(({ state, luaSize }) => `${formatSize(luaSize)} at 0x${state.toString(16)}`).join(", ");
+  return [`Not looked at: ${otherHeaps.length === 1 ? "another sound Lua heap" : `${otherHeaps.length} other sound Lua heaps`} in this memory (${told}); --module tells which is the process's`];
+}
+
 /**
  * @param {import("./heap.js").Heap} heap @param {Context} context
  * @returns {string[]}
@@ -83,8 +90,9 @@ export function bookLines(heap, context) {
   const { lua, bits, bytes, name } = heap.image;
   const books = heap.books();
   return [
-    `${context.colours.bold(heap.name)}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
+    `${context.colours.bold(shownName(heap.name))}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
     `Lua memory: ${formatSize(books.luaSize)} = live ${formatSize(books.live)} + garbage ${formatSize(books.garbage)}; unaccounted: ${formatSize(books.unaccounted)}`,
+    ...otherHeapLines(heap),
     "",
     ...accountLines(heap.account(), context),
   ];

@@ -54,7 +54,7 @@ export const lineFigure = { parent: 0, own: 1, below: 2, foldedBytes: 3, foldedC
  * Different keys can read alike (1 and "1", any two tables, even lines that MemBuddy adds): from the second on they get
  * a number.
  */
-class Names {
+export class Names {
   /** @type {Map<string, number>} */
   sizes = new Map();
   /** @type {Map<string, number>} */

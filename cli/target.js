@@ -3,27 +3,47 @@
  * its report then bears is that which Lua finds: of a global variable, else the shortest path.
  */
 import { MembuddyError } from "./errors.js";
-import { isNoObject, nothingAt, splitPath } from "./graph.js";
-import { lineFigure, readLines } from "./results.js";
+import { Graph, isNoObject, nothingAt, splitPath } from "./graph.js";
+import { lineFigure, Names } from "./results.js";
+import { findObject } from "./why.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
 
 const longestName = 288; // bytes; PATH_LONGEST_ROOT in src/path.h
 const mostSteps = 16; // LONGEST_CHAIN in src/lua_functions.c
 
+/** Whether a report may have a line of this name where no single entry has it: a number, a root, what is no key. @param {string} step */
+const mayBeLine = (step) => step.startsWith("[") || /#\d+$/.test(step);
+
 /**
  * Follows the labels of a path, as long as each is that of one entry alone.
  * @param {Walker} walker @param {number} state @param {string[]} steps
- * @returns {{ object: number } | undefined} object 0: the path leads to what owns no memory
+ * @returns {{ object?: number, mayBeLine: boolean }} object 0: the path leads to what owns no memory; undefined: nowhere, but
+ *   for a line of the report
  */
 function follow({ call, put }, state, steps) {
   let object = 0;
-  for (const step of steps) {
+  for (const [index, step] of steps.entries()) {
     object = call.attach_step(state, object, put(step));
-    if (call.attach_step_count() !== 1) return undefined;
-    if (object === 0) return step === steps.at(-1) ? { object } : undefined;
+    const count = call.attach_step_count();
+    if (count !== 1) return { mayBeLine: count > 1 || mayBeLine(step) };
+    if (object === 0) return { object: index === steps.length - 1 ? object : undefined, mayBeLine: false };
   }
-  return { object };
+  return { object, mayBeLine: false };
+}
+
+/** The line that the steps lead to, of a report that the walker holds: what is not on the way needs no name. @param {Walker} walker @param {number} count @param {string[]} steps */
+function findLine({ call, text }, count, steps) {
+  /** @type {number[]} */ const found = [];
+  const names = steps.map(() => new Names());
+  for (let line = 0; line < count; line++) {
+    const parent = call.attach_line(line, lineFigure.parent), level = parent < 0 ? 0 : found.indexOf(parent) + 1;
+    if ((parent >= 0 && level === 0) || level === steps.length) continue;
+    const name = names[level].free(text(call.attach_line_label(line)));
+    if (call.attach_line(line, lineFigure.total) > 0) names[level].sizes.set(name, 0); // else it is no line, and the name is free
+    if (name === steps[level]) found[level] ??= line;
+  }
+  return found[steps.length - 1];
 }
 
 /** The way that numbers namesakes: the lines of a report. @param {Walker} walker @param {number} state @param {string[]} steps */
@@ -32,19 +52,43 @@ function lookUp(walker, state, steps) {
   const count = call.attach_profile(state, 0, steps.length - 1, -1, -1, 0, 0);
   if (count < 0) throw new MembuddyError("not enough memory to look for the target");
   try {
-    const line = readLines(walker, count, false, undefined).paths.indexOf(steps.join("/"));
-    return line < 0 ? undefined : { object: call.attach_line(line, lineFigure.object) };
+    const line = findLine(walker, count, steps);
+    return line === undefined ? undefined : call.attach_line(line, lineFigure.object);
   } finally {
     call.attach_end_profile();
   }
 }
 
-/** @param {Walker} walker @param {number} state @param {number} object */
-function shortestPath({ call, text }, state, object) {
+/** What only a path of `tree` and `why` leads to: a key, the value behind an upvalue's cell. It is called as they call it. @param {Walker} walker @param {number} state @param {string} path */
+function findInGraph(walker, state, path) {
+  const graph = new Graph(walker, state);
+  try {
+    const node = findObject(graph, path), isCell = graph.kindName(node) === "upvalue"; // of a number, say
+    return { object: isCell ? 0 : walker.call.attach_object_of(node), name: shorten(graph.path(node)) };
+  } finally {
+    graph.end();
+  }
+}
+
+/** What a path of a report leads to: one entry after the other, else by its lines; 0 or undefined: to none. @param {Walker} walker @param {number} state @param {string[][]} ways */
+function findReported(walker, state, ways) {
+  const followed = ways.map((steps) => ({ steps, ...follow(walker, state, steps) }));
+  const found = followed.find(({ object }) => object !== undefined);
+  if (found) return found.object;
+  for (const { steps, mayBeLine } of followed) {
+    const object = mayBeLine ? lookUp(walker, state, steps) : undefined;
+    if (object !== undefined) return object;
+  }
+  return undefined;
+}
+
+/** @param {Walker} walker @param {number} state @param {number} object @param {string} path  that led to it */
+function shortestPath({ call, text }, state, object, path) {
   const steps = [];
   for (let at = object; ; ) {
     const parent = call.attach_parent(state, at);
     const label = text(call.attach_parent_label());
+    if (parent === 0 && isNoObject(label)) return path; // the head of several roots says not which
     if (parent === 0 || steps.length === mostSteps) return [...steps, parent === 0 ? label : "..."].reverse().join("/");
     steps.push(label);
     at = parent;
@@ -59,10 +103,10 @@ function shorten(name) {
   return `...${slash < 0 ? "" : new TextDecoder().decode(bytes.subarray(slash))}`;
 }
 
-/** @param {Walker} walker @param {number} state @param {number} object */
-function nameOf(walker, state, object) {
+/** @param {Walker} walker @param {number} state @param {number} object @param {string} path */
+function nameOf(walker, state, object, path) {
   const length = walker.call.attach_global_label(state, object);
-  return shorten(length > 0 ? walker.text(length) : shortestPath(walker, state, object));
+  return shorten(length > 0 ? walker.text(length) : shortestPath(walker, state, object, path));
 }
 
 /**
@@ -72,11 +116,11 @@ function nameOf(walker, state, object) {
  */
 export function findTarget(walker, state, path) {
   if (isNoObject(path)) throw nothingAt(path);
-  const steps = splitPath(path), fromGlobals = ["_G", ...steps];
-  const found = follow(walker, state, steps) ?? follow(walker, state, fromGlobals) ??
-    lookUp(walker, state, steps) ?? lookUp(walker, state, fromGlobals);
-  if (!found) throw nothingAt(path);
-  if (found.object === 0)
+  const steps = splitPath(path);
+  const object = findReported(walker, state, [steps, ["_G", ...steps]]);
+  if (object) return { object, name: nameOf(walker, state, object, path) };
+  const target = findInGraph(walker, state, path);
+  if (target.object === 0)
     throw new MembuddyError(`membuddy: the target '${path}' holds no memory of its own; accepted: a table, string, function, coroutine or userdata`);
-  return { object: found.object, name: nameOf(walker, state, found.object) };
+  return target;
 }

@@ -11,6 +11,8 @@ const endOfExpression = 0x0b;
 
 /** What a module exports and imports. */
 const kindNames = ["function", "table", "memory", "global", "tag"];
+/** What the names are of, by the number of their part of the section. */
+const named = { functions: 1, globals: 7, segments: 9 };
 const sections = { custom: 0, import: 2, memory: 5, global: 6, export: 7, code: 10, data: 11 };
 
 /** Reads the binary format's own things one after the other; throws where a read would leave the bytes. */
@@ -157,13 +159,15 @@ function readSegment(reader) {
   return address === undefined || memory !== 0 ? undefined : { address, bytes, name: undefined };
 }
 
-/** @param {Reader} reader @returns {(string | undefined)[]} */
+/** By index, which may be any number: nothing says yet how many there are. @param {Reader} reader @returns {Map<number, string>} */
 function readNameMap(reader) {
-  /** @type {(string | undefined)[]} */
-  const names = [];
-  for (let left = reader.number(); left > 0; left--) names[reader.number()] = reader.name();
+  const names = new Map();
+  for (let left = reader.number(); left > 0; left--) names.set(reader.number(), reader.name());
   return names;
 }
+
+/** The names of what is there. @param {Map<number, string> | undefined} names @param {number} count @returns {(string | undefined)[]} */
+const namesOf = (names, count) => Array.from({ length: count }, (_, index) => names?.get(index));
 
 /* ---- code ---- */
 
@@ -313,15 +317,15 @@ export function parseWasm(bytes) {
   let segments = [];
   /** @type {Reader[]} */
   let bodies = [];
+  /** @type {Map<number, Map<number, string>>} by the kind of what is named */
+  const names = new Map();
 
-  /** @param {Reader} names */
-  function readNames(names) {
-    while (!names.isAtEnd) {
-      const kind = names.byte();
-      const part = names.part(names.number());
-      if (kind === 1) module.functionNames = readNameMap(part);
-      else if (kind === 7) module.globalNames = readNameMap(part);
-      else if (kind === 9) module.segmentNames = readNameMap(part);
+  /** @param {Reader} section */
+  function readNames(section) {
+    while (!section.isAtEnd) {
+      const kind = section.byte();
+      const part = section.part(section.number());
+      if (Object.values(named).includes(kind)) names.set(kind, readNameMap(part));
     }
   }
   /** @param {Reader} section */
@@ -357,8 +361,11 @@ export function parseWasm(bytes) {
     else if (id === sections.code) bodies = section.list((r) => r.part(r.number()));
     else if (id === sections.data) segments = section.list(readSegment);
   }
-  segments.forEach((segment, i) => segment && module.segments.push({ ...segment, name: module.segmentNames[i] }));
   module.functionCount = importedFunctionCount + bodies.length;
+  module.functionNames = namesOf(names.get(named.functions), module.functionCount);
+  module.globalNames = namesOf(names.get(named.globals), module.importedGlobalCount + module.globals.length);
+  module.segmentNames = namesOf(names.get(named.segments), segments.length);
+  segments.forEach((segment, i) => segment && module.segments.push({ ...segment, name: module.segmentNames[i] }));
   module.code = function* (functionIndex) {
     const body = bodies[functionIndex - importedFunctionCount];
     if (body) yield* bodyInstructions(new Reader(body.bytes, body.at, body.end));

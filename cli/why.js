@@ -2,7 +2,7 @@
  * Why an object is still there: the shortest chains of references that lead to it, and what would be freed if one of
  * their references were cut.
  */
-import { isNoObject, noNode, nothingAt } from "./graph.js";
+import { isNoObject, isSum, noNode, nothingAt, onlyKeyAt, severalAt } from "./graph.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 
@@ -30,8 +30,10 @@ import { isNoObject, noNode, nothingAt } from "./graph.js";
 
 /** The object at a path; an upvalue's value rather than its cell. @param {Graph} graph @param {string} path */
 export function findObject(graph, path) {
-  const node = isNoObject(path) ? noNode : graph.find(path);
-  if (node === noNode) throw nothingAt(path);
+  if (isNoObject(path)) throw nothingAt(path);
+  if (isSum(path) && graph.find(`${path}#2`) !== noNode) throw severalAt(path);
+  const node = graph.find(path);
+  if (node === noNode) throw graph.find(`${path} (key)`) === noNode ? nothingAt(path) : onlyKeyAt(path);
   const value = graph.kindName(node) === "upvalue" ? graph.follow(node, "[value]") : noNode;
   return value === noNode ? node : value;
 }
@@ -158,7 +160,7 @@ function otherReferences(graph, target, chains, most) {
     if (others.length >= most) break;
     if (known.has(from)) continue;
     known.add(from);
-    others.push({ path: graph.path(from, 32), label: graph.label(from, target) });
+    others.push({ path: graph.path(from), label: graph.label(from, target) });
   }
   return others;
 }

@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { attach } from "../cli/attach.js";
-import { diff, summarize } from "../cli/diff.js";
+import { diff, summarize, tellingPaths } from "../cli/diff.js";
 import { treeLines } from "../cli/dominator_tree.js";
 import { noNode } from "../cli/graph.js";
 import { freedByCut, why } from "../cli/why.js";
@@ -300,7 +300,7 @@ describe("why, of what is as deep as it is large", () => {
   before(async () => {
     const subject = await spawnProcess(ourImages[0].file);
     await subject.eval(`Ring = {} local last = Ring for i = 1, 20000 do last.next = {head = Ring, back = last} last = last.next end
-      List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end
+      List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end Near = {} last.far = Near
       Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end return 1`);
     graph = (await attach(copyOf(subject.memory))).graph();
   });
@@ -313,6 +313,10 @@ describe("why, of what is as deep as it is large", () => {
 
   test("so many chains that no number tells how many", () => assert.equal(quickly(`Fork${"/l/d".repeat(1100)}`).chainCount, Number.MAX_VALUE));
   test("the end of a list takes the time of its length", () => assert.equal(quickly(`List${"/n".repeat(20000)}`).chains[0].steps.length, 20002));
+  test("other references have whole paths", () => {
+    const end = `_G/List${"/n".repeat(20000)}`;
+    assert.deepEqual(why(graph, "Near").others, [{ path: end, label: "far" }]);
+  });
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
   test("lines of a tree have the paths of their nodes, also where these lose their middle", () => {
     const list = graph.find("List");
@@ -328,6 +332,12 @@ describe("why, of what is as deep as it is large", () => {
     assert.ok(lines.length > 20000);
     for (const depth of [0, 1, 13, 14, 15, 16, 29, 30, 31, 32, 33, 50, 19999])
       assert.equal(lines[depth].path, graph.path(graph.find(`List${"/n".repeat(depth)}`), 32), `${depth} steps down`);
+  });
+  test("whole paths lead back to their lines, and more than memory has room for are refused", () => {
+    const lines = treeLines(graph, graph.find("List"), { depth: 100, isWhole: true });
+    for (const { path, retained } of lines) assert.equal(graph.retained[graph.find(path)], retained, path);
+    assert.equal(lines.at(-1)?.path, `_G/List${"/n".repeat(100)}`);
+    assert.throws(() => treeLines(graph, graph.find("List"), { depth: Infinity, isWhole: true }), { name: "MembuddyError", message: /ask for less \(`--depth`, `--top`\)$/ });
   });
   test("lines of a tree that are too many are summed up in the lines above", () => {
     const lines = treeLines(graph, 0, { depth: Infinity, top: Infinity, minSize: 0, lines: 5000 });
@@ -375,6 +385,20 @@ describe("what changed", () => {
     assert.deepEqual([at("_G/Fresh")?.change, at("_G/Fresh/list")?.change, at("_G/Gone")?.change], ["appeared", "appeared", "went"]);
     assert.deepEqual([at("_G/Mail/[n]")?.change, at("_G/Mail/[n]")?.objects, at("_G/Mail/[n]/Id")?.objects], ["grew", 120, 120]);
     assert.ok((at("_G/Mail")?.total ?? 0) > (at("_G/Mail/[n]")?.total ?? 0));
+  });
+  test("names with a backslash at their end stand above others like any, and an open upvalue is called as everywhere", async () => {
+    const process = await spawnProcess(ourImages[0].file);
+    const memories = [];
+    for (const step of [`Q = { ["a\\\\"] = {}, b = {} }
+        Waiting = coroutine.wrap(function() coroutine.yield() local kept = {} local get = function() return kept end coroutine.yield() return get end)
+        Waiting()`, `Q["a\\\\"].x = { y = { ("z"):rep(5000) } } Q.b.x = { y = { ("w"):rep(5000) } } Waiting()`]) {
+      await process.eval(step);
+      memories.push(copyOf(process.memory));
+    }
+    const { paths } = diff(await attach(memories[0]), await attach(memories[1]));
+    const told = tellingPaths(paths).map(({ path }) => path);
+    assert.ok(!told.includes("_G/Q/b") && !told.includes("_G/Q/a\\\\"), told.join("\n")); // what is below says it all
+    assert.ok(told.some((path) => path.endsWith("/[open upvalue]")) && !told.some((path) => path.includes("[upvalue 0]")), told.join("\n"));
   });
   test("a table of very many names counts as a list, on both sides", () => {
     assert.deepEqual([at("_G/Names/[key]")?.change, at("_G/Names/[key]")?.objects], ["grew", 400]); // keys and values

@@ -14,8 +14,11 @@ import { gzipSync } from "node:zlib";
 import { listen, makeServer } from "../cli/serve.js";
 import { summarize } from "../cli/diff.js";
 import { htmlReport } from "../cli/export/html.js";
+import { afterDrop } from "../cli/html/dropped.js";
+import { reportData } from "../cli/html/report-data.js";
 import { treeData } from "../cli/html/tree-data.js";
-import { attach } from "../cli/index.js";
+import { formatBytes } from "../cli/html/words.js";
+import { attach, formatSize } from "../cli/index.js";
 import { noBrowser, startBrowser } from "./support/browser.js";
 import { spawnProcess } from "./support/process.js";
 
@@ -283,6 +286,12 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.locator("#account").innerText(), /stack high-water mark/);
     }));
 
+    test("the module is forgotten with its memory: the next may be of another process", () => withPage(async (page) => {
+      await give(page, [made.narrow, fileURLToPath(new URL("membuddy-lua54-wasm32.wasm", dist))]);
+      await give(page, [made.newer]);
+      await page.waitForFunction(() => /64 bits/.test(document.querySelector("main")?.innerText ?? ""));
+    }));
+
     test("two memories are compared", () => withPage(async (page) => {
       await give(page, [made.older, made.newer]);
       assert.match(await page.locator("#changes").innerText(), /_G\/(Hostile|Chain)/);
@@ -300,6 +309,28 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.locator("main").innerText(), /64 bits/);
     }, withoutWideMemories));
   });
+});
+
+describe("what was dropped on the page", () => {
+  test("a module is of the memories beside it, or of the first", () => {
+    const nothing = { memory: null, older: null, module: null }, one = { memory: "a", older: null, module: "m" };
+    assert.deepEqual(afterDrop(nothing, ["a"], "m"), one);
+    assert.deepEqual(afterDrop(afterDrop(nothing, [], "m"), ["a"], null), one);
+    assert.deepEqual(afterDrop({ ...one, module: null }, [], "m"), one);
+    assert.deepEqual(afterDrop(one, ["b"], null), { memory: "b", older: null, module: null });
+    assert.deepEqual(afterDrop(one, ["b", "c"], "n"), { memory: "c", older: "b", module: "n" });
+  });
+});
+
+test("the page writes sizes as the command does", () => {
+  for (const bytes of [0, 1, 1023, 1024, 1152, 1162, 1048570, 1048575, 2 ** 20, 2 ** 30, 2 ** 40]) assert.equal(formatBytes(bytes), formatSize(bytes));
+  assert.equal(formatBytes(-1152), "\u22121.12 KB");
+});
+
+test("a headroom of nothing is told", async () => {
+  const heap = await attach(made.newer, { module: fileURLToPath(new URL("membuddy-lua54-wasm64.wasm", dist)) }), account = heap.account();
+  heap.account = () => ({ ...account, headroom: 0 });
+  assert.equal(reportData(heap).facts.find(({ name }) => name === "headroom")?.value, "0 bytes");
 });
 
 describe("the server", () => {

@@ -14,6 +14,7 @@ import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
+import { image, twoHeaps } from "./support/two_heaps.js";
 
 const inRoot = (/** @type {string} */ file) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), "membuddy-"));
@@ -162,14 +163,33 @@ describe("what is no memory is refused in words", () => {
     result.Memory = result;
     return assertRefused(result, /an object with Memory was given/);
   });
+  test("results that are each other's memory", () => {
+    const result = /** @type {any} */ ({ memory: {} });
+    result.memory.Memory = result;
+    return assertRefused(result, /^bytes were expected as the Memory of this result, and an object with Memory was given; accepted: a Uint8Array/);
+  });
+  test("a result whose Memory is a text: no file of this name is opened, and the text is not repeated", async () => {
+    for (const text of [fileOf("named.dat", memory), "-", Buffer.from(memory).toString("base64")])
+      await assertRefused(/** @type {any} */ ({ Memory: text }), /^bytes were expected as the Memory of this result, and a string was given; accepted: [^/]*$/);
+  });
   test("a file that breaks off while it is read", { skip: !existsSync("/proc/self/mem") && "there is no /proc" }, () => assertRefused("/proc/self/mem", /^\/proc\/self\/mem cannot be read: /));
   test("walkers that are none", async () => {
     const foreign = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     await assert.rejects(attach(memory, { loadWalker: async () => foreign }), { name: "MembuddyError", message: /^what loadWalker gave is not the walker / });
   });
+  test("a module that is longer than any", async () => {
+    truncateSync(fileOf("long.wasm", new Uint8Array(8)), 2 ** 30 + 1);
+    await assert.rejects(attach(memory, { module: path.join(folder, "long.wasm") }), { name: "MembuddyError", message: /long\.wasm has more than 1,073,741,824 bytes, which a module has at most$/ });
+  });
   test("a folder", () => assertRefused(folder, /is a directory/));
   test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
+  test("a result whose error is no JSON, or long", async () => {
+    const cycle = /** @type {any} */ ({});
+    cycle.self = cycle;
+    for (const [error, told] of /** @type {[any, RegExp][]} */ ([[cycle, /an object with self$/], [1n, /a bigint$/], [() => {}, /a function$/], ["x".repeat(1e6), /"x{499}…$/]]))
+      await assertRefused(/** @type {any} */ ({ Error: error }), new RegExp(`^this result has no Memory, but an Error: .*${told.source}`));
+  });
 });
 
 describe("damage that the sum of all blocks does not show is refused", () => {
@@ -222,6 +242,36 @@ describe("damage that the sum of all blocks does not show is refused", () => {
   });
 });
 
+describe("two heaps in one memory", () => {
+  /** @type {Uint8Array} */ let larger;
+  before(async () => {
+    const process = await spawnProcess(image.file);
+    await process.eval("Kept = ('x'):rep(1e5)");
+    larger = /** @type {Uint8Array} */ (process.memory);
+  });
+
+  test("the larger is read, and the other is told", async () => {
+    for (const [first, second] of [[memory, larger], [larger, memory]]) {
+      const heap = await attach(await twoHeaps(first, second));
+      assert.equal(heap.books().luaSize, (await attach(larger)).books().luaSize);
+      assert.deepEqual(heap.otherHeaps.map(({ luaSize }) => luaSize), [(await attach(memory)).books().luaSize]);
+    }
+    assert.deepEqual((await attach(memory)).otherHeaps, []);
+  });
+
+  test("the one that the module names is read, or refused with its reason, whatever else is there", async () => {
+    const both = await twoHeaps(memory, larger), { state } = await attach(memory);
+    const heap = await attach(both, { module: image.file });
+    assert.deepEqual([heap.state, heap.otherHeaps], [state, []]);
+    const words = new DataView(both.buffer), { statePointer = 0 } = heap.moduleImage ?? {};
+    const refusal = /^the memory: no sound Lua heap where MemBuddy's aos image has its own: its main thread at 0x[0-9a-f]+ is refused, since /;
+    words.setUint8(state + 8, words.getUint8(state + 8) ^ 1); // its kind
+    await assert.rejects(attach(both, { module: image.file }), { name: "MembuddyError", message: refusal });
+    words.setBigUint64(statePointer, 0n, true);
+    await assert.rejects(attach(both, { module: image.file }), /at 0x0 is refused, since Lua has not begun there$/);
+  });
+});
+
 describe("targets by path", () => {
   /** @type {import("../cli/heap.js").Heap} */
   let heap;
@@ -240,6 +290,39 @@ describe("targets by path", () => {
     assert.equal(heap.profile({ target: "_G/Deep/list/1" }).totalSize + heap.profile({ target: "_G/Deep/list/1#2" }).totalSize > 0, true);
   });
   test("a key with a slash is written as the report writes it", () => assert.ok(heap.profile({ target: "Deep/with\\/slash/x" }).totalSize > 0));
+  test("what only tree and why tell apart is a target, too, and named as there", () => {
+    for (const path of ["_G/loadfile (key)", "_G/ao/addAssignable/[upvalue findIndexByProp]/[value]", "_G/Dump/[proto .dump:487]/[constant]#2", "[type metatables]#1", "[state]#3"]) {
+      const { target = "", totalSize } = heap.profile({ target: path });
+      assert.ok(totalSize > 0 && heap.retained(path) > 0, path);
+      assert.equal(heap.profile({ target }).totalSize, totalSize, `${path} is called ${target}`);
+    }
+  });
+  test("an upvalue of what holds no memory is no target, and its cell stays as it was", async () => {
+    const process = await spawnProcess(ourImages[2].file);
+    await process.eval("local number = 1 Kept = function() number = number + 1 end");
+    const one = await attach(/** @type {Uint8Array} */ (process.memory));
+    one.retained("Kept"); // a first walk forgets what the collector knew
+    const before = Buffer.from(one.walker.buffer().slice(0, one.walker.subjectBytes));
+    assert.throws(() => one.retained("Kept/[upvalue number]"), /'Kept\/\[upvalue number\]' holds no memory of its own; accepted: a table/);
+    assert.ok(before.equals(Buffer.from(one.walker.buffer(), 0, one.walker.subjectBytes)));
+  });
+  test("lines that are sums, or a key's, say so", () => {
+    const key = "membuddy: what is at '_G/loadfile' holds no memory of its own, only its key does; accepted: the path of an object, such as '_G/loadfile (key)'";
+    assert.throws(() => heap.profile({ target: "_G/loadfile" }), { message: key });
+    assert.throws(() => heap.retained("Dump/[proto .dump:487]/[constant]"), /is a sum of several objects; accepted: the path of one, such as Dump\/\[proto \.dump:487\]\/\[constant\]#1$/);
+  });
+  test("an object below the head of several roots is named by a path that is accepted", () => {
+    const { target = "", totalSize } = heap.profile({ target: "[type metatables]/string" });
+    assert.equal(target, "[type metatables]/string");
+    assert.ok(totalSize > 0);
+  });
+  test("a path that is mistyped deep in a large table leads nowhere, like others", async () => {
+    const process = await spawnProcess(ourImages[1].file);
+    await process.eval("local key = ('n'):rep(60) Large = {} local t = Large for i = 1, 100 do t[key] = {} t = t[key] end for i = 1, 25000 do t['k' .. i] = 'v' .. i end");
+    const large = await attach(/** @type {Uint8Array} */ (process.memory)), above = `Large${`/${"n".repeat(60)}`.repeat(100)}`;
+    for (const name of ["none", "k77#2"]) assert.throws(() => large.profile({ target: `${above}/${name}` }), /^MembuddyError: membuddy: there is nothing at the path /);
+    assert.ok(large.retained(`${above}/k77`) > 0);
+  });
   test("a path that leads nowhere is an error that names it", () => assert.throws(() => heap.profile({ target: "Deep/nothing" }), /nothing at the path 'Deep\/nothing'; accepted: a path/));
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {
@@ -333,6 +416,12 @@ describe("what a program gives is looked at first", () => {
       else assert.match(error.message, message);
       return true;
     }));
+
+  test("a palette of what are no functions is refused", () => {
+    const message = "membuddy: 'blue' of the palette is 5; accepted: a function";
+    assert.throws(() => heap.print({ top: 1 }, undefined, { blue: 5 }), { name: "MembuddyError", message });
+    assert.throws(() => formatSize(1024, /** @type {any} */ ({ red: "x" })), { name: "MembuddyError" });
+  });
 
   test("a palette that is null is none", () => {
     assert.equal(formatSize(1024, /** @type {any} */ (null)), "1.00 KB");

@@ -3,13 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { version } from "../cli/version.js";
+import { twoHeaps } from "./support/two_heaps.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), "membuddy-cli-"));
@@ -90,6 +91,25 @@ test("the standard input is read once; what is no object says so", () => {
       assert.match(run(command).stderr, /is a line of the report, but no object; accepted: the path of one/);
 });
 
+test("tree and why take every path that tree prints, and those that the report has for them", () => {
+  const { lines } = JSON.parse(say(["tree", "sample.dat", "--json", "--depth", "2", "--top", "all"]));
+  const roots = lines.map((/** @type {any} */ line) => line.path).filter((/** @type {string} */ path) => /^\[(state|type metatables)\]/.test(path));
+  assert.ok(roots.length > 20 && roots.every((/** @type {string} */ path) => /#\d+$/.test(path)));
+  for (const path of [roots[0], roots.at(-1), "[type metatables]/string"]) {
+    const name = path.replace("/string", "#1");
+    assert.equal(JSON.parse(say(["tree", "sample.dat", path, "--json"])).lines[0].path, name);
+    assert.equal(JSON.parse(say(["why", "sample.dat", path, "--json"])).chains[0].path, name);
+  }
+  const proto = "_G/Dump/[proto .dump:487]/[constant]";
+  for (const command of ["tree", "why"]) {
+    assert.match(run([command, "sample.dat", proto]).stderr, /^membuddy: '.*\[constant\]' is a sum of several objects; accepted: .*\[constant\]#1\n$/);
+    assert.match(run([command, "sample.dat", "_G/loadfile"]).stderr, /holds no memory of its own, only its key does; .* such as '_G\/loadfile \(key\)'\n$/);
+    say([command, "sample.dat", `${proto}#1`]);
+    say([command, "sample.dat", "_G/loadfile (key)"]);
+  }
+  assert.match(run(["tree", "sample.dat", "[type metatables]/number"]).stderr, /nothing at the path/);
+});
+
 test("the paths in the help of tree and why are some of the sample", () => {
   const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
   assert.ok(examples.length >= 5);
@@ -125,12 +145,30 @@ describe("membuddy FILE", () => {
     assert.equal(say(["-", "--json"], { input: memory }), expected);
   });
 
+  test("what comes through a pipe goes to its place, and is collected nowhere else", { skip: !existsSync("/dev/zero") && "there is no /dev/zero" }, () => {
+    const program = `import { attach } from ${JSON.stringify(path.join(installed, "cli/index.js"))};
+      await attach("-").catch(({ message }) => console.log(process.resourceUsage().maxRSS, message));`;
+    const { stdout } = spawnSync("bash", ["-c", `head -c 256M /dev/zero | "$0" --preserve-symlinks --input-type=module -e '${program}'`, process.execPath], { encoding: "utf8" });
+    const [, kilobytes, message] = /^(\d+) (.*)\n$/.exec(stdout) ?? [];
+    assert.match(message, /no Lua in these 268,435,456 bytes: .*every byte of it is zero$/);
+    assert.ok(Number(kilobytes) < 200 * 1024, `${kilobytes} KB`);
+  });
+
   test("the module says which image it is", () => {
     const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm");
     const { image, account } = JSON.parse(say(["sample.dat", "--json", "--module", module]));
     assert.equal(image.hasMemBuddy, true);
     assert.match(say(["sample.dat", "--module", module]), /^sample\.dat: MemBuddy's aos image, Lua 5\.4, 64 bits, [\d,]+ bytes\n/);
     assert.ok(account.parts.stack > 0 && account.maximum > 0 && account.headroom > 0);
+  });
+
+  test("another heap in the memory is told, though not looked at", async () => {
+    const memory = readFileSync(inFolder("sample.dat"));
+    writeFileSync(inFolder("two.dat"), await twoHeaps(memory, memory));
+    const { otherHeaps, luaSize } = JSON.parse(say(["two.dat", "--json"]));
+    assert.deepEqual(otherHeaps.map((/** @type {any} */ heap) => heap.luaSize), [luaSize]);
+    assert.match(say(["two.dat"]), /\nNot looked at: another sound Lua heap in this memory \(769\.36 KB at 0x[0-9a-f]+\); --module tells which is the process's\n/);
+    assert.equal(JSON.parse(say(["sample.dat", "--json"])).otherHeaps, undefined);
   });
 
   test("options are those of Lua", () => {
@@ -186,6 +224,18 @@ describe("what goes wrong is told in one line on the standard error", () => {
       assert.deepEqual({ status, stdout }, { status: code, stdout: "" });
       assert.match(stderr, message);
     });
+});
+
+test("escape codes in a name reach no terminal", () => {
+  const name = "\x1b]0;title\x07\x9b31m.dat", shown = "\\x1B]0;title\\x07\\x9B31m.dat";
+  writeFileSync(inFolder(name), readFileSync(inFolder("sample.dat")));
+  assert.ok(say([name]).startsWith(`${shown}: Lua 5.4`));
+  assert.ok(say(["diff", name, "sample.dat"]).startsWith(`${shown} -> sample.dat\n`));
+  for (const command of [[`${name}x`], ["sample", "-o", `no/${name}`], ["sample", "-o", name], [name, name], ["tree", name, "\x1b"], [`--${name}`], ["serve", "--port", name]]) {
+    const { stderr } = run(command);
+    assert.ok(!/[\0-\x09\x0b-\x1f\x7f-\x9f]/.test(stderr) && stderr.includes("\\x1B"), JSON.stringify(stderr));
+  }
+  rmSync(inFolder(name));
 });
 
 for (const words of ["sample.dat --json --depth inf", "export sample.dat --format json --min-size 0 --depth all -o -"])
@@ -249,12 +299,16 @@ describe("what stands at the place of a result", () => {
     linkSync(inFolder("sample.dat"), inFolder("hard.json"));
     symlinkSync("sample.dat", inFolder("soft.json"));
     writeFileSync(inFolder("older.dat"), memory);
-    for (const name of ["sample.dat", "./sample.dat", "hard.json", "soft.json"]) assertRefused([...asJson, name], /is the memory that is read.*name another file/);
-    assertRefused(["export", "sample.dat", "--format", "html", "--with", "older.dat", "-o", "older.dat"], /is the memory that is read/);
+    for (const name of ["sample.dat", "./sample.dat", "hard.json", "soft.json"]) assertRefused([...asJson, name], / is read for the result, which would replace it; name another file/);
+    assertRefused(["export", "sample.dat", "--format", "html", "--with", "older.dat", "-o", "older.dat"], /older\.dat is read for the result/);
+    copyFileSync(path.join(root, "dist/membuddy-lua54-wasm64.wasm"), inFolder("image.wasm"));
+    assertRefused([...asJson, "image.wasm", "--module", "image.wasm"], /^membuddy: image\.wasm is read for the result/);
     assert.ok(readFileSync(inFolder("sample.dat")).equals(memory) && readFileSync(inFolder("older.dat")).equals(memory));
   });
 
-  test("is no directory", () => {
+  test("is no directory, and neither is the standard input", () => {
+    const { status, stderr } = spawnSync("bash", ["-c", '"$0" --preserve-symlinks "$1" - < .', process.execPath, bin], { cwd: folder, encoding: "utf8" });
+    assert.deepEqual({ status, stderr }, { status: 1, stderr: "membuddy: the standard input is a directory; name a file\n" });
     mkdirSync(inFolder("d.json"));
     for (const name of [".", "d.json", "d.json/"]) assertRefused([...asJson, name], /^membuddy: .* is a directory; name the file to write\n$/);
     assertRefused(["sample", "-o", "d.json"], /is a directory/);
@@ -369,6 +423,19 @@ describe("import { attach } from \"membuddy\"", () => {
     assert.match(text, /^[\d.]+ KB 0 MemBuddy 1/);
   });
 
+  test("a walker that could not be loaded is asked for again", () => {
+    writeFileSync(inFolder("again.mjs"), `
+      import { renameSync } from "node:fs";
+      import { attach } from "membuddy";
+      const walker = "node_modules/membuddy/dist/attach-lua53-wasm64.wasm";
+      renameSync(walker, "away.wasm");
+      await attach("sample.dat").catch(({ message }) => console.log(message));
+      renameSync("away.wasm", walker);
+      console.log((await attach("sample.dat")).image.lua);`);
+    const text = execFileSync(process.execPath, ["--preserve-symlinks", "--no-warnings", "again.mjs"], { cwd: folder, encoding: "utf8" });
+    assert.match(text, /^the walker lua53-wasm64 cannot be loaded: .*\n5\.4\n$/);
+  });
+
   test("has types", () => {
     writeFileSync(inFolder("program.mts"), `
       import { attach, type Results, type ReportOptions } from "membuddy";
@@ -386,9 +453,18 @@ describe("import { attach } from \"membuddy\"", () => {
       // @ts-expect-error no input
       await attach(7);
       export { bytes };`);
+    writeFileSync(inFolder("inputs.mts"), `
+      import { readFileSync } from "node:fs";
+      import { attach } from "membuddy";
+      const memory = new WebAssembly.Memory({ initial: 1 });
+      for (const input of [memory, { memory }, new URL("file:///x"), new Blob([]), { Memory: new Uint8Array() }, readFileSync("x")]) await attach(input, { module: input });
+      await attach("x", { loadWalker: (name) => fetch(name) });
+      await attach("x", { loadWalker: async (name) => readFileSync(name) });`);
     symlinkSync(path.join(root, "node_modules/@types"), inFolder("node_modules/@types"));
-    const { status, stdout } = spawnSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "es2022",
-      "--module", "nodenext", "--moduleResolution", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "false", "--types", "node", "program.mts"], { cwd: folder, encoding: "utf8" });
-    assert.equal(status, 0, stdout);
+    for (const surroundings of [["--lib", "es2022,dom", "--types", "node", "program.mts", "inputs.mts"], ["--lib", "es2022", "--typeRoots", "none", "program.mts"]]) {
+      const { status, stdout } = spawnSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "es2022",
+        "--module", "nodenext", "--moduleResolution", "nodenext", "--skipLibCheck", "false", ...surroundings], { cwd: folder, encoding: "utf8" });
+      assert.equal(status, 0, stdout);
+    }
   });
 });

@@ -1,6 +1,6 @@
 /** `membuddy diff`: what grew, appeared and went between two memories, by kind and by path. */
 import { diff, summarize, tellingPaths } from "../diff.js";
-import { counted, grouped } from "../errors.js";
+import { counted, grouped, shownName } from "../errors.js";
 import { formatSize } from "../print.js";
 import { columns } from "../report.js";
 
@@ -59,7 +59,7 @@ function lines(found, options, context) {
   const totals = columns([["", "before", "after", "change"], ...totalRows(found)], ["left", "right", "right", "right"]);
   const changes = [...kindLines(found.kinds, context), ...pathLines(found.paths, options, context)];
   const isSame = changes.length === 0 && Object.values(found.change).every((change) => change === 0);
-  return [`${colours.bold(found.a.name)} -> ${colours.bold(found.b.name)}`, "", ...totals, ...changes, ...(isSame ? ["", "nothing changed"] : [])];
+  return [`${colours.bold(shownName(found.a.name))} -> ${colours.bold(shownName(found.b.name))}`, "", ...totals, ...changes, ...(isSame ? ["", "nothing changed"] : [])];
 }
 
 const help = `

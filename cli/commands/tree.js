@@ -42,7 +42,8 @@ function inOrder(lines, context) {
 
 const help = `
 What stands below a line would be freed with it. A line's name is the last step of its path; where the line above is not
-the step before, because others lead there as well, its whole path. Any path can be given to go on from there.
+the step before, because others lead there as well, its whole path; of one of more than 32 steps the middle is left out,
+but with --json. Any whole path can be given to go on from there.
 
 Examples:
   membuddy tree state.dat
@@ -63,7 +64,7 @@ export function register(program, context) {
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const graph = heap.graph();
-      const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), context.listLimits(options));
+      const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), { ...context.listLimits(options), isWhole: options.json });
       if (options.json) return JSON.stringify({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);
       return [head, ...inOrder(lines, context)].join("\n");

@@ -1,5 +1,6 @@
 /** `membuddy why`: the shortest chains of references that keep an object alive, and what cutting one would free. */
 import { counted, grouped } from "../errors.js";
+import { splitPath } from "../graph.js";
 import { formatSize } from "../print.js";
 import { why } from "../why.js";
 
@@ -25,6 +26,14 @@ function chainLines({ path, steps }, index, context) {
   return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];
 }
 
+const longestPath = 32; // steps
+
+/** @param {string} path */
+function shortened(path) {
+  const steps = splitPath(path), kept = longestPath >> 1;
+  return steps.length <= longestPath ? path : [...steps.slice(0, kept), "…", ...steps.slice(-kept)].join("/");
+}
+
 /** @param {number} count  beyond 2^53 not exact */
 const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
 
@@ -38,7 +47,7 @@ function lines(found, context) {
     `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
     ...chains.flatMap((chain, index) => chainLines(chain, index, context)),
-    ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${path}/${colours.cyan(label)}`)] : []),
+    ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${shortened(path)}/${colours.cyan(label)}`)] : []),
   ];
 }
 

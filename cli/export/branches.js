@@ -6,7 +6,7 @@
  * bytes and the blocks that are no objects make what Lua counts.
  */
 import { MembuddyError, grouped } from "../errors.js";
-import { kindNames } from "../graph.js";
+import { kindNames, numbered } from "../graph.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
 
@@ -109,7 +109,7 @@ function readLabels(walker, parent, wanted, found) {
     const label = decoder.decode(record.subarray(8));
     const count = mayRepeat ? (namesakes.get(label) ?? repeats - 1) + 1 : 1;
     if (mayRepeat) namesakes.set(label, count);
-    if (wanted.has(node) && !found.has(node)) found.set(node, count > 1 ? `${label}#${count}` : label);
+    if (wanted.has(node) && !found.has(node)) found.set(node, count > 1 ? `${label}#${count}` : numbered(label, false));
   };
   try {
     walker.call.attach_each_label(parent);

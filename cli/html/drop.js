@@ -3,6 +3,7 @@
  * command line, and shows the report. Nothing leaves the machine.
  */
 import { element, foreign } from "./dom.js";
+import { afterDrop } from "./dropped.js";
 import { embed } from "./embed.js";
 import { renderReport } from "./report.js";
 import { visible } from "./words.js";
@@ -46,12 +47,13 @@ async function isModule(file) {
 /** What was dropped: memories, the newest last, and a module. @param {Iterable<File>} files */
 async function take(files) {
   const memories = [];
+  /** @type {File | null} */ let module = null;
   for (const file of files)
-    if (await isModule(file)) state.module = file;
+    if (await isModule(file)) module = file;
     else memories.push(file);
   if (memories.length > 2) return fail(`${memories.length} memories were dropped; one is shown, or two are compared.`);
   memories.sort((a, b) => a.lastModified - b.lastModified || (a.name < b.name ? -1 : 1));
-  if (memories.length) [state.memory, state.older] = [memories[memories.length - 1], memories.length === 2 ? memories[0] : null];
+  Object.assign(state, afterDrop(state, memories, module));
   if (!state.memory) return fail(`${state.module?.name} is a module; drop the memory of a process beside it.`);
   return start();
 }

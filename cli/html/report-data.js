@@ -74,7 +74,7 @@ function accountRows(account) {
 
 /** @param {import("../account.js").Account} account */
 function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeChunks, asyncify }) {
-  const size = (/** @type {number | undefined} */ bytes) => bytes && formatBytes(bytes);
+  const size = (/** @type {number | undefined} */ bytes) => bytes === undefined ? undefined : formatBytes(bytes);
   return [
     { name: "pages", value: formatCount(pages), meaning: "of 64 KB, which a memory grows by" },
     { name: "maximum", value: size(maximum), meaning: "how far the image lets its memory grow" },

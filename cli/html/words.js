@@ -1,15 +1,12 @@
 /**
  * How the page writes figures and what a process put into its keys.
  */
+import { sizeParts } from "../size.js";
 
-const units = ["bytes", "KB", "MB", "GB"];
-
-/** As `membuddy.format_size` does: "0 bytes", "1.23 KB". @param {number} bytes */
+/** As `membuddy.format_size` does, and a change with a sign: "0 bytes", "1.23 KB". @param {number} bytes */
 export function formatBytes(bytes) {
-  let value = Math.abs(bytes), unit = 0;
-  while (value >= 1024 && unit < units.length - 1) value /= 1024, unit++;
-  const sign = bytes < 0 ? "\u2212" : "";
-  return unit === 0 ? `${sign}${value} ${value === 1 ? "byte" : "bytes"}` : `${sign}${value.toFixed(2)} ${units[unit]}`;
+  const { number, unit } = sizeParts(Math.abs(bytes));
+  return `${bytes < 0 ? "\u2212" : ""}${number} ${unit}`;
 }
 
 /** @param {number} bytes with a sign in front, as a change has */
