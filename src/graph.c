@@ -321,8 +321,8 @@ static void visit_late(void *context, graph *g, const graph_condition *entry) {
 
 static void each_late_edge(graph *g, late_visitor visit, uint32_t *context) {
   late_edges late = {visit, context};
-  for (uint32_t node = g->first_late_root; visit && node < g->node_count; node++)
-    if (g->parents[node] == 0) visit(g, 0, node, context);
+  for (uint32_t node = g->node_count; visit && node-- > g->first_late_root;)
+    if (g->parents[node] == 0) visit(g, 0, node, context); /* placed from the end on */
   graph_each_condition(g, visit_late, &late);
 }
 

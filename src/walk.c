@@ -1008,7 +1008,8 @@ static void walk_type_metatables(walker *w) {
 static void walk_object_list(walker *w, int root, GCObject *list) {
   open_root(w, root, NULL, root_names[root]);
   uintptr_t index = 0;
-  for (GCObject *o = list; o; o = o->next) visit(w, LABEL_INDEX, ++index, NULL, o);
+  for (GCObject *o = list; o; o = o->next)
+    if (root != ROOT_RESURRECTED || !is_marked(o)) visit(w, LABEL_INDEX, ++index, NULL, o);
   close_root(w);
 }
 

@@ -89,6 +89,8 @@ function assertWholeGraph(heap, report) {
   const graph = heap.graph();
   assert.equal(graph.nodeCount - 1, report.objects);
   assert.equal(graph.retained[0], report.totalSize - report.kinds.state.bytes - report.kinds.string_table.bytes);
+  for (const path of Object.keys(report.totalSizes).filter((one) => /^\[resurrected\]\/\d+$/.test(one)))
+    assert.equal(graph.own[graph.find(path)], report.sizes[path], path);
   graph.end();
 }
 
