@@ -31,6 +31,8 @@ function watchedDrive() {
   return { opened, WeaveDrive: () => ({ open }) };
 }
 
+/** By version, of the images so far. @type {Set<string>} */
+const hashOrders = new Set();
 const stockConversation = await converse(await spawnProcess(stockImage.file));
 const stockGlobals = (await (await spawnProcess(stockImage.file)).eval(globalNames)).split(" ");
 
@@ -110,6 +112,14 @@ for (const image of ourImages) {
       assert.match(message, /module 'no\.such' not found:[^]*module no\.such not found[^]*no file '\.\/no\/such\.lua'/);
       assert.deepEqual(opened, []);
       assert.equal(process.memoryBytes, before);
+    });
+
+    test("hashes are the same whatever the process is spawned with", async () => {
+      const keys = `local t, names = {}, {} for i = 1, 40 do t["key " .. i] = i end for name in pairs(t) do names[#names + 1] = name end return table.concat(names, " ")`;
+      const orders = await Promise.all([0, 100, 5000].map(async (length) => (await spawn({ data: "x".repeat(length) })).eval(keys)));
+      assert.equal(new Set(orders).size, 1);
+      hashOrders.add(`${image.lua} ${orders[0]}`);
+      assert.equal(new Set([...hashOrders].map((order) => order.slice(0, 3))).size, hashOrders.size, "both widths of a version have one order");
     });
 
     test("On-Boot = Data evaluates the spawn message", async () => {

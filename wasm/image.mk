@@ -54,6 +54,7 @@ image_cflags     := -O3 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
 # interpreter becomes so large that V8 gives it frames of 28 KB: 35 nested C calls fill its stack.
 image_dispatch   := -DLUA_USE_JUMPTABLE=0
 image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
+image_seed_lua53 := -DluaS_hash=image_hash_of_addresses
 
 # Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
 archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
@@ -69,7 +70,7 @@ archives: $(image_archives) ## the profiler for libs/ of the official builder
 
 # Lua's own sources, except its two programs; what opens files does so through the host.
 lua_opens_files  := liolib.c lauxlib.c loadlib.c
-lua_sources       = $(filter-out $(lua_opens_files) lua.c luac.c lbitlib.c,$(notdir $(wildcard $(1)/l*.c)))
+lua_sources       = $(filter-out $(lua_opens_files) lstate.c lua.c luac.c lbitlib.c,$(notdir $(wildcard $(1)/l*.c)))
 
 # The three sizes for a variant.
 image_memory = $(if $(filter default,$(PRESET)),$(measured_$(1)),$(preset_$(PRESET)))
@@ -84,6 +85,7 @@ build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image
 	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
 	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_seed) $$(image_seed_$(2)) -c $$$$sources/lstate.c && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -include $$$$boot/buffers.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
 	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c) && \
 	 rm -rf $$(@D)/lua && mv $$$$work $$(@D)/lua

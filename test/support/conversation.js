@@ -57,7 +57,7 @@ export const conversation = [
   { says: "the version", message: evaluate("Version()") },
 ];
 
-/** The order of tags follows Lua's hashes, which the official images seed by the clock. @param {any} message */
+/** The order of tags follows Lua's hashes, whose seed is another in the official images. @param {any} message */
 function withSortedTags(message) {
   const byName = (/** @type {{ name: string }} */ a, /** @type {{ name: string }} */ b) => (a.name < b.name ? -1 : 1);
   return { ...message, Tags: [...message.Tags].sort(byName) };
