@@ -21,7 +21,7 @@ ROOT := $(CURDIR)
 LUA_VERSIONS := 5.4.7 5.3.6
 LUA_54 := build/lua-5.4.7/src
 LUA_53 := build/lua-5.3.6/src
-NODE = $(shell scripts/node.sh supported)
+NODE = $(or $(shell scripts/node.sh supported),false) # which has said why there is none
 NODE_FLAGS := --experimental-wasm-memory64
 
 EMCC := $(ROOT)/build/toolchain/bin/emcc
@@ -49,6 +49,7 @@ NODE_MODULES_READY := node_modules/.package-lock.json
 DEVTOOLS_READY := build/devtools/.pin
 
 export TOOLCHAIN LUA_DIR AOS_PROCESS
+unexport CDPATH # or the scripts' cd speaks
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -117,7 +118,7 @@ $(SPECIMENS_READY): scripts/toolchain.lock scripts/specimens.sh
 
 $(NODE_MODULES_READY): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not on PATH; install it beside Node.js 18 to 22" >&2; exit 1; }
-	npm ci --no-audit --no-fund && touch $@
+	@mkdir -p build && exec 9>build/npm.lock && flock 9 && { [ $@ -nt package-lock.json ] && [ $@ -nt package.json ] || npm ci --no-audit --no-fund; } && touch $@
 
 # Its test is skipped where it cannot be had.
 $(DEVTOOLS_READY): scripts/toolchain.lock scripts/devtools.sh scripts/devtools.js | $(NODE_MODULES_READY)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What every script here shares: where things are, how to speak, fail, wait and write. Sourced.
 
+unset CDPATH # or cd speaks
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034
 lock_file=$root/scripts/toolchain.lock

@@ -34,7 +34,8 @@ not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' '.
 is_ready() {
   local kind mark
   read -r kind mark 2>/dev/null <"$prefix/ready" || return 1
-  [ "$mark" = "$ready_mark" ] && { [ "$mode" = auto ] || [ "$mode" = "$kind" ]; } && [ -x "$prefix/bin/emcc" ]
+  [ "$mark" = "$ready_mark" ] && { [ "$mode" = auto ] || [ "$mode" = "$kind" ]; } && [ -x "$prefix/bin/emcc" ] &&
+    { [ "$kind" = sdk ] || [ -x "$(sed -n "s/^NODE_JS = '\(.*\)'$/\1/p" "$prefix/emscripten.config")" ]; }
 }
 
 write_program() { # NAME LINE...
@@ -217,11 +218,11 @@ CONFIG
 write_private_programs() {
   local name
   ln -sfn root/usr/lib "$prefix/lib" # where Python looks for its library, seen from bin/
-  write_program python3 'export PYTHONNOUSERSITE=1; unset PYTHONHOME PYTHONPATH' \
+  write_program python3 'export PYTHONNOUSERSITE=1; unset PYTHONHOME PYTHONPATH EM_CACHE EM_LLVM_ROOT EM_BINARYEN_ROOT EM_NODE_JS' \
     "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' \"\$@\""
   for name in emcc emar emranlib; do
     write_program "$name" "export EM_CONFIG='$prefix/emscripten.config' EMSDK_PYTHON='$prefix/bin/python3'" \
-      'unset EM_CACHE EMCC_CFLAGS _EMCC_CCACHE PYTHON' \
+      'unset EMCC_CFLAGS _EMCC_CCACHE PYTHON' \
       "exec '$prefix/bin/python3' '$emscripten/$name.py' \"\$@\""
   done
   for name in wasm-opt wasm-merge wasm-dis; do ln -sfn "../root/usr/bin/$name" "$prefix/bin/$name"; done

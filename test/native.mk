@@ -25,16 +25,16 @@ native_lua_seed := -DluaS_hash=heap_hash_seed
 define native_rules # LUA-VERSION-SHORT
 native_dir_$(1) := build/native/lua$(1)-$$(config)
 
-$$(native_dir_$(1))/lua/%.o: test/native.mk | $$(LUA_READY)
+$$(native_dir_$(1))/lua/%.o: test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_READY)
 	@mkdir -p $$(@D)
 	@$$(CC) -std=gnu99 $$(CFLAGS_$$(config)) -UNDEBUG $$(if $$(filter 53/lgc,$(1)/$$*),,$$(native_lua_checks_$$(config))) -DLUA_COMPAT_5_3 -DLUA_COMPAT_5_2 \
 	  $$(if $$(filter lstate,$$*),$$(native_lua_seed)) -I$$(LUA_$(1)) -c $$(LUA_$(1))/$$*.c -o $$@
 
-$$(native_dir_$(1))/src/%.o: src/%.c test/native.mk | $$(LUA_READY) $$(MEMBUDDY_GENERATED)
+$$(native_dir_$(1))/src/%.o: src/%.c test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_READY) $$(MEMBUDDY_GENERATED)
 	@mkdir -p $$(@D)
 	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -Ibuild/generated -I$$(LUA_$(1)) -c $$< -o $$@
 
-$$(native_dir_$(1))/unit/%.o: test/unit/%.c test/native.mk | $$(LUA_READY)
+$$(native_dir_$(1))/unit/%.o: test/unit/%.c test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_READY)
 	@mkdir -p $$(@D)
 	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -Itest/unit -I$$(LUA_$(1)) -c $$< -o $$@
 
