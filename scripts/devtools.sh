@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Provides the loader of heap snapshots of Chrome's DevTools under build/devtools, for test/attach-export.test.js: its own
+# Provides the loader of heap snapshots of Chrome's DevTools under build/devtools, for test/attach-export.once.test.js: its own
 # files out of the npm package chrome-devtools-frontend, pinned in toolchain.lock. Where the package cannot be had, the
 # test says so and is skipped.
 set -euo pipefail

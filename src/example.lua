@@ -93,7 +93,7 @@ local function used()
   local bytes = collectgarbage("count") * 1024
   return bytes - membuddy.kinds().string_table.bytes -- which shrinks when Lua likes to
 end
-used() -- Lua keeps a few call frames for the next calls: let it
+for _ = 1, 10 do used() end -- Lua keeps a few call frames for the next calls: let it
 local before = used()
 local promised = membuddy.retained(Example)
 Example = nil
