@@ -15,6 +15,7 @@ typedef struct {
   lu_byte dead_bits;   /* of `marked`: the sweep in hand will free it */
   check_problem *problem;
   const GCObject *in_hand;
+  const Table *known_metatable; /* the last one */
 } checker;
 
 /* ---- finding ---- */
@@ -333,10 +334,9 @@ static void check_sizes(const checker *c, const Table *table) {
 
 /* What `__mode` is looked for along. That it is not there is noted as Lua notes it: many tables may
 ** have this one, and its entries stand in one chain. */
-static void check_metatable(const checker *c, const global_State *g, Table *metatable) {
-  const lu_byte has_no_mode = 1u << TM_MODE;
+static void check_metatable(checker *c, const global_State *g, Table *metatable) {
+  if (metatable == c->known_metatable) return;
   check_kind(c, obj2gco(metatable), KIND_TABLE);
-  if (metatable->flags & has_no_mode) return;
   check_sizes(c, metatable);
   const Node *node = gnode(metatable, lmod(g->tmname[TM_MODE]->hash, sizenode(metatable)));
   for (int left = sizenode(metatable); gnext(node) != 0; left--) {
@@ -345,7 +345,8 @@ static void check_metatable(const checker *c, const global_State *g, Table *meta
     if (left == 0) refuse(c, ATTACH_ENDLESS, metatable, 0);
   }
   if (layout_short_string_entry(metatable, g->tmname[TM_MODE]) == NULL)
-    metatable->flags |= has_no_mode;
+    metatable->flags |= 1u << TM_MODE;
+  c->known_metatable = metatable;
 }
 
 /* ---- one object, when all are known ---- */
