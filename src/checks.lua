@@ -101,7 +101,7 @@ local function add_functions(list, t)
   end
 end
 
--- What the values of a list add to that.
+-- What the values of a list add to the functions of loaded modules and of these lasting handlers.
 local function held_beside(list, lasting)
   if #list == 0 then return 0 end
   local code = { [0] = false }

@@ -1005,6 +1005,7 @@ static void walk_type_metatables(walker *w) {
   close_root(w);
 }
 
+/* What something else keeps is not resurrected: the numbers are those of the graph's roots. */
 static void walk_object_list(walker *w, int root, GCObject *list) {
   open_root(w, root, NULL, root_names[root]);
   uintptr_t index = 0;

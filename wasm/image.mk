@@ -43,9 +43,6 @@ image_boot_headers := $(wildcard wasm/boot/*.h src/platform.h)
 
 image_lua54      := build/lua-5.4.7/src
 image_lua53      := build/lua-5.3.6/src
-# Written when the sources become others, as by LUA_DIR.
-image_mark_lua54 := build/lua-5.4.7/.source
-image_mark_lua53 := build/lua-5.3.6/.source
 image_compat_lua54 := -DLUA_COMPAT_5_3
 image_compat_lua53 := -DLUA_COMPAT_5_2
 image_width_wasm64 := -sMEMORY64=1 -Wno-experimental
@@ -80,14 +77,15 @@ image_memory = $(if $(filter default,$(PRESET)),$(measured_$(1)),$(preset_$(PRES
 
 image_part = $(word $(1),$(subst -, ,$(2)))
 
-# $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64)
+# $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64). A .source is written when the sources become others, as by
+# LUA_DIR.
 define image_rules
-build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image.mk $$(image_mark_$(2)) | $$(image_ready)
+build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image.mk $$(image_$(2):src=.source) | $$(image_ready)
 	@echo "$(1): Lua"
 	@work=$$(@D)/lua.$$$$$$$$ && mkdir -p $$$$work && sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
 	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
 	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
-	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) $$(image_seed) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_seed) $$(image_seed_$(2)) -c $$$$sources/lstate.c && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -include $$$$boot/buffers.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
 	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c) && \
@@ -95,14 +93,14 @@ build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image
 	@touch $$@
 
 build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/done \
-  wasm/image.mk $$(image_mark_$(2)) | $$(image_ready)
+  wasm/image.mk $$(image_$(2):src=.source) | $$(image_ready)
 	@work=$$(@D)/boot.$$$$$$$$ && mkdir -p $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
 	 -I$$$$root/wasm/boot -I$$$$root/src -I$$$$root/$$(image_$(2)) \
 	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)) && \
 	 rm -rf $$(@D)/boot && mv $$$$work $$(@D)/boot
 	@touch $$@
 
-dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk $$(image_mark_$(2)) | $$(image_ready)
+dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk $$(image_$(2):src=.source) | $$(image_ready)
 	@echo "$$@"
 	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && \
 	 printf '%s\n' $$(patsubst src/%,'#include "%"',$$(filter-out $$(image_border) $$(MEMBUDDY_HOT),$$(MEMBUDDY_SOURCES))) >membuddy.c && \
