@@ -1,9 +1,9 @@
 /**
  * Takes aos's own Lua and makes of it what an image carries:
  *
- *   bundle.c            the table of modules: name, offset, length
- *   sources-wasm32.wat  a module with one passive data segment, all sources end to end, and a function that copies
- *   sources-wasm64.wat  a part of it into linear memory (wasm-merge puts it into the image)
+ *   bundle.c            the table of modules: name, length
+ *   sources-wasm32.wat  a module with the sources as constants of its code, and a function that writes those of one
+ *   sources-wasm64.wat  into linear memory (wasm-merge puts it into the image)
  *
  * The sources come out of an official image, by running it and asking its own module loader; with AOS_PROCESS=dir,
  * aos's modules come from that folder (the `process` folder of an aos checkout) instead.
@@ -73,15 +73,16 @@ async function collectModules(image, folder) {
   return new Map([...builders, ...(await modulesOfFolder(folder))]);
 }
 
+/** Of one call, which is what a module's length is rounded up to. */
+const wordsAtOnce = 16;
+const wordBytes = 8;
+
 /** @param {[string, Buffer][]} modules */
 function tableInC(modules) {
-  let offset = 0;
-  const rows = modules.map(([name, source]) => {
-    const row = `    {${JSON.stringify(name)}, ${offset}, ${source.length}},\n`;
-    offset += source.length;
-    return row;
-  });
+  const rows = modules.map(([name, source]) => `    {${JSON.stringify(name)}, ${source.length}},\n`);
   return `#include "bundle.h"
+
+_Static_assert(BUNDLE_PIECE_BYTES == ${wordsAtOnce * wordBytes}, "wasm/bundle.js says it");
 
 const struct bundle_module bundle_modules[] = {
 ${rows.join("")}};
@@ -90,21 +91,40 @@ const size_t bundle_module_count = sizeof bundle_modules / sizeof bundle_modules
 `;
 }
 
-/** @param {Buffer} bytes */
-function quotedInWat(bytes) {
-  const isPlain = (/** @type {number} */ byte) => byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c;
-  return [...bytes].map((byte) => (isPlain(byte) ? String.fromCharCode(byte) : "\\" + byte.toString(16).padStart(2, "0"))).join("");
+/** @template T @param {number} count @param {(index: number) => T} make @returns {T[]} */
+const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
+
+/** The source as calls of `$put`, each with what the one before gave. @param {Buffer} source @param {number} index */
+function writerInWat(source, index) {
+  const calls = Math.ceil(source.length / (wordsAtOnce * wordBytes));
+  const padded = Buffer.alloc(calls * wordsAtOnce * wordBytes);
+  source.copy(padded);
+  const word = (/** @type {number} */ at) => `i64.const ${padded.readBigInt64LE(at * wordBytes)}`;
+  const lines = times(calls, (call) => `    ${times(wordsAtOnce, (i) => word(call * wordsAtOnce + i)).join(" ")} call $put\n`);
+  return `  (func $bundle_write_${index} (param $to ptr)
+    local.get $to
+${lines.join("")}    drop)
+`;
 }
 
-/** @param {Buffer} sources @param {32 | 64} bits */
-function readerInWat(sources, bits) {
+/**
+ * Constants of code, not data: linear memory has nothing of them, and reading them takes no instruction that the
+ * published images do without (the loader's meter knows no others).
+ * @param {Buffer[]} sources
+ * @param {32 | 64} bits
+ */
+function writersInWat(sources, bits) {
   const memory = bits === 64 ? "(memory i64 0)" : "(memory 0)";
+  const store = (/** @type {number} */ i) => `    (i64.store offset=${i * wordBytes} (local.get $to) (local.get ${i + 1}))\n`;
+  const choice = (/** @type {number} */ i) =>
+    `    (if (i32.eq (local.get $module) (i32.const ${i})) (then (call $bundle_write_${i} (local.get $to))))\n`;
   return `(module
   (import "image" "memory" ${memory})
-  (data $aos_sources "${quotedInWat(sources)}")
-  (func $bundle_read (export "read") (param $to i${bits}) (param $offset i32) (param $bytes i32)
-    (memory.init $aos_sources (local.get $to) (local.get $offset) (local.get $bytes))))
-`;
+  (func $put (param $to ptr) (param${" i64".repeat(wordsAtOnce)}) (result ptr)
+${times(wordsAtOnce, store).join("")}    (ptr.add (local.get $to) (ptr.const ${wordsAtOnce * wordBytes})))
+${sources.map(writerInWat).join("")}  (func (export "bundle_write") (param $to ptr) (param $module i32)
+${times(sources.length, choice).join("")}  ))
+`.replaceAll(/\bptr\b/g, `i${bits}`);
 }
 
 /** @param {string} file @param {string} text */
@@ -116,12 +136,12 @@ async function writeWhole(file, text) {
 /** @param {string} image @param {string} output */
 async function writeBundle(image, output) {
   const modules = [...(await collectModules(image, process.env.AOS_PROCESS))].sort(([a], [b]) => (a < b ? -1 : 1));
-  const sources = Buffer.concat(modules.map(([, source]) => source));
+  const sources = modules.map(([, source]) => source);
   await mkdir(output, { recursive: true });
-  await writeWhole(path.join(output, "sources-wasm32.wat"), readerInWat(sources, 32));
-  await writeWhole(path.join(output, "sources-wasm64.wat"), readerInWat(sources, 64));
+  await writeWhole(path.join(output, "sources-wasm32.wat"), writersInWat(sources, 32));
+  await writeWhole(path.join(output, "sources-wasm64.wat"), writersInWat(sources, 64));
   await writeWhole(path.join(output, "bundle.c"), tableInC(modules));
-  console.log(`${modules.length} modules of aos, ${sources.length} bytes`);
+  console.log(`${modules.length} modules of aos, ${Buffer.concat(sources).length} bytes`);
 }
 
 const [image, output] = process.argv.slice(2);

@@ -48,8 +48,11 @@ image_compat_lua53 := -DLUA_COMPAT_5_2
 image_width_wasm64 := -sMEMORY64=1 -Wno-experimental
 image_width_wasm32 :=
 
+# No instruction that the published images do without: a host may know no others (the loader's meter does not).
+image_features   := -mno-bulk-memory -mno-nontrapping-fptoint -mno-reference-types -mno-multivalue
+
 # The bytes must not depend on the folder; the hash seed must not depend on the clock.
-image_cflags     := -O3 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra
+image_cflags     := -O3 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra $(image_features)
 # A table of jump targets copies the dispatch into each of Lua's instructions; in WebAssembly that gains nothing, and the
 # interpreter becomes so large that V8 gives it frames of 28 KB: 35 nested C calls fill its stack.
 image_dispatch   := -DLUA_USE_JUMPTABLE=0
@@ -57,8 +60,7 @@ image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 image_seed_lua53 := -DluaS_hash=image_hash_of_addresses
 
 # Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
-archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror \
-                    -mno-reference-types -mno-multivalue -mno-bulk-memory
+archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror $(image_features)
 
 # The profiler is one object, so that the compiler sees what is used once; but for its border.
 image_border     := $(MEMBUDDY_MAY_WAIT:%=src/%.c)

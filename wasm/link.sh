@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Links one image, in four steps:
 #   1. emcc        objects to WebAssembly (its JavaScript is thrown away: the loader has its own)
-#   2. wasm-merge  adds aos's sources as a data segment that is no part of linear memory
-#   3. wasm-opt    optimises; Asyncify, so that the process can wait for the host; optimises what Asyncify made
-#   4. wasm-opt    64 bits: an indirect function table with 32-bit indices, which is what the loader calls with
+#   2. wasm-opt    optimises; Asyncify, so that the process can wait for the host; optimises what Asyncify made
+#   3. wasm-opt    64 bits: an indirect function table with 32-bit indices, which is what the loader calls with
+#   4. wasm-merge  adds aos's sources, as code that writes them
 # Function names stay in the image: tools and stack traces need them.
 #   EMCC=... WASM_OPT=... LLVM_NM=... link.sh BITS STACK_BYTES INITIAL_BYTES MAXIMUM_BYTES SOURCES.wat OUTPUT.wasm \
 #     OBJECT... PROFILER.a
@@ -27,8 +27,7 @@ mkdir -p "$work"
 exports=(_main _malloc _free _fflush _sbrk _setThrew _emscripten_stack_init _emscripten_stack_get_free
   _emscripten_stack_get_base _emscripten_stack_get_end _emscripten_stack_get_current
   __emscripten_stack_alloc __emscripten_stack_restore)
-width=() features=(--enable-bulk-memory --enable-sign-ext --enable-mutable-globals
-  --enable-nontrapping-float-to-int --enable-reference-types --enable-multivalue)
+width=() features=(--enable-sign-ext --enable-mutable-globals) # as the published images: image.mk
 last_passes=()
 if [ "$bits" = 64 ]; then
   width=(-sMEMORY64=1 -Wno-experimental)
@@ -40,13 +39,13 @@ fi
 "$EMCC" -O2 -Wall -Wextra -Werror "${width[@]}" -I"$here/../src" -DIMAGE_MAXIMUM_BYTES="${maximum_bytes}ull" \
   -c "$here/limits.c" -o "$work/limits.o"
 
+# By the Safari's version Emscripten takes the library that does without bulk memory, although wasm64 is younger.
 "$EMCC" "${width[@]}" -O1 -g2 "$@" "$work/limits.o" -lm -o "$work/linked.js" \
+  -mno-bulk-memory -mno-nontrapping-fptoint -sMIN_SAFARI_VERSION=140100 -Wno-compatibility \
   -sSTACK_SIZE="$stack_bytes" -sINITIAL_MEMORY="$initial_bytes" -sMAXIMUM_MEMORY="$maximum_bytes" \
   -nostdlib++ -sAUTO_NATIVE_LIBRARIES=0 -sALLOW_MEMORY_GROWTH=1 -Wl,--stack-first -sSUPPORT_LONGJMP=emscripten -sASSERTIONS=0 -sMODULARIZE=1 \
   -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
   --js-library "$here/host_imports.js"
-
-"$wasm_merge" "${features[@]}" --enable-multimemory -g "$work/linked.wasm" image "$sources" bundle -o "$work/merged.wasm"
 
 # Asyncify instruments whatever may be on the stack while the process waits, and takes every call through a pointer for
 # one that may. These call through pointers and never wait: the allocator, the C library's streams, freeing, throwing,
@@ -69,10 +68,12 @@ if [ -n "$twins" ]; then
   exit 1
 fi
 apart=(--no-inline='luaM_*')
-"$WASM_OPT" "${features[@]}" -g "$work/merged.wasm" "${apart[@]}" -O3 \
+"$WASM_OPT" "${features[@]}" -g "$work/linked.wasm" "${apart[@]}" -O3 \
   --asyncify --pass-arg=asyncify-imports@"$(listed "${waits[@]}")" \
   --pass-arg=asyncify-removelist@"$(listed "${never_wait[@]}" "${core[@]}")" \
-  -O3 "${last_passes[@]}" -o "$work/image.wasm" \
+  -O3 "${last_passes[@]}" -o "$work/optimised.wasm" \
   2> >(grep -v 'removelist contained a non-existing' >&2) # inlined, or of the other Lua
+
+"$wasm_merge" "${features[@]}" --enable-multimemory -g "$work/optimised.wasm" image "$sources" bundle -o "$work/image.wasm"
 
 mv "$work/image.wasm" "$output"

@@ -64,14 +64,14 @@ function withSortedTags(message) {
 }
 
 /**
- * Has the conversation, and gives the answers without the memory.
+ * Has the conversation, and gives the answers without the memory, and without what they cost.
  * @param {{ send: (message: object) => Promise<any> }} process
  */
 export async function converse(process) {
   const answers = [];
   for (const { says, message } of conversation) {
     try {
-      const { Memory, ...answer } = await process.send(message);
+      const { Memory, GasUsed, ...answer } = await process.send(message);
       const Messages = answer.Messages?.map(withSortedTags);
       const Spawns = answer.Spawns?.map(withSortedTags);
       answers.push({ says, answer: { ...answer, Messages, Spawns } });

@@ -18,6 +18,7 @@ import { memoryLimits } from "./wasm.js";
  * @property {any[]} Spawns
  * @property {any[]} Assignments
  * @property {any} [Error]
+ * @property {number} [GasUsed] in the formats that meter
  *
  * @typedef {object} SpawnOptions
  * @property {string} [format] the loader's name of the module format; told from the image where absent

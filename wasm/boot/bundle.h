@@ -1,6 +1,6 @@
 /*
-** Where each module of aos stands in the data segment that the image carries beside linear memory.
-** The table and the segment are made by wasm/bundle.js.
+** The modules of aos. Their sources are constants in the image's code, not in linear memory.
+** The table and the code are made by wasm/bundle.js.
 */
 #ifndef bundle_h
 #define bundle_h
@@ -10,9 +10,11 @@
 
 struct bundle_module {
   const char *name;
-  uint32_t offset_bytes;
   uint32_t bytes;
 };
+
+/* A source is written in pieces of this many bytes: what takes it has room for whole ones. */
+#define BUNDLE_PIECE_BYTES 128u
 
 extern const struct bundle_module bundle_modules[];
 extern const size_t bundle_module_count;

@@ -9,9 +9,9 @@
 
 #include "bundle.h"
 
-/* Reads from the data segment; wasm-merge puts the function in its place. */
-__attribute__((import_module("bundle"), import_name("read"))) void
-bundle_read(void *to, uint32_t offset_bytes, uint32_t bytes);
+/* Writes the source of a module; wasm-merge puts the function in its place. */
+__attribute__((import_module("bundle"), import_name("bundle_write"))) void
+bundle_write(void *to, uint32_t module);
 
 static const struct bundle_module *find_module_exactly(const char *name, const char *suffix) {
   size_t name_bytes = strlen(name);
@@ -30,9 +30,9 @@ static const struct bundle_module *find_module(const char *name) {
 
 /* A chunk is called by the name that was asked for: errors say [string ".process"]:123. */
 static void load_module(lua_State *L, const struct bundle_module *module, const char *name) {
-  char *source = malloc(module->bytes);
+  char *source = malloc(module->bytes + BUNDLE_PIECE_BYTES - 1);
   if (source == NULL) luaL_error(L, "not enough memory");
-  bundle_read(source, module->offset_bytes, module->bytes);
+  bundle_write(source, (uint32_t)(module - bundle_modules));
   int status = luaL_loadbuffer(L, source, module->bytes, name);
   free(source);
   if (status == LUA_ERRMEM) lua_error(L);

@@ -1,9 +1,9 @@
 /*
 ** aos's own Lua, as the image carries it.
 **
-** The sources stand in a data segment that is not part of linear memory (bundle.js makes it): no
-** process holds a copy. A module is read out when it is first required, loaded, and its text freed;
-** what stays are its prototypes.
+** The sources stand in the image's code (bundle.js makes it), not in linear memory: no process
+** holds a copy. A module's is written out when it is first required, loaded, and freed; what stays
+** are its prototypes.
 */
 #ifndef modules_h
 #define modules_h
