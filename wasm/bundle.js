@@ -74,7 +74,7 @@ async function collectModules(image, folder) {
 }
 
 /** Of one call, which is what a module's length is rounded up to. */
-const wordsAtOnce = 16;
+const wordsAtOnce = 32;
 const wordBytes = 8;
 
 /** @param {[string, Buffer][]} modules */
@@ -94,16 +94,15 @@ const size_t bundle_module_count = sizeof bundle_modules / sizeof bundle_modules
 /** @template T @param {number} count @param {(index: number) => T} make @returns {T[]} */
 const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
 
-/** The source as calls of `$put`, each with what the one before gave. @param {Buffer} source @param {number} index */
+/** The source as calls of `$put`. @param {Buffer} source @param {number} index */
 function writerInWat(source, index) {
   const calls = Math.ceil(source.length / (wordsAtOnce * wordBytes));
   const padded = Buffer.alloc(calls * wordsAtOnce * wordBytes);
   source.copy(padded);
   const word = (/** @type {number} */ at) => `i64.const ${padded.readBigInt64LE(at * wordBytes)}`;
-  const lines = times(calls, (call) => `    ${times(wordsAtOnce, (i) => word(call * wordsAtOnce + i)).join(" ")} call $put\n`);
+  const lines = times(calls, (call) => `    local.get $to ${times(wordsAtOnce, (i) => word(call * wordsAtOnce + i)).join(" ")} call $put local.set $to\n`);
   return `  (func $bundle_write_${index} (param $to ptr)
-    local.get $to
-${lines.join("")}    drop)
+${lines.join("")}  )
 `;
 }
 

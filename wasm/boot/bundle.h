@@ -14,7 +14,7 @@ struct bundle_module {
 };
 
 /* A source is written in pieces of this many bytes: what takes it has room for whole ones. */
-#define BUNDLE_PIECE_BYTES 128u
+#define BUNDLE_PIECE_BYTES 256u
 
 extern const struct bundle_module bundle_modules[];
 extern const size_t bundle_module_count;
