@@ -76,13 +76,16 @@ async function collectModules(image, folder) {
 /** Of one call, which is what a module's length is rounded up to. */
 const wordsAtOnce = 32;
 const wordBytes = 8;
+const pieceBytes = wordsAtOnce * wordBytes;
+/** Of one function: engines have limits, V8 7,654,321 bytes of code. */
+const functionBytes = 4096 * pieceBytes;
 
 /** @param {[string, Buffer][]} modules */
 function tableInC(modules) {
   const rows = modules.map(([name, source]) => `    {${JSON.stringify(name)}, ${source.length}},\n`);
   return `#include "bundle.h"
 
-_Static_assert(BUNDLE_PIECE_BYTES == ${wordsAtOnce * wordBytes}, "wasm/bundle.js says it");
+_Static_assert(BUNDLE_PIECE_BYTES == ${pieceBytes}, "wasm/bundle.js says it");
 
 const struct bundle_module bundle_modules[] = {
 ${rows.join("")}};
@@ -94,16 +97,32 @@ const size_t bundle_module_count = sizeof bundle_modules / sizeof bundle_modules
 /** @template T @param {number} count @param {(index: number) => T} make @returns {T[]} */
 const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
 
-/** The source as calls of `$put`. @param {Buffer} source @param {number} index */
-function writerInWat(source, index) {
-  const calls = Math.ceil(source.length / (wordsAtOnce * wordBytes));
-  const padded = Buffer.alloc(calls * wordsAtOnce * wordBytes);
-  source.copy(padded);
-  const word = (/** @type {number} */ at) => `i64.const ${padded.readBigInt64LE(at * wordBytes)}`;
-  const lines = times(calls, (call) => `    local.get $to ${times(wordsAtOnce, (i) => word(call * wordsAtOnce + i)).join(" ")} call $put local.set $to\n`);
-  return `  (func $bundle_write_${index} (param $to ptr)
-${lines.join("")}  )
-`;
+/**
+ * Writes a part of a source by calls of `$put`.
+ * @param {Buffer} source @param {string} name @param {number} begin
+ */
+function writerInWat(source, name, begin) {
+  const part = source.subarray(begin, begin + functionBytes);
+  const padded = Buffer.alloc(Math.ceil(part.length / pieceBytes) * pieceBytes);
+  part.copy(padded);
+  const word = (/** @type {number} */ at) => `i64.const ${padded.readBigInt64LE(at)}`;
+  const words = (/** @type {number} */ at) => times(wordsAtOnce, (i) => word(at + i * wordBytes)).join(" ");
+  const lines = times(padded.length / pieceBytes, (i) => `    local.get $to ${words(i * pieceBytes)} call $put local.set $to\n`);
+  return `  (func ${name} (param $to ptr)\n${lines.join("")}  )\n`;
+}
+
+/**
+ * The functions for a source, and what calls them where it is asked for.
+ * @param {Buffer} source @param {number} index
+ */
+function moduleInWat(source, index) {
+  const begins = times(Math.ceil(source.length / functionBytes), (part) => part * functionBytes);
+  const name = (/** @type {number} */ begin) => `$bundle_write_${index}_${begin}`;
+  const call = (/** @type {number} */ begin) => `(call ${name(begin)} (ptr.add (local.get $to) (ptr.const ${begin})))`;
+  return {
+    functions: begins.map((begin) => writerInWat(source, name(begin), begin)).join(""),
+    choice: `    (if (i32.eq (local.get $module) (i32.const ${index})) (then ${begins.map(call).join(" ")}))\n`,
+  };
 }
 
 /**
@@ -115,14 +134,13 @@ ${lines.join("")}  )
 function writersInWat(sources, bits) {
   const memory = bits === 64 ? "(memory i64 0)" : "(memory 0)";
   const store = (/** @type {number} */ i) => `    (i64.store offset=${i * wordBytes} (local.get $to) (local.get ${i + 1}))\n`;
-  const choice = (/** @type {number} */ i) =>
-    `    (if (i32.eq (local.get $module) (i32.const ${i})) (then (call $bundle_write_${i} (local.get $to))))\n`;
+  const modules = sources.map(moduleInWat);
   return `(module
   (import "image" "memory" ${memory})
   (func $put (param $to ptr) (param${" i64".repeat(wordsAtOnce)}) (result ptr)
-${times(wordsAtOnce, store).join("")}    (ptr.add (local.get $to) (ptr.const ${wordsAtOnce * wordBytes})))
-${sources.map(writerInWat).join("")}  (func (export "bundle_write") (param $to ptr) (param $module i32)
-${times(sources.length, choice).join("")}  ))
+${times(wordsAtOnce, store).join("")}    (ptr.add (local.get $to) (ptr.const ${pieceBytes})))
+${modules.map(({ functions }) => functions).join("")}  (func (export "bundle_write") (param $to ptr) (param $module i32)
+${modules.map(({ choice }) => choice).join("")}  ))
 `.replaceAll(/\bptr\b/g, `i${bits}`);
 }
 
