@@ -192,13 +192,12 @@ static void check_frames(const checker *c, lua_State *thread) {
     if (info->previous != previous) refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)info);
     found |= info == thread->ci;
   }
-  if (!found && layout_stack(thread))
-    refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)thread->ci);
+  if (!found) refuse(c, ATTACH_BAD_POINTER, thread, (double)(uintptr_t)thread->ci);
 }
 
 static void check_stack(const checker *c, lua_State *thread) {
+  if (layout_stack(thread) == NULL) return; /* its frames are not set then */
   check_frames(c, thread);
-  if (layout_stack(thread) == NULL) return;
   check_pointer(c, layout_stack(thread), sizeof(TValue));
   if (layout_stack_used(thread) > layout_stack_bytes(thread) / sizeof(TValue))
     refuse(c, ATTACH_BAD_BLOCK, thread, (double)layout_stack_used(thread));

@@ -354,6 +354,7 @@ LAYOUT_INLINE void layout_each_thread_block(const global_State *g, lua_State *th
   if (thread != g->mainthread)
     visit(context, (const char *)thread - offsetof(layout_thread_block, thread),
           sizeof(layout_thread_block));
+  if (layout_stack(thread) == NULL) return; /* none was to be had: the list is not set either */
   visit(context, layout_stack(thread), layout_stack_bytes(thread));
   /* the list, not `nci`: that counter is 16 bits wide and wraps */
   for (const CallInfo *info = thread->base_ci.next; info; info = info->next)

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "loans.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #define STEPS                 50
@@ -132,11 +133,28 @@ static void test_call_infos(void) {
   heap_close(&h);
 }
 
+/* Lua leaves such a coroutine to the collector with half of its fields unset. */
+static void test_thread_without_stack(void) {
+  heap h;
+  heap_open(&h, 0);
+  heap_run(&h, "function create() return coroutine.create(print) end");
+  lua_getglobal(h.L, "create");
+  recorder_fail(&h.blocks, 2, ULONG_MAX); /* the first is the coroutine itself */
+  int status = lua_pcall(h.L, 0, 1, 0);
+  recorder_fail(&h.blocks, 0, 0);
+  CHECK(status == LUA_ERRMEM, "the coroutine was made");
+  audit_blocks(&h, h.L);
+  walk_books books = audit_walk(&h, h.L, 0);
+  CHECK(books.garbage.bytes >= sizeof(lua_State), "no coroutine was left behind");
+  heap_close(&h);
+}
+
 static const test tests[] = {
     {"a new state has no byte that nobody claims", test_new_state},
     {"a parser that reads has its buffers off the books, and nothing else", test_parser},
     {"a luaL_Buffer's box is found where it lies, off the books", test_buffers},
     {"two hundred thousand call infos are all counted", test_call_infos},
+    {"a coroutine that found no memory for its stack is a block alone", test_thread_without_stack},
     {"every block is claimed exactly once in random programs, at random allocations",
      test_random_programs},
     {"there was a walk in every state of the collector that a program can see", test_states},
