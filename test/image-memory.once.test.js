@@ -92,6 +92,21 @@ for (const image of ourImages) {
       }
     });
 
+    test("a text that does not fit is sent behind the memory, wherever that ends", async () => {
+      const module = await WebAssembly.compile(/** @type {any} */ (small));
+      /** @type {Record<string, Record<string, any>>} */
+      const imports = {};
+      for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
+      const { exports } = await WebAssembly.instantiate(module, imports);
+      const { memory } = /** @type {{ memory: WebAssembly.Memory }} */ (exports);
+      const allocate = /** @type {(bytes: any) => number | bigint} */ (exports._emscripten_stack_alloc);
+      const is64 = memoryLimits(wasm).is64, tooMuch = (initialPages + pagesToEat) * pageBytes;
+      const place = Number(allocate(is64 ? BigInt(tooMuch) : tooMuch)), end = memory.buffer.byteLength;
+      assert.ok(place >= end, `${place}, before ${end}`);
+      assert.ok(is64 || place + tooMuch < 2 ** 32, "the loader's numbers begin anew there");
+      if (!is64) assert.throws(() => allocate(2 ** 32 - end), WebAssembly.RuntimeError);
+    });
+
     test("a process that is full takes memory up to its maximum, to the page", async () => {
       const process = await spawnProcess(small, { carryMemory: false });
       await failureOf(process.evalResult("local list while true do list = { list } end"));

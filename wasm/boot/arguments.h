@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* True where no memory was left to take the text over. */
-bool arguments_lost(const char *text);
+/* True where no memory was left to take a text of this call over. */
+bool arguments_lost(void);
 
 /* Frees the texts of this call; harmless to call again. */
 void arguments_release(void);

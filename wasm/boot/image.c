@@ -127,8 +127,7 @@ int main(void) {
 }
 
 static const char *answer(const char *message, const char *environment) {
-  if (arguments_lost(message) || arguments_lost(environment))
-    return answer_failure("not enough memory");
+  if (arguments_lost()) return answer_failure("not enough memory");
   if (main() != 0) return failure_answer;
   lua_State *L = wasm_lua_state;
   lua_settop(L, 0);
