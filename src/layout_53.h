@@ -90,8 +90,9 @@ LAYOUT_INLINE const TValue *layout_stack_slot(lua_State *thread, size_t index) {
 LAYOUT_INLINE size_t layout_stack_bytes(lua_State *thread) {
   return thread->stack ? (size_t)thread->stacksize * sizeof(TValue) : 0;
 }
+/* A frame of C has no base: there stands that of whoever had this CallInfo before. */
 LAYOUT_INLINE size_t layout_frame_base(lua_State *thread, const CallInfo *info) {
-  return (size_t)(info->u.l.base - thread->stack);
+  return (size_t)((isLua(info) ? info->u.l.base : info->func + 1) - thread->stack);
 }
 
 /* The function's slot. Not always the one before the base: extra arguments lie between them. */

@@ -571,6 +571,24 @@ test("a coroutine's locals have their names", function()
   end
 end)
 
+test("a running function's locals have their names, whatever was called in the places of what it calls", function()
+  local function grow(n) return n > 0 and 1 + grow(n - 1) or 0 end -- the stack, so that it stays where it is
+  local function deeper() return 1 end
+  local function call() return deeper() + deeper() end
+  local function measure()
+    local a, b, c, d, e, f, g, h = 1, 2, 3, 4, 5, 6, 7, 8
+    local kept = { big("k", 100) }
+    return membuddy.profile({ target = coroutine.running() }), kept, a + b + c + d + e + f + g + h
+  end
+  local thread = coroutine.create(function()
+    grow(50)
+    call()
+    return measure()
+  end)
+  local _, r = coroutine.resume(thread)
+  check(r.sizes[r.target .. "/[local kept]"], "it is missing: %s", table.concat(paths_like(r.sizes, "."), " "))
+end)
+
 test("of many chunks every byte is in a line, however deep the report", function()
   local functions = {}
   for i = 1, 310 do
