@@ -75,6 +75,20 @@ for (const image of ourImages) {
         return tostring(ok) .. " " .. #text`), "true 53950");
     });
 
+    test("garbage goes before a module of aos is refused", async () => {
+      const process = await spawnProcess(small, { carryMemory: false });
+      assert.equal(await process.eval(`
+        local kept, piece = {}, 400000
+        package.loaded[".dump"] = nil
+        while piece > 64 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) .. #kept end) then piece = piece // 2 end end
+        collectgarbage("stop")
+        kept[1] = nil
+        local ok, module = pcall(require, ".dump")
+        collectgarbage("restart")
+        kept = nil
+        return tostring(ok) .. " " .. type(module)`), "true function");
+    });
+
     test("a message too large for what is left is refused, and the next one is answered", async () => {
       const process = await spawnProcess(small, { carryMemory: false });
       const message = { Tags: [{ name: "Action", value: "Long" }], Data: "x".repeat((initialPages + pagesToEat) * pageBytes) };

@@ -1,7 +1,7 @@
 /*
 ** Memory for the texts that Lua's libraries build (luaL_Buffer), which they take from the allocator
 ** themselves: Lua collects before it refuses an object, but not before it refuses a buffer. Here
-** both do.
+** both do, and the sources of modules.
 **
 ** This header is included before Lua's auxiliary library, whose allocator this becomes.
 */

@@ -7,6 +7,7 @@
 
 #include "lauxlib.h"
 
+#include "buffers.h"
 #include "bundle.h"
 
 /* Writes the source of a module; wasm-merge puts the function in its place. */
@@ -30,7 +31,7 @@ static const struct bundle_module *find_module(const char *name) {
 
 /* A chunk is called by the name that was asked for: errors say [string ".process"]:123. */
 static void load_module(lua_State *L, const struct bundle_module *module, const char *name) {
-  char *source = malloc(module->bytes + BUNDLE_PIECE_BYTES - 1);
+  char *source = buffers_allocate(L, NULL, 0, module->bytes + BUNDLE_PIECE_BYTES - 1);
   if (source == NULL) luaL_error(L, "not enough memory");
   bundle_write(source, (uint32_t)(module - bundle_modules));
   int status = luaL_loadbuffer(L, source, module->bytes, name);
