@@ -35,13 +35,16 @@ static const char *const accepted[] = {
     [OPTION_FLAG] = "true or false",
 };
 
+/* In the place of a limit whose default depends on others. */
+#define NOT_SAID (OPTION_ALL - 1)
+
 /* A whole number from 0; one that does not fit means "all". */
 static int read_count(lua_State *L, uint32_t *count) {
   int is_whole;
   lua_Integer number = lua_tointegerx(L, -1, &is_whole);
   if (lua_type(L, -1) != LUA_TNUMBER) return 0;
   *count = OPTION_ALL;
-  if (lua_tonumber(L, -1) >= (lua_Number)OPTION_ALL) return 1;
+  if (lua_tonumber(L, -1) >= (lua_Number)NOT_SAID) return 1;
   *count = (uint32_t)number;
   return is_whole && number >= 0;
 }
@@ -80,7 +83,7 @@ void options_default(report_options *options) {
       .depth = OPTION_DEFAULT_DEPTH,
       .top = 20,
       .children = OPTION_DEFAULT_CHILDREN,
-      .lines = OPTION_ALL - 1, /* not said */
+      .lines = NOT_SAID,
       .min_size = 1,
       .cycles = 1,
       .checks = OPTION_IF_ROOM,
@@ -138,7 +141,7 @@ void options_read(lua_State *L, int index, report_options *options) {
 }
 
 void options_settle(report_options *options) {
-  if (options->lines != OPTION_ALL - 1) return;
+  if (options->lines != NOT_SAID) return;
   int asks_for_more =
       options->depth > OPTION_DEFAULT_DEPTH || options->children > OPTION_DEFAULT_CHILDREN;
   options->lines = asks_for_more ? OPTION_ALL : OPTION_DEFAULT_LINES;

@@ -428,6 +428,15 @@ test("a report has no more lines than its options say, however large the heap", 
   check(count(membuddy.profile(t, { lines = 50 }).sizes) <= 50, "50 lines are exceeded")
 end)
 
+test("a number of lines that is as large as can be is no default", function()
+  local t = {}
+  for i = 1, 400 do t[i // 200 + 1] = t[i // 200 + 1] or {} table.insert(t[i // 200 + 1], { i }) end
+  for number = (1 << 32) - 3, (1 << 32) + 1 do
+    local lines = count(membuddy.profile(t, { lines = number }).sizes)
+    check(lines > 400, "of %d lines there are %d", number, lines)
+  end
+end)
+
 test("the child with most below it has a line, however many siblings and however deep", function()
   for _, siblings in ipairs({ 300, 600, 5000 }) do
     local t = {}
