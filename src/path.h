@@ -39,9 +39,9 @@ size_t path_printable_character(const unsigned char *text, size_t left);
 /* The name of the upvalue that a reference of a function stands for; NULL where there is none. */
 const TString *path_upvalue_name(label place, const GCObject *function);
 
-/* An order of nodes by name that depends on nothing else: a `tree_compare`. Keys of one type go by
-** value, strings byte by byte. Of two whose last steps are alike the steps before decide, as far as
-** PATH_LONGEST_TIE steps. */
+/* An order of nodes by name that depends on nothing else: a `tree_compare`. Integers go by value,
+** strings byte by byte, all else by its text. Of two whose last steps are alike the steps before
+** decide, as far as PATH_LONGEST_TIE steps. */
 #define PATH_LONGEST_TIE 64
 int path_compare(const tree *t, uint32_t a, uint32_t b);
 

@@ -178,6 +178,10 @@ static const char *const shared_tables =
 static const char *const cyclic = "Nodes = {} for i = 1, 100 do Nodes['n' .. i] = {root = Nodes} "
                                   "Nodes['n' .. i].self = Nodes['n' .. i] end";
 
+/* Keys that read alike, as they are cut, and numbers in the hash, whose places strings take. */
+static const char *const alike = "T = {} for i = 11, 50 do T[string.rep('x', 64) .. i] = "
+                                 "{['k' .. i] = {}} T[1000 * i] = {['n' .. i] = {}} end";
+
 static void same_in_many_heaps(unsigned int seed_step) {
   same_for_all(small_heap, "return {top = false}", seed_step);
   same_for_all(small_heap, "return {top = false, depth = 6, children = false}", seed_step);
@@ -196,10 +200,36 @@ static void test_seeds(void) {
   same_for_all(small_heap, "return {target = Balances, top = false}", 2654435761u);
   same_for_all(small_heap, "return {target = Inbox, top = false}", 2654435761u);
 }
+static void keeps_first(const char *code, const char *third, const char *fourth) {
+  char *text = report_of(code, "return {target = T, children = 3, top = false}", 1, 16);
+  CHECK(text && strstr(text, third) && !strstr(text, fourth), "%s", text ? text : "no report");
+  free(text);
+}
+
+static void test_ties(void) {
+  keeps_first("T = {} for i = 1, 20 do T[i] = {i} end", "T/3: ", "T/4: ");
+  keeps_first("T = {} for i = -3, 20 do T[1000 * i] = {i} end", "T/-1000: ", "T/0: ");
+  keeps_first("T = {} for i = 11, 30 do T['k' .. i] = {i} end", "T/k13: ", "T/k14: ");
+  keeps_first("T = {} for i, k in ipairs({'', '\\1', '\\1\\1', '/'}) do "
+              "T[k] = string.rep(i, 4 - #k) end",
+              "T/\\x01\\x01: ", "T/\\/: ");
+  same_for_all(alike, "return {target = T, children = 8, top = false}", 2654435761u);
+  same_for_all(alike, "return {target = T, children = 60, top = false}", 2654435761u);
+}
+/* Of the prototype of a function without constants: its source, the names and the one inside. */
+static void test_count(void) {
+  char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
+                         "return {target = f, children = 1, top = false}", 1, 16);
+  CHECK(text && strstr(text, "/[2 more]"), "%s", text ? text : "no report");
+  free(text);
+}
+
 static const test tests[] = {
     {"what is below a line depends neither on the depth nor on the room for lines", test_depths},
     {"the same for what userdata without user values hold", test_depths_with_unlinked},
     {"a report does not depend on addresses", test_addresses},
     {"a report of what is held once does not depend on the seed of hashes", test_seeds},
+    {"what holds nothing is not counted among those without a line", test_count},
+    {"of entries of one size those have lines whose keys come first", test_ties},
 };
 CHECK_MAIN(tests)
