@@ -180,6 +180,7 @@ static void test_refused(void) {
         tree_add(&t, root, KEY, (uintptr_t)i, i < OBJECTS ? &objects[i] : NULL, 7);
       CHECK(root == TREE_NONE || audit_tree(&t) == told, "loan %lu refused: bytes are lost", n);
     }
+    CHECK(!is_open || t.failed == (loans_requests() >= n), "loan %lu refused: nobody knows", n);
     failed += !is_open || t.failed;
     if (is_open) tree_release(&t);
     loans_refuse(0);
@@ -245,6 +246,22 @@ static void test_alike(void) {
   CHECK(admit_many(&b.t, root, 50) == 0, "entries take turns");
   CHECK(admit_many(&b.t, root, 51) > 0, "no entry got a node");
   CHECK(audit_tree(&b.t) == 1 + 300 * 100 + 100 * 50 + 100 * 51, "bytes were lost or made");
+  close_bounded(&b);
+}
+
+static void test_aliases(void) {
+  bounded b;
+  open_bounded(&b, 16, 0, 1);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  uint32_t node = tree_add(&b.t, root, KEY, 7, &objects[0], 1);
+  for (int i = 1; i <= TREE_ALIASES + 1; i++) {
+    int has_room = i <= TREE_ALIASES;
+    CHECK(tree_add_alias(&b.t, node, &objects[i]) == has_room, "alias %d", i);
+    CHECK((tree_find(&b.t, &objects[i]) == node) == has_room, "alias %d is not found", i);
+  }
+  CHECK(b.t.nodes[node].place == 7, "the node lost its place");
+  uint32_t own = tree_add(&b.t, root, KEY, 8, &objects[1], 1);
+  CHECK(tree_find(&b.t, &objects[1]) == own, "a node of its own is not found before an alias");
   close_bounded(&b);
 }
 
@@ -375,6 +392,7 @@ static const test tests[] = {
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"many entries that are alike do not take turns", test_alike},
+    {"a node is found by two other objects, until they have nodes of their own", test_aliases},
     {"the largest children stay, whether they have children or not", test_children},
     {"of entries of one size those stay whose names come first, however they were told", test_ties},
     {"sorted is largest first, then by name", test_sorted},
