@@ -430,6 +430,42 @@ static void compare_trees(unsigned long first, int has_weak) {
 static void test_trees(void) { compare_trees(0, 0); }
 static void test_trees_weak(void) { compare_trees(7000000, 1); }
 
+/* What waits for its finalizer is no part of the graph, and a walk needs notes while the collector
+** marks. */
+static void refuse_loans(const char *code) {
+  heap h;
+  tree t;
+  walk_books books;
+  size_t *bytes;
+  int refused = 1;
+  heap_open(&h, 8);
+  heap_run(&h, "setmetatable({{1, 2, 3}}, {__gc = function() end}) collectgarbage('stop')");
+  heap_run(&h, code);
+  lua_gc(h.L, LUA_GCRESTART, 0);
+  heap_advance(h.L, GCSpropagate);
+  lua_gc(h.L, LUA_GCSTOP, 0);
+  for (unsigned long n = 1; refused && !check_failed(); n++) {
+    tree_init_growing(&t, TREE_UNLIMITED);
+    CHECK(walk_process(h.L, &t, &books) == WALK_OK, "no memory");
+    loans_refuse(n);
+    walk_status status = retained_of_tree(h.L, &books, &t, &bytes);
+    refused = loans_requests() >= n;
+    loans_refuse(0);
+    CHECK((status == WALK_OK) == !refused, "it works without loan %lu", n);
+    for (uint32_t i = 0; status == WALK_OK && i < t.used; i++)
+      CHECK(bytes[i] < books.lua_bytes, "a line retains %zu bytes", bytes[i]);
+    borrow_return(bytes);
+    tree_release(&t);
+    CHECK(loans_open() == 0, "loan %lu refused: %zu loans are open", n, loans_open());
+  }
+  audit_walk(&h, h.L, 0);
+  heap_close(&h);
+}
+static void test_refused(void) {
+  refuse_loans("");
+  refuse_loans("w = setmetatable({[{'a key'}] = {}}, {__mode = 'v'})");
+}
+
 /* ---- one heap at a time ---- */
 
 static size_t retained_global(heap *h, const char *name) {
@@ -533,6 +569,18 @@ static void test_globals(void) {
   audit_walk(&h, h.L, 0);
   heap_close(&h);
 }
+static void test_forgotten_main_thread(void) {
+  heap h;
+  heap_open(&h, 9);
+  lua_State *main_thread = h.L;
+  heap_run(&h, "debug.getregistry()[1] = nil shared = {{}}");
+  lua_getglobal(main_thread, "shared");
+  lua_rawgeti(main_thread, -1, 1);
+  h.L = lua_newthread(main_thread);
+  compare_tree(&h, NULL);
+  h.L = main_thread;
+  heap_close(&h);
+}
 
 static const test tests[] = {
     {"a table of weak values does not retain them", test_weak_value},
@@ -544,6 +592,9 @@ static const test tests[] = {
     {"a key that keeps its own weak value alive is retained by the table",
      test_key_that_keeps_value},
     {"the main thread and the globals may be asked for", test_globals},
+    {"the main thread holds what it holds, whoever runs and whatever the registry lacks",
+     test_forgotten_main_thread},
+    {"when any loan is refused in the middle of a mark phase, there is no figure", test_refused},
     {"what a value retains is what goes when it goes, over random graphs", test_removals},
     {"the same with weak tables and ephemerons among them", test_removals_weak},
     {"the dominator tree says of every object what it says of one, over random graphs", test_trees},
