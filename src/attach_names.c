@@ -16,7 +16,7 @@ static uint32_t put(const char *name) {
 
 ATTACH_EXPORT uint32_t attach_global_label(uintptr_t state, uintptr_t object) {
   GCObject *globals = walk_globals(state_at(state));
-  if (globals == NULL || layout_kind(globals) != KIND_TABLE) return 0;
+  if (globals == NULL) return 0;
   if (globals == object_at(object)) return put("_G");
   label place = walk_find_label(globals, object_at(object));
   if (place.kind != LABEL_NODE && place.kind != LABEL_INDEX) return 0;

@@ -76,7 +76,7 @@ static void check_table(lua_State *L, int index, const char *what) {
 
 static const char *global_name(lua_State *L, const GCObject *object, char text[PATH_LABEL_BYTES]) {
   GCObject *globals = walk_globals(L);
-  if (globals == NULL || layout_kind(globals) != KIND_TABLE) return NULL;
+  if (globals == NULL) return NULL;
   if (object == globals) return "_G";
   label place = walk_find_label(globals, object);
   if (place.kind != LABEL_NODE && place.kind != LABEL_INDEX) return NULL;

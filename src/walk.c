@@ -1144,10 +1144,7 @@ static GCObject *table_field(GCObject *table, const char *name) {
 static void block_named(walker *w, GCObject *target) {
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
-  if (globals && layout_kind(globals) == KIND_TABLE)
-    walk_each_entry(gco2t(globals), block_value, target);
-  else
-    globals = NULL;
+  if (globals) walk_each_entry(gco2t(globals), block_value, target);
   if (loaded) walk_each_entry(gco2t(loaded), block_value, target);
   block(globals, target);
   block(registry, target);
