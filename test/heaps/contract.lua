@@ -438,9 +438,11 @@ test("a number of lines that is as large as can be is no default", function()
 end)
 
 test("the child with most below it has a line, however many siblings and however deep", function()
-  for _, siblings in ipairs({ 300, 600, 5000 }) do
+  local function flat(i) return { { i } } end
+  local function deep(i) return { { { { { { { i } } } } } } } end
+  for siblings, sibling in pairs({ [300] = flat, [600] = flat, [3000] = deep, [5000] = flat }) do
     local t = {}
-    for i = 1, siblings do t[i] = { { i } } end
+    for i = 1, siblings do t[i] = sibling(i) end
     t[siblings // 2] = { { { { { big("deep", 100000) } } } } }
     local r, name = profile_named(t)
     check(r.totalSizes[name .. "/" .. siblings // 2], "among %d siblings the largest has no line", siblings)
@@ -534,6 +536,11 @@ test("what a key is made of cannot be mistaken", function()
     ["caf\195\169"] = "caf\195\169", ["bad\195"] = "bad\\xC3", ["\255\254"] = "\\xFF\\xFE", ["\127"] = "\\x7F",
     ["\237\160\128"] = "\\xED\\xA0\\x80", ["\192\175"] = "\\xC0\\xAF", ["\194\155"] = "\\xC2\\x9B",
     ["\226\130\172"] = "\226\130\172", ["\240\159\152\128"] = "\240\159\152\128",
+    ["\224\159\191"] = "\\xE0\\x9F\\xBF", ["\240\143\191\191"] = "\\xF0\\x8F\\xBF\\xBF",
+    ["\244\144\128\128"] = "\\xF4\\x90\\x80\\x80", ["\245\128\128\128"] = "\\xF5\\x80\\x80\\x80",
+    ["\194\160"] = "\194\160", ["\224\160\128"] = "\224\160\128", ["\237\159\191"] = "\237\159\191",
+    ["\240\144\128\128"] = "\240\144\128\128", ["\244\143\191\191"] = "\244\143\191\191",
+    ["\194\159"] = "\\xC2\\x9F", ["\193\191"] = "\\xC1\\xBF", ["\223\191"] = "\223\191", ["\226\130k"] = "\\xE2\\x82k",
   }
   for key, expected in pairs(cases) do
     equal(only_path(membuddy.profile({ [key] = { 1 } })), expected, "the name")
@@ -723,6 +730,7 @@ test("functions without debug information are read like others, with those insid
   local t = chunk(1, 2)
   equal(membuddy.profile(t).kinds.proto.count, 3, "prototypes")
   equal(membuddy.profile({ chunk, t }).kinds.proto.count, 4, "prototypes with the chunk's")
+  check(membuddy.profile(chunk).sizes["chunk/[proto ?:0]"], "the name of the chunk is not '?'")
 end)
 
 test("a chunk that is held beside functions of it counts their prototypes once", function()
@@ -1093,6 +1101,8 @@ test("options that are no table are refused", function()
   for _, value in ipairs({ 5, "deep", true }) do
     refusal(membuddy.profile, { 1 }, value)
     refusal(membuddy.print, value)
+    refusal(membuddy.print, nil, value)
+    refusal(membuddy.print, membuddy.profile({ depth = 0 }), value)
   end
 end)
 

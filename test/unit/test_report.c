@@ -216,6 +216,55 @@ static void test_ties(void) {
   same_for_all(alike, "return {target = T, children = 8, top = false}", 2654435761u);
   same_for_all(alike, "return {target = T, children = 60, top = false}", 2654435761u);
 }
+/* What 5.3 alone keeps: see `layout_each_touched_upvalue`. */
+static const char *const touch =
+    "local function make() local closure local thread = coroutine.create(function() "
+    "local value = {string.rep('t', 5000)} closure = function() return value end "
+    "coroutine.yield() end) coroutine.resume(thread) return closure end "
+    "native.advance(7) local closure = make() native.thread(1, 2, 3, 4, 5, 6, 7, 8, 9) "
+    "native.advance(1) closure = nil ";
+
+static void test_late_roots(void) {
+  heap h;
+  heap_open(&h, 1);
+  heap_run(&h, "m = require('membuddy') collectgarbage('stop') "
+               "function leave(text, finalize) "
+               "setmetatable({text:rep(5000)}, {__gc = finalize or function() end}) end");
+  heap_run(&h, "leave('r')");
+  heap_run(&h, "assert(m.profile().totalSizes['[resurrected]/1/1'] > 5000) collectgarbage()");
+  heap_run(&h, "leave('f') "
+               "leave('g', function() seen = m.profile().totalSizes['[finalizers]'] end)");
+  heap_run(&h, "collectgarbage() assert(seen > 5000) collectgarbage('restart')");
+  lua_getglobal(h.L, "native");
+  lua_getfield(h.L, -1, "has_generations");
+  int is_kept = !lua_toboolean(h.L, -1);
+  char code[800];
+  snprintf(code, sizeof code,
+           "%s local bytes = require('membuddy').profile().totalSizes['[touched upvalues]/1/1'] "
+           "assert((bytes or 0) > 5000 == %s, bytes)",
+           touch, is_kept ? "true" : "false");
+  heap_run(&h, code);
+  heap_close(&h);
+}
+
+/* The one child of thousands that turns out to be large tells how many entries it holds, and its
+** siblings how many they are. */
+static void test_count_of_admitted(void) {
+  static const char *const large[] = {"{s, s .. 2, s .. 3}",
+                                      "setmetatable({s, s .. 2, s .. 3}, {})"};
+  for (int i = 0; i < 2; i++) {
+    char code[300];
+    snprintf(code, sizeof code,
+             "T = {} for i = 1, 2000 do T[i] = {1, 2, 'own ' .. i} end "
+             "local s = string.rep('s', 5000) T[1000] = %s",
+             large[i]);
+    char *text = report_of(code, "return {target = T, depth = 2, top = false}", 1, 16);
+    CHECK(text && strstr(text, i ? "T/1000/[4 more]" : "T/1000/[3 more]"), "%s",
+          text ? text : "no report");
+    free(text);
+  }
+}
+
 /* Of the prototype of a function without constants: its source, the names and the one inside. */
 static void test_count(void) {
   char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
@@ -229,6 +278,9 @@ static const test tests[] = {
     {"the same for what userdata without user values hold", test_depths_with_unlinked},
     {"a report does not depend on addresses", test_addresses},
     {"a report of what is held once does not depend on the seed of hashes", test_seeds},
+    {"what only a finalizer or a mark phase that was broken off keeps has a root of its own",
+     test_late_roots},
+    {"a child that gets its line late tells how many entries it holds", test_count_of_admitted},
     {"what holds nothing is not counted among those without a line", test_count},
     {"of entries of one size those have lines whose keys come first", test_ties},
 };
