@@ -240,6 +240,33 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     for (const slot of [0, 1]) put(node + 24 * slot + 12, slot === 0 ? 1 : -1);
     await assertRefused(damaged, /comes back to/);
   });
+
+  test("a frame of Lua whose function is none", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32",
+      "Kept = coroutine.create(function() local kept = {} coroutine.yield() return kept end) coroutine.resume(Kept)");
+    const frame = word(word(at("Kept") + 20) + 8); // that of yield is before it
+    put(frame, word(frame) + 16); // [function], [kept]
+    await assertRefused(damaged, /refers to 0x/);
+  });
+
+  test("the key of a removed entry where no string is", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Text = '1234\\0045678' Kept = setmetatable({ gone = 1 }, { __mode = 'kv' }) Kept.gone = nil");
+    const node = word(at("Kept") + 16);
+    put(node + 8, 0x4410); // an empty value, and a short string for its key
+    put(node + 16, at("Text") + 16); // the text itself, which reads like one
+    await assertRefused(damaged, /refers to 0x/);
+  });
+
+  test("a list of gray objects that leads to none, to one without a link, or nowhere else", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = { 'text' }");
+    const state = word(at("[main thread]") + 16), table = at("Kept"); // the collector's state is at 77, its gray list at 100
+    put(state + 76, word(state + 76) & 0xffff00ff); // it marks
+    for (const [gray, told] of /** @type {const} */ ([[table + 8, /refers to 0x/], [at("Kept/1"), /refers to 0x/], [table, /comes back to/]])) {
+      put(state + 100, gray);
+      put(table + 28, table); // its link
+      await assertRefused(damaged, told);
+    }
+  });
 });
 
 describe("two heaps in one memory", () => {
