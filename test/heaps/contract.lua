@@ -574,16 +574,18 @@ test("a prototype is named by its chunk and line", function()
 end)
 
 test("a coroutine's locals have their names", function()
+  local values = { parameter = { big("q", 100) }, own = { big("o", 200) }, other = { big("p", 300) } }
   local thread = coroutine.create(function(parameter)
-    local own, other = { big("o", 100) }, { big("p", 100) }
+    local own, other = values.own, values.other
     coroutine.yield(own)
     return parameter, other
   end)
-  coroutine.resume(thread, { big("q", 100) })
+  coroutine.resume(thread, values.parameter)
+  values = { { "parameter", values.parameter }, { "own", values.own }, { "other", values.other } }
   local r, name = profile_named(thread)
-  for _, variable in ipairs({ "parameter", "own", "other" }) do
-    check(r.sizes[name .. "/[local " .. variable .. "]"], "%s is missing: %s", variable,
-      table.concat(paths_like(r.sizes, "."), " "))
+  for _, variable in ipairs(values) do
+    local bytes = membuddy.sizeof(variable[2]) + membuddy.sizeof(variable[2][1])
+    equal(r.totalSizes[name .. "/[local " .. variable[1] .. "]"], bytes, "what " .. variable[1] .. " holds")
   end
 end)
 
@@ -885,6 +887,10 @@ test("a target is named by the variable or path that holds it", function()
   rawset(_G, "ContractGlobal", nil)
   equal(by_global.target, "ContractGlobal", "a global")
   equal(by_path.target, "_G/ContractGlobal/1/inner", "a path")
+  rawset(_G, "ContractGlobal", { setmetatable({}, { inner = { 1 } }) })
+  local by_metatable = membuddy.profile(getmetatable(_G.ContractGlobal[1]).inner)
+  rawset(_G, "ContractGlobal", nil)
+  equal(by_metatable.target, "_G/ContractGlobal/1/[metatable]/inner", "a path through a metatable")
   equal(membuddy.profile(_G).target, "_G", "the globals")
 end)
 
@@ -912,6 +918,13 @@ test("the report of a target does not drag the process in", function()
   rawset(_G, "ContractBalances", nil)
   check(r.totalSize < 8000, "the handler has %d bytes", r.totalSize)
   check(#paths_like(r.sizes, "%[upvalue o%]") > 0, "its own data is missing")
+end)
+
+test("the report of a target leaves out the modules that it refers to", function()
+  package.loaded.contract_module = { big("m", 10000) }
+  local r = membuddy.profile({ { package.loaded.contract_module } })
+  package.loaded.contract_module = nil
+  check(r.totalSize < 5000, "the target has %d bytes", r.totalSize)
 end)
 
 test("a target that has a name itself is profiled", function()
