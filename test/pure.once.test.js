@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { ourImages } from "./support/images.js";
 import { errorsOfPaths, loadPure, shareOf } from "./support/pure.js";
 import { spawnProcess } from "./support/process.js";
 
@@ -33,10 +34,96 @@ for (const name of ["aos2_0_6", "aos2_0_4_32", "aos2_0_1", "sqlite"]) {
   });
 }
 
+for (const image of ourImages) {
+  test(`${image.name}: of single objects and of code it computes what the library reads, of waiting coroutines but for a tenth`, async () => {
+    const process = await spawnProcess(image.file, { carryMemory: false });
+    await process.eval("Native, package.loaded.membuddy, package.preload.membuddy = require('membuddy') return 1");
+    await process.eval("debug, utf8 = true, 0 return 1"); // which the module does not take for the libraries
+    await loadPure(process);
+    await process.eval("debug, utf8 = package.loaded.debug, package.loaded.utf8 return 1");
+    assert.equal(await process.eval(`
+      local pure, native, problems = package.loaded.membuddy, Native, {}
+      local function compare(what, computed, read, part)
+        if math.abs(computed - read) > (part or 0) * read then
+          problems[#problems + 1] = what .. ": " .. computed .. ", not " .. read
+        end
+      end
+      local function compare_kinds(what, target, options)
+        local read = native.profile(target, options).kinds
+        for kind, computed in pairs(pure.profile(target, options).kinds) do
+          compare(what .. ", count of " .. kind, computed.count, read[kind].count)
+          compare(what .. ", bytes of " .. kind, computed.bytes, read[kind].bytes)
+        end
+      end
+      local a, b, c = {}, {}, {}
+      local function wait(first, ...) local own = ... coroutine.yield(own) return first end
+      local function recurse(left) if left == 0 then coroutine.yield() end return 1 + recurse(left - 1) end
+      local coroutines = { fresh = coroutine.create(print), waiting = coroutine.create(wait), varied = coroutine.create(wait),
+        deep = coroutine.create(recurse) }
+      coroutine.resume(coroutines.waiting, 1)
+      coroutine.resume(coroutines.varied, 1, 2, 3, 4, 5, 6, 7)
+      coroutine.resume(coroutines.deep, 20)
+      collectgarbage() -- which makes stacks smaller
+      collectgarbage()
+      for name, value in pairs(coroutines) do compare(name, pure.sizeof(value), native.sizeof(value), name == "fresh" and 0.25 or 0.1) end
+      local appended, cleared, emptied, holes, first = {}, {}, {}, {}, {}
+      local few, far = { [-1] = 1, [0] = 1, [0.5] = 1, [1.5] = 1, x = 1 }, { [506] = 1, [1000] = 1 } -- beside an array part
+      for i = 1, 100 do
+        appended[i], cleared[i], emptied[i], holes[i], first[i], few[i], far[i] = i, i, i, i, i, i, i
+      end
+      for i = 1, 100 do
+        cleared[i], emptied[i], first[i] = i == 100 and i or nil, nil, i < 90 and i or nil
+        if i % 50 > 10 then few[i], far[i] = nil, nil end
+      end
+      for i = 2, 100, 2 do holes[i] = nil end
+      holes[50.5], holes[-1], holes[0], holes[1 << 40] = 1, 1, 1, 1
+      for name, value in pairs({ empty = {}, list = { 1, 2, 3, 4, 5 }, names = { a = 1, b = 2, c = 3 }, both = { 1, 2, 3, x = 1 },
+        name = { a = 1 }, emptied = emptied, text = "text", long = ("l"):rep(500), without = function() end, with = function() return a, b, c end,
+        c = print, iterator = ("x"):gmatch("."), file = io and io.stdout }) do
+        compare(name, pure.sizeof(value), native.sizeof(value))
+      end
+      local hashed, long = {}, ("l"):rep(100)
+      for _, count in ipairs({ 1, 2, 3, 31, 32, 33, 100 }) do
+        hashed[count] = {}
+        for i = 1, count do hashed[count]["key " .. i], hashed[count][i + 0.5] = i, true end
+      end
+      collectgarbage("stop") -- what was taken away is not seen
+      local weak_keys, weak_values, both_weak = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "v" }), setmetatable({}, { __mode = "kv" })
+      for i, weak in ipairs({ weak_keys, weak_values, both_weak }) do
+        weak[appended], weak["text " .. i], weak[i], weak[{ i }] = { i }, "value " .. i, { { i } }, appended
+      end
+      local shapes = { { appended, cleared, emptied, first, few, far }, { holes, { holes } }, hashed, { nil, nil, 3 }, { 1, nil, 3, nil, nil, 6 }, { [3] = 3, [2] = 2 },
+        { weak_keys }, { weak_values, { both_weak } }, { { x = { {}, { {} }, { y = {} } } } }, io and io.stdout or false,
+        print, false, 1.5, long, { [long] = long } }
+      for depth = 0, 3 do compare_kinds("shapes to depth " .. depth, shapes, { depth = depth }) end
+      compare_kinds("shapes, each deeper", { { { { shapes } } } })
+      collectgarbage("restart")
+      local names, lines = {}, {}
+      for i = 1, 190 do names[i] = "v" .. i end
+      for i = 1, 400 do lines[i] = "a = a + " .. i .. ("\\n"):rep(i % 90 == 0 and 300 or 1) end
+      for name, text in pairs({
+        constants = "local a = nil a = true a = false a = 1.5 a = 70000000 a = -0.0 a = 'short' a = '" .. ("s"):rep(40)
+          .. "' a = '" .. ("s"):rep(41) .. "'",
+        long = "local a, b, c = '" .. ("a"):rep(300) .. "', '" .. ("b"):rep(300) .. "', '" .. ("a"):rep(300) .. "'",
+        nested = "local a, b = ... return function(c, ...) local d = a return function() b = d return function() end end end",
+        names = "local " .. table.concat(names, ",") .. " return function() return " .. table.concat(names, ",", 1, 150) .. " end",
+        long_names = "local " .. ("n"):rep(130) .. ", " .. ("m"):rep(300) .. " = 1",
+        lines = "local a = 1 " .. table.concat(lines) .. " return a",
+        loops = "for i = 1, 3 do for k, v in next, {} do local x = v end end",
+      }) do
+        local f = assert(load(text, "=" .. name))
+        compare_kinds(name, f)
+        compare_kinds(name .. ", called", { f, { f() } })
+      end
+      local computed, read = pure.kinds(), native.kinds()
+      compare("state", computed.state.bytes, read.state.bytes)
+      compare("upvalue", computed.upvalue.bytes / computed.upvalue.count, read.upvalue.bytes / read.upvalue.count)
+      return table.concat(problems, "\\n")`), "");
+  });
+}
+
 /** As many as a process in use has. The memory stays in the instance: copying 110 MB a message would take minutes. */
 const used = [
-  { name: "8 thousand objects", mostPeakBytes: 90, build: (/** @type {Process} */ process) =>
-    process.eval(`Specimen = {} for i = 1, 4000 do Specimen[i] = { i, "s" .. i } end`) },
   { name: "8 thousand objects", mostPeakBytes: 64, build: (/** @type {Process} */ process) =>
     process.eval(`Specimen = {} for i = 1, 4000 do Specimen[i] = { i, "s" .. i } end`) },
   { name: "100 thousand objects", mostPeakBytes: 64, build: (/** @type {Process} */ process) =>
