@@ -280,6 +280,14 @@ test("kinds() counts what a program makes", function()
   check(after.upvalue.count - before.upvalue.count >= 100, "upvalues are missing")
 end)
 
+test("long strings take no room in the string table", function()
+  local before, held = membuddy.kinds(), {}
+  for i = 1, 2000 do held[i] = big("l", 60 + i) end
+  local after = membuddy.kinds()
+  check(after.string.count - before.string.count >= #held, "strings are missing")
+  equal(after.string_table.bytes, before.string_table.bytes, "the bytes of the string table")
+end)
+
 test("sizeof is what Lua allocates for a value", function()
   local t
   equal(membuddy.sizeof({}), (bytes_of(function() return {} end)), "an empty table")
@@ -405,6 +413,18 @@ test("a table shows its largest children and counts the others", function()
   equal(folded, expected, "the bytes of the others")
 end)
 
+test("whatever a large table holds, its children are shown or counted", function()
+  local makers = { function(i) return { i } end, function(i) return { { i } } end, function(i) return function() return i end end }
+  for kind, make in ipairs(makers) do
+    local t = {}
+    for i = 1, 1000 do t[i] = make(i) end
+    local r, name = profile_named(t, { depth = 1 })
+    local shown, folded = #paths_like(r.totalSizes, "^" .. name .. "/[^/]*$"), paths_like(r.sizes, "^" .. name .. "/%[%d+ more%]$")
+    equal(#folded, 1, "the lines of what is folded")
+    equal(shown + tonumber(folded[1]:match("%d+")), 1000, "the children of kind " .. kind)
+  end
+end)
+
 test("option children says how many children are shown", function()
   local t = {}
   for i = 1, 40 do t[i] = big("x", 100 + i) end
@@ -413,6 +433,19 @@ test("option children says how many children are shown", function()
   check(r.sizes[name .. "/[35 more]"], "the others are not counted")
   r = membuddy.profile(t, { children = false })
   equal(count(r.sizes), 1 + 40, "the number of lines for all")
+  for i = 1, 1000 do t[i] = { { i } } end
+  equal(count(membuddy.profile(t, { children = false, depth = "inf" }).sizes), 1 + 2000, "the number of lines for all")
+end)
+
+test("a local variable that holds no memory is no child", function()
+  local thread = coroutine.create(function()
+    local a, b, c, d, e = 1, true, { big("c", 500) }, {}, {}
+    coroutine.yield()
+    return a, b, c, d, e
+  end)
+  coroutine.resume(thread)
+  local r, name = profile_named(thread, { children = 1 })
+  check(r.sizes[name .. "/[3 more]"], "there are not 3 others: %s", table.concat(paths_like(r.sizes, "more"), " "))
 end)
 
 test("a folded child counts with all that is below it", function()
@@ -446,6 +479,13 @@ test("the child with most below it has a line, however many siblings and however
     t[siblings // 2] = { { { { { big("deep", 100000) } } } } }
     local r, name = profile_named(t)
     check(r.totalSizes[name .. "/" .. siblings // 2], "among %d siblings the largest has no line", siblings)
+  end
+  local deep = { { { big("deep", 100000) } } }
+  for _, key in ipairs({ deep, function() return deep end }) do
+    local t = { [key] = 0 }
+    for i = 1, 600 do t[i] = { { i } } end
+    local r, name = profile_named(t)
+    check((r.totalSizes[name .. "/[" .. type(key) .. "]"] or 0) > 100000, "a %s that is a key has no line", type(key))
   end
 end)
 
@@ -571,6 +611,11 @@ test("a prototype is named by its chunk and line", function()
   local r, name = profile_named(chunk)
   check(r.sizes[name .. "/[proto some chunk:3]"], "line 3 is missing: %s", table.concat(paths_like(r.sizes, "."), " "))
   check(r.sizes[name .. "/[proto some chunk:3]/[proto some chunk:4]"], "line 4 is missing")
+  for chunk_name, shown in pairs({ ["@file.lua"] = "file.lua", ["text\nof two lines"] = "text", ["=" .. big("n", 40)] = big("n", 40),
+    ["=" .. big("n", 41)] = big("n", 40) .. "\226\128\166" }) do
+    r, name = profile_named(load("return 1", chunk_name))
+    check(r.sizes[name .. "/[proto " .. shown .. ":0]"], "there is no %s: %s", shown, table.concat(paths_like(r.sizes, "proto"), " "))
+  end
 end)
 
 test("a coroutine's locals have their names", function()
@@ -605,6 +650,21 @@ test("a running function's locals have their names, whatever was called in the p
   end)
   local _, r = coroutine.resume(thread)
   check(r.sizes[r.target .. "/[local kept]"], "it is missing: %s", table.concat(paths_like(r.sizes, "."), " "))
+end)
+
+test("what only an extra argument of a coroutine holds stands below its place on the stack", function()
+  local thread = coroutine.create(function(...) coroutine.yield() return ... end)
+  coroutine.resume(thread, 1, { big("e", 1000) })
+  local r, name = profile_named(thread)
+  local found = paths_like(r.totalSizes, "^" .. name .. "/%[stack %d+%]/1$")
+  equal(#found, 1, "the number of such lines")
+  equal(r.totalSizes[found[1]], membuddy.sizeof(big("e", 1000)), "the bytes")
+end)
+
+test("a long name of a variable is cut as a key is", function()
+  local f = load("local " .. big("n", 65) .. " = {} return function() return " .. big("n", 65) .. " end")()
+  local r, name = profile_named(f)
+  check(r.sizes[name .. "/[upvalue " .. big("n", 64) .. "\226\128\166]"], "it is missing: %s", table.concat(paths_like(r.sizes, "upvalue"), " "))
 end)
 
 test("of many chunks every byte is in a line, however deep the report", function()
@@ -817,6 +877,17 @@ test("a reference back to an ancestor is circular", function()
   equal(r.circular[name .. "/child/parent"], name, "parent")
   equal(r.circular[name .. "/child/1/top"], name, "top")
   equal(count(r.circular), 3, "the number of circular references")
+end)
+
+test("of many circular references a default report lists 32 and counts the others, one without bounds lists all", function()
+  local t = {}
+  for i = 1, 100 do t[i] = { t } end
+  local r = membuddy.profile(t)
+  equal(count(r.circular), 32, "those listed")
+  equal(r.otherCycles, 100 - 32, "the others")
+  r = membuddy.profile(t, { depth = "inf" })
+  equal(count(r.circular), 100, "those listed")
+  equal(r.otherCycles, nil, "the others")
 end)
 
 test("a second reference to an object is shared, not circular", function()
@@ -1322,7 +1393,7 @@ end)
 test("no metamethod runs", function()
   local function fail() error("a metamethod ran") end
   local hostile = setmetatable({ {}, name = "n" }, { __index = fail, __newindex = fail, __pairs = fail, __len = fail,
-    __tostring = fail, __name = "hostile", __call = fail, __eq = fail, __lt = fail, __concat = fail, __metatable = false })
+    __tostring = fail, __name = "hostile", __call = fail, __eq = fail, __lt = fail, __concat = fail, __metatable = false, __mode = {} })
   rawset(_G, "ContractGlobal", hostile)
   membuddy.profile()
   membuddy.profile(hostile, { retained = true })
@@ -1380,16 +1451,18 @@ test("a report works in a finalizer", function()
 end)
 
 test("the books of a report in a finalizer are right, with a budget too", function()
-  local results, text
+  local results, text, stopped
   setmetatable({}, { __gc = function()
     results = membuddy.profile({ depth = 1, budget = 1e7 })
     text = table.concat(printed(results), "\n")
+    stopped = membuddy.profile({ budget = 0 }).stopped
   end })
   collectgarbage()
   check(results and text, "there are no results")
   equal(results.luaSize, results.totalSize + results.garbage + results.unaccounted, "Lua's size")
   check(results.luaSize > 0.9 * results.totalSize, "Lua has %d bytes, %d of them live", results.luaSize, results.totalSize)
   check(not text:find("Explained: 0.00"), "nothing is explained: %s", text)
+  equal(stopped, membuddy.backend ~= "native" or nil, "that a walk without room was stopped")
 end)
 
 -- Lua walks down a stack to look at one frame of it.
