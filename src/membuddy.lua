@@ -233,6 +233,16 @@ local function thread_bytes(thread, first, is_main, visit)
   return (is_main and 0 or THREAD) + SLOT * slots + FRAME * (level - first + (is_main and 2 or level > first and 1 or 0))
 end
 
+-- The first frame of the running coroutine that is the program's and not ours, as whoever asks counts them.
+local function first_level(entry)
+  local level, info = 2, getinfo(2, "f")
+  while info and info.func ~= entry do
+    level = level + 1
+    info = getinfo(level, "f")
+  end
+  return level
+end
+
 -- ---- names ----
 
 local SPECIAL = "[%c/\\\127-\255]" -- what may not be shown as it is
@@ -1261,16 +1271,6 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- coroutines and userdata ----
 
-  -- The first frame of the running coroutine that is the program's and not ours.
-  local function first_level(thread)
-    local level, info = 0, getinfo(thread, 0, "f")
-    while info and info.func ~= entry do
-      level = level + 1
-      info = getinfo(thread, level, "f")
-    end
-    return info and level + 1 or 0
-  end
-
   local function refer_slot(name, slot, value) refer(LOCAL_NAME, (name and not find(name, "^%(")) and name or slot, 0, value) end
   local function discover_slot(_, _, value)
     if not (texts[value] or seen[value]) then discover(value) end
@@ -1279,7 +1279,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local registry, running = getregistry(), coroutine.running()
 
   local function visit_thread(thread, lined)
-    local level = rawequal(thread, running) and first_level(thread) or 0
+    local level = rawequal(thread, running) and first_level(entry) + 1 or 0
     return tally("thread", thread_bytes(thread, level, rawequal(thread, registry[1]), lined and refer_slot or discover_slot))
   end
 
@@ -1802,7 +1802,7 @@ local function refuse(text, ...) error({ REFUSAL, "membuddy: " .. format(text, .
 
 local LONGEST_CHAIN, LONGEST_NAME = 16, 288
 
-local function held_by(holder, object)
+local function held_by(holder, object, entry)
   if type(holder) == "table" then
     for key, value in next, holder do
       if rawequal(value, object) or rawequal(key, object) then return key_text(key) end
@@ -1815,7 +1815,7 @@ local function held_by(holder, object)
       name, value = getupvalue(holder, i)
     end
   elseif type(holder) == "thread" then
-    local level = 0
+    local level = rawequal(holder, (coroutine.running())) and first_level(entry) or 0
     while level < NEWEST_FRAMES and getinfo(holder, level, "u") do
       local i, name, value = 1, getlocal(holder, level, 1)
       while name do
@@ -1838,7 +1838,7 @@ local function shortest_path(object, entry, may_use)
   end
   local holder = holders[object]
   while holder ~= nil and type(holder) ~= "string" and #names < LONGEST_CHAIN do
-    names[#names + 1] = held_by(holder, object)
+    names[#names + 1] = held_by(holder, object, entry)
     object, holder = holder, holders[holder]
   end
   if #names == 0 and holder == nil then return type(object) end
@@ -1849,13 +1849,8 @@ end
 
 -- The variable of the caller that holds the object.
 local function variable_name(object, entry)
-  local level, info = 1, getinfo(1, "f")
-  while info and info.func ~= entry do
-    level = level + 1
-    info = getinfo(level, "f")
-  end
-  level = level + 1
-  info = info and getinfo(level, "f")
+  local level = first_level(entry)
+  local info = getinfo(level, "f")
   if not info then return end
   local found
   local function look(read, from)

@@ -963,6 +963,26 @@ test("a target is named by the variable or path that holds it", function()
   rawset(_G, "ContractGlobal", nil)
   equal(by_metatable.target, "_G/ContractGlobal/1/[metatable]/inner", "a path through a metatable")
   equal(membuddy.profile(_G).target, "_G", "the globals")
+  local function name(...) return (membuddy.profile((...)).target) end -- it has no variable for it
+  local own = { 1 }
+  check(name(own):find("%[stack %d+%]$") or name(own):find("%[local own%]$"), "what a caller's frame holds is called %s", name(own))
+  equal((function() return membuddy.profile(own).target end)(), "own", "an upvalue of the caller")
+  local function name_in_global(value, ...)
+    rawset(_G, "ContractGlobal", value)
+    local results = membuddy.profile((...))
+    rawset(_G, "ContractGlobal", nil)
+    return results.target
+  end
+  local waiting = coroutine.create(function() local held = { 1 } coroutine.yield() return held end)
+  coroutine.resume(waiting)
+  for path, holder in pairs({ ["1/[upvalue own]"] = function() return own end, ["1/[metatable]"] = setmetatable({}, own), ["1/[table]"] = { [own] = 1 } }) do
+    equal(name_in_global({ holder }, own), "_G/ContractGlobal/" .. path, "what a global holds")
+  end
+  equal(name_in_global({ waiting }, select(2, debug.getlocal(waiting, 1, 1))), "_G/ContractGlobal/1/[local held]", "a local of a coroutine")
+  local deep = { 1 }
+  local outermost = deep
+  for _ = 1, 30 do outermost = { outermost } end
+  equal(name_in_global(outermost, deep), "..." .. big("/1", 16), "a long chain")
 end)
 
 test("a target's own bytes stand under its name, however long its path", function()
