@@ -942,7 +942,8 @@ test("a target that holds no memory is refused with what is accepted", function(
     if case[1] then contains(refusal(membuddy.profile, { target = case[1] }), case[2], "the error") end
     contains(refusal(membuddy.retained, case[1]), case[2], "the error")
   end
-  contains(refusal(membuddy.profile, nil), "nil", "the error")
+  contains(refusal(membuddy.profile, nil), "the target is nil,", "the error")
+  contains(refusal(membuddy.profile, debug.upvalueid(function() return tests end, 1)), "the target is a light userdata,", "the error")
   contains(refusal(membuddy.profile, nil, { depth = 1 }), "nil", "the error")
   contains(refusal(membuddy.retained, nil), "nil", "the error")
 end)
@@ -998,6 +999,7 @@ test("a target's own bytes stand under its name, however long its path", functio
   local r = membuddy.profile(holder[1])
   rawset(_G, "ContractGlobal", nil)
   equal(r.sizes[r.target], membuddy.sizeof(holder[1]), "the own bytes of " .. r.target)
+  check(#r.target <= 300, "the name has %d bytes", #r.target)
 end)
 
 test("the report of a target does not drag the process in", function()
@@ -1066,6 +1068,13 @@ test("retained counts what only the value keeps alive", function()
   equal(membuddy.retained(target[2]), expected, "what the inner table retains")
   equal(membuddy.retained(target), expected + membuddy.sizeof(target), "what the outer table retains")
   also = nil
+  local key = {}
+  target = { setmetatable({ [key] = { big("private", 1000) } }, { __mode = "k" }), { { { { key } } } } }
+  check(membuddy.retained(target) > 7000, "what a weak key brings to life is missing: %d bytes", membuddy.retained(target))
+  local f = load("local a = {} return function() return a, 'a constant' end", "=of a function")()
+  local r = membuddy.profile(f)
+  equal(membuddy.retained(f), r.totalSize - r.shared, "what a function retains")
+  check(membuddy.retained(f) > membuddy.sizeof(f) + 200, "its prototype is missing: %d bytes", membuddy.retained(f))
 end)
 
 test("profile with retained agrees with retained", function()
@@ -1104,7 +1113,7 @@ end)
 test("an option of the wrong kind is refused with its name, its value and what is accepted", function()
   local cases = {
     { "depth", -1, "-1" }, { "depth", 1.5, "1.5" }, { "depth", "deep", "deep" }, { "depth", {}, "table" },
-    { "depth", 0 / 0, "nan" }, { "max_depth", -2, "-2" }, { "depth", true, "true" },
+    { "depth", 0 / 0, "nan" }, { "min_size", 0 / 0, "nan" }, { "budget", 0 / 0, "nan" }, { "max_depth", -2, "-2" }, { "depth", true, "true" },
     { "top", -1, "-1" }, { "top", "all", "all" }, { "top", true, "true" }, { "children", 2.5, "2.5" }, { "children", {}, "table" },
     { "lines", -5, "-5" }, { "min_size", -1, "-1" }, { "min_size", "big", "big" }, { "cycles", 1, "1" },
     { "budget", -1, "-1" }, { "budget", "much", "much" },
@@ -1225,6 +1234,42 @@ test("a value that an option does not take is shown as it was written", function
   check(not message:find("%c"), "a value came out as it was")
 end)
 
+test("the bounds of a report are what its options say, and no bound is one", function()
+  local t = {}
+  for i = 1, 900 do t[i] = big("x", 100 + i) end
+  equal(count(membuddy.profile(t, { children = 1000 }).sizes), 1 + 900, "the lines of 900 children")
+  t = {}
+  for i = 1, 100 do t[i] = { { { { i } } } } end
+  equal(count(membuddy.profile(t, { depth = 4 }).sizes), 1 + 400, "the lines of four steps")
+  equal(count(membuddy.profile(t, { depth = 3 }).sizes), 320, "the lines of three steps")
+  membuddy.profile(t, { min_size = 10.5, budget = 1e9 + 0.5, top = math.huge, children = math.huge, lines = math.huge })
+end)
+
+test("the metatables of basic types are roots, and stand by the names of the types", function()
+  for name, value in pairs({ number = 0, ["function"] = print, thread = coroutine.running() }) do
+    local mine, bytes = { big("m", 100000) }, membuddy.sizeof(big("m", 100000))
+    debug.setmetatable(value, mine)
+    mine = nil
+    local r = membuddy.profile({ depth = "inf" })
+    debug.setmetatable(value, nil)
+    equal(r.totalSizes["[type metatables]/" .. name .. "/1"], bytes, "what the metatable of a " .. name .. " has")
+  end
+end)
+
+test("what has a name of its own is no part of a target, texts are", function()
+  local text = big("t", 500)
+  rawset(_G, "ContractGlobal", text)
+  package.loaded.contract_module = { big("m", 5000) }
+  local of_text, module = membuddy.profile({ text }), membuddy.profile({ package.loaded.contract_module })
+  local registry, main = membuddy.profile({ debug.getregistry() }), membuddy.profile({ debug.getregistry()[1] })
+  rawset(_G, "ContractGlobal", nil)
+  package.loaded.contract_module = nil
+  equal(of_text.totalSize, membuddy.sizeof({ 1 }) + membuddy.sizeof(text), "the bytes with a text")
+  for what, r in pairs({ ["a module"] = module, ["the registry"] = registry, ["the main thread"] = main }) do
+    equal(r.totalSize, membuddy.sizeof({ 1 }), "the bytes beside " .. what)
+  end
+end)
+
 test("an error of the library says where it was called", function()
   local _, message = pcall(load("local membuddy = ... \n\n membuddy.profile({depth = -1}) ", "=caller"), membuddy)
   contains(message, "caller:3:", "the error")
@@ -1236,6 +1281,8 @@ test("a hostile option name comes out of the error unharmed", function()
   check(not message:find("[%c]"), "the error has control characters")
   message = refusal(membuddy.profile, { depth = "\27[2J" .. big("y", 10000) })
   check(#message < 1000 and not message:find("[%c]"), "a value came out as it was")
+  message = refusal(membuddy.profile, { 1 }, { [big("z", 10000)] = 1 })
+  check(#message < 1000, "the error has %d bytes", #message)
 end)
 
 test("options are read without metamethods", function()
@@ -1307,7 +1354,9 @@ test("where the globals are no table, print says that there is no print", functi
   local globals, pcall, report = registry[2], pcall, membuddy.print
   registry[2] = coroutine.create(function() end)
   local ok, message = pcall(report)
+  local has_target, problem = pcall(membuddy.profile, { 1 })
   registry[2] = globals
+  if not has_target then error(problem) end
   check(not ok and message:find("the global 'print' is a nil value", 1, true), "the error is " .. tostring(message))
 end)
 
