@@ -25,6 +25,10 @@ for (const image of ourImages) {
 
 const [image] = ourImages;
 
+/** @typedef {import("./support/leaks.js").Check} Check */
+/** @param {import("./support/process.js").Process} process @param {string} name */
+const checkOf = async (process, name) => /** @type {Check} */ ((await checksOf(process)).get(name));
+
 test("print() ends with the checks that found something", async () => {
   const process = await spawnProcess(image.file);
   await leak(process);
@@ -82,6 +86,147 @@ test("messages that a lasting handler holds have their bytes", async () => {
   const held = (await checksOf(process)).get("held_messages");
   assert.equal(held?.count, 5);
   assert.ok((held?.bytes ?? 0) > 5 * 1000, `${held?.bytes} bytes`);
+});
+
+test("names are the three most frequent, most first and ties by name, long ones cut; 20 messages are worth a line, or 32 KB", async () => {
+  const process = await spawnProcess(image.file);
+  const inbox = async (/** @type {string} */ code) => {
+    await process.eval(`Inbox = {} ${code}`);
+    return checkOf(process, "inbox");
+  };
+  const { actions, senders, found, text, count, bytes } = await inbox(`for i, action in ipairs({ "z", "y", "x", "w", "x", false, "v" }) do
+    Inbox[i] = { From = ("f"):rep(i < 5 and 43 or 44), Action = action or nil } end Inbox[8] = "no message"`);
+  assert.deepEqual(actions, [{ name: "x", count: 2 }, { name: "no action", count: 1 }, { name: "v", count: 1 }]);
+  assert.deepEqual(senders, [{ name: "f".repeat(43), count: 4 }, { name: `${"f".repeat(40)}...`, count: 3 }]);
+  assert.deepEqual([found, count, bytes < 3000], [false, 8, true]);
+  assert.match(text, /^messages that no handler took, 9992 below the cap of 10000; actions x \(2\), no action \(1\), v \(1\); from f/);
+  assert.equal((await inbox("for i = 1, 19 do Inbox[i] = {} end")).found, false);
+  assert.equal((await inbox("for i = 1, 20 do Inbox[i] = {} end")).found, true);
+  assert.equal((await inbox(`Inbox[1] = ("x"):rep(32768)`)).found, true);
+  assert.match((await inbox("for i = 1, 10003 do Inbox[i] = 1 end")).text, /, 3 above the cap of 10000;/);
+});
+
+test("handlers for one message are those that run once or are called _once_, and wait for what their patterns say; what lasting code holds is not theirs", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`
+    local kept = Handlers.list
+    local byModule, byHandler, byGlobal, own = ("m"):rep(100000), ("h"):rep(100000), ("g"):rep(50000), ("o"):rep(20000)
+    package.loaded.kept, Kept = { f = function() return byModule end }, function() return byGlobal end
+    Handlers.add("lasting", "lasting", function() return byHandler end)
+    local function handle() return byModule, byHandler, byGlobal, own end
+    for i, pattern in ipairs({ "Some", { Action = "A", E = 5, D = 4, C = 3, B = 2 }, load("return true", "=patterns") }) do
+      kept[#kept + 1] = { name = "_once_" .. i, pattern = pattern, handle = handle }
+    end
+    kept[#kept + 1] = { name = "_once_upon", pattern = "Never", handle = handle }
+    kept[#kept + 1] = { name = "_boot", pattern = "Boot", handle = handle, maxRuns = 1 }
+    kept[#kept + 1] = { name = "mine", pattern = "Some", handle = handle, maxRuns = 1 }
+    kept[#kept + 1] = "no handler"`);
+  const { count, waits, bytes } = await checkOf(process, "once_handlers");
+  assert.equal(count, 4);
+  assert.equal(waits[0].name, "Action = Some");
+  assert.equal(waits[0].count, 2);
+  assert.equal(waits.length, 3);
+  assert.ok(waits.some((/** @type {{ name: string }} */ { name }) => name === "a function at patterns:0"), JSON.stringify(waits));
+  assert.ok(waits.some((/** @type {{ name: string }} */ { name }) => /^(?:\w = \w, ){3}\w = \w$/.test(name) && name === name.split(", ").sort().join(", ")), "of five fields four, in order");
+  assert.ok(bytes < 5000, `${bytes} bytes: the handler _once_upon lasts, and holds the same`);
+  await process.eval(`for i = #Handlers.list, 1, -1 do local name = Handlers.list[i].name if name == "_once_upon" or name == "_boot" then table.remove(Handlers.list, i) end end`);
+  const own = await checkOf(process, "once_handlers");
+  assert.ok(own.bytes > 70000 && own.bytes < 80000, `${own.bytes} bytes, of which 50000 are a global function's as well`);
+});
+
+test("a table is larger than it needs by what a copy of it takes less", async () => {
+  const process = await spawnProcess(image.file);
+  const expected = Number(await process.eval(`
+    Sparse = { list = {}, names = {}, mixed = {}, small = {} }
+    for i = 1, 5000 do Sparse.list[i], Sparse.names["key " .. i], Sparse.mixed[i], Sparse.mixed[i + 0.5], Sparse.mixed[-i] = i, i, i, i, i end
+    for i = 1, 60 do Sparse.small[i] = i end
+    for i = 41, 4990 do Sparse.list[i], Sparse.names["key " .. i], Sparse.mixed[i], Sparse.mixed[i + 0.5], Sparse.mixed[-i] = nil, nil, nil, nil, nil end
+    for i = 2, 60 do Sparse.small[i] = nil end
+    local sizeof, gain = require("membuddy").sizeof, 0
+    for name, t in pairs(Sparse) do
+      local copy = {}
+      for key, value in pairs(t) do copy[key] = value end
+      if name ~= "small" then gain = gain + sizeof(t) - sizeof(copy) end
+    end
+    return string.format("%d", gain)`));
+  const { count, bytes, tables } = await checkOf(process, "sparse_tables");
+  assert.deepEqual([count, bytes], [3, expected]);
+  assert.equal(tables[0].name, "Sparse/mixed");
+});
+
+test("a held message is what has all that messages have, and its holder is named by up to eight steps", async () => {
+  const process = await spawnProcess(image.file);
+  const holderOf = async (/** @type {string} */ code) => {
+    await process.eval(`Held = nil local function holds(message) return function() return message end end
+      local function message(without) local m = { Id = "i", From = "f", Tags = {}, Timestamp = 1 } if without then m[without] = nil end return m end ${code}`);
+    const { count, holder } = await checkOf(process, "held_messages");
+    return `${count} ${holder}`;
+  };
+  assert.equal(await holderOf(`Held = {} for i, name in ipairs({ "Id", "From", "Tags", "Timestamp" }) do Held[i] = holds(message(name)) end`), "0 ");
+  assert.equal(await holderOf(`Held = { a = { b = holds(message()) } }`), "1 Held/a/b");
+  assert.equal(await holderOf(`Held = setmetatable({}, { f = holds(message()) })`), "1 Held/[metatable]/f");
+  assert.equal(await holderOf(`local inner = holds(message()) Held = function() return inner end`), "1 Held/[upvalue]");
+  assert.equal(await holderOf(`Held = { holds(message()) } for i = 2, 9 do Held = { Held } end`), `1 .../${Array(8).fill("1").join("/")}`);
+});
+
+test("the cap of the Inbox is the one of the default handler, and of the errors the last is told", async () => {
+  const process = await spawnProcess(image.file);
+  assert.deepEqual(await checkOf(process, "errors").then(({ count, bytes }) => [count, bytes]), [0, 0]);
+  const cap = await process.eval(`
+    local function capped(cap) local maxInboxCount, other = cap, 5 local function inner() return other, maxInboxCount end return function() return inner() end end
+    for _, handler in ipairs(Handlers.list) do if handler.name == "_default" then handler.handle = capped(50) end end
+    Handlers.prepend("mine", "mine", capped(7))
+    Errors = { "the first", "the second" }
+    return require("membuddy").checks()[1].cap`); // aos makes the default handler anew with every message
+  assert.equal(cap, "50");
+  assert.match((await checkOf(process, "errors")).text, /; the last: the second$/);
+});
+
+test("coroutines that wait are told from dead ones and from those that did not start; what lasting handlers hold is not theirs", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`
+    local shared = ("s"):rep(100000)
+    Waits = { function() coroutine.yield() return shared end }
+    Handlers.add("lasting", "lasting", function() return shared end)`);
+  const check = await process.eval(`
+    local list = { coroutine.create(Waits[1]), coroutine.create(Waits[1]), coroutine.create(function() end), (coroutine.running()) }
+    coroutine.resume(list[1])
+    coroutine.resume(list[3])
+    local kept = Handlers.coroutines
+    Handlers.coroutines = list
+    local check = require("membuddy").checks()[3]
+    Handlers.coroutines = kept
+    return require("json").encode(check)`);
+  const { count, dead, places, bytes } = JSON.parse(check);
+  assert.deepEqual([count, dead, places.length], [2, 1, 2]);
+  assert.ok(places.some((/** @type {{ name: string }} */ { name }) => name === "not started"), JSON.stringify(places));
+  assert.ok(bytes < 20000, `${bytes} bytes`);
+});
+
+test("sources are the texts that name chunks, and those of loaded modules that a searcher keeps, each once", async () => {
+  const process = await spawnProcess(image.file);
+  const before = await checkOf(process, "sources");
+  await process.eval(`
+    local text = "return 1 --" .. ("c"):rep(20000)
+    Chunks = { { load(text) }, { load(text) }, { load(text, "=" .. text) }, { load(text, "@" .. text) }, { load("return 1 --" .. ("s"):rep(200)) } }
+    local bundle = { json = ("j"):rep(30000), ["not loaded"] = ("n"):rep(40000), utils = "short" }
+    package.searchers[#package.searchers + 1] = function() return bundle, _G end
+    package.searchers[#package.searchers + 1] = "no function"`);
+  const after = await checkOf(process, "sources");
+  assert.equal(after.count - before.count, 2);
+  assert.ok(after.bytes - before.bytes > 50000 && after.bytes - before.bytes < 50200, `${after.bytes - before.bytes} bytes`);
+  assert.match(after.text, /; the largest, 29\.\d\d KB, is json in package\.searchers$/);
+});
+
+test("of one table 64 children are looked into, of the globals all", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`for i = 1, 150 do _G["Extra" .. i] = { ("g"):rep(200) } end`);
+  const globals = await checkOf(process, "duplicate_strings");
+  assert.ok(globals.count >= 149, `${globals.count} duplicates`);
+  await process.eval(`for i = 1, 150 do _G["Extra" .. i] = nil end Extra = {} for i = 1, 150 do Extra[i] = { ("t"):rep(200) } end`);
+  assert.ok(globals.count - (await checkOf(process, "duplicate_strings")).count >= 149 - 64 - 5, "of records a part is enough");
+  await process.eval(`Extra = {} for i = 1, 50 do Extra[i] = ("s"):rep(127) end`);
+  assert.equal((await checkOf(process, "duplicate_strings")).found, false, "shorter ones are none");
 });
 
 test("sources are found behind every function of a table", async () => {
