@@ -218,7 +218,10 @@ test("a coloured size has the colours of the process", function()
 end)
 
 test("no size is printed as 1024 of a unit", function()
-  equal(membuddy.format_size(1024 * 1024 - 1), "1.00 MB", "the size")
+  for bytes, text in pairs({ [1024 * 1024 - 1] = "1.00 MB", [1023.6] = "1.00 KB", [1023.7 * 1024] = "1023.70 KB", [-2048] = "-2.00 KB",
+    [2048 * 1024 ^ 3] = "2048.00 GB" }) do
+    equal(membuddy.format_size(bytes), text, "the size")
+  end
 end)
 
 test("a size that is no number is refused", function()
@@ -435,6 +438,19 @@ test("option children says how many children are shown", function()
   equal(count(r.sizes), 1 + 40, "the number of lines for all")
   for i = 1, 1000 do t[i] = { { i } } end
   equal(count(membuddy.profile(t, { children = false, depth = "inf" }).sizes), 1 + 2000, "the number of lines for all")
+end)
+
+test("of children of one size the first by key have lines", function()
+  local function shown(t, children)
+    local r = membuddy.profile(t, { children = children })
+    return (table.concat(paths_like(r.totalSizes, "/"), " "):gsub(r.target .. "/", ""))
+  end
+  local list = {}
+  for i = 1, 40 do list[i] = { i } end
+  equal(shown(list, 3), "1 2 3", "of a list")
+  equal(shown({ [10] = {}, [9] = {}, [1 << 40] = {}, [-5] = {} }, 3), "-5 10 9", "of numbers, which are told as texts are")
+  equal(shown({ [10] = {}, [9] = {}, [12] = {}, [-5] = {} }, 3), "-5 10 9", "of numbers, which are told as texts are")
+  equal(shown({ d = {}, b = {}, c = {}, a = {} }, 2), "a b", "of names")
 end)
 
 test("a local variable that holds no memory is no child", function()
@@ -825,6 +841,10 @@ test("what weak keys of several lines bring to life one after another is all cou
     equal(r.kinds.table.count, 27, "tables")
   end
   check(membuddy.profile(t, { depth = "inf" }).sizes["t/a/1/[table]"], "the entry has no line of its own")
+  rawset(_G, "ContractGlobal", t)
+  local r = membuddy.profile({ depth = 1 })
+  rawset(_G, "ContractGlobal", nil)
+  check((r.totalSizes["_G/ContractGlobal"] or 0) > 4000, "in the process there are %s bytes", r.totalSizes["_G/ContractGlobal"])
 end)
 
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
@@ -1070,6 +1090,7 @@ test("retained counts what only the value keeps alive", function()
   also = nil
   local key = {}
   target = { setmetatable({ [key] = { big("private", 1000) } }, { __mode = "k" }), { { { { key } } } } }
+  key = nil
   check(membuddy.retained(target) > 7000, "what a weak key brings to life is missing: %d bytes", membuddy.retained(target))
   local f = load("local a = {} return function() return a, 'a constant' end", "=of a function")()
   local r = membuddy.profile(f)
@@ -1212,10 +1233,10 @@ end)
 
 test("options that are no table are refused", function()
   for _, value in ipairs({ 5, "deep", true }) do
-    refusal(membuddy.profile, { 1 }, value)
-    refusal(membuddy.print, value)
-    refusal(membuddy.print, nil, value)
-    refusal(membuddy.print, membuddy.profile({ depth = 0 }), value)
+    for _, call in ipairs({ { membuddy.profile, { 1 }, value }, { membuddy.print, value }, { membuddy.print, {}, value },
+      { membuddy.print, nil, value }, { membuddy.print, membuddy.profile({ depth = 0 }), value } }) do
+      contains(refusal(table.unpack(call, 1, 3)), "accepted: a table", "the error")
+    end
   end
 end)
 
@@ -1301,6 +1322,8 @@ test("results that somebody edited are refused with what is wrong", function()
     local message = refusal(membuddy.print, r)
     for _, part in ipairs({ ... }) do contains(message, part, "the error") end
   end
+  edited(function(r) r.type = nil end, "type")
+  edited(function(r) r.circular[1] = "a" end, "circular", "paths only")
   edited(function(r) r.sizes = nil end, "sizes")
   edited(function(r) r.sizes._G = nil end, "sizes")
   edited(function(r) r.sizes._G = "much" end, "sizes")
@@ -1322,6 +1345,9 @@ test("edited results cannot smuggle control characters into the print", function
   local bytes = r.sizes._G
   r.sizes._G, r.totalSizes._G = nil, nil
   r.sizes["evil\27[2J\n"], r.totalSizes["evil\27[2J\n"] = bytes, bytes
+  contains(refusal(membuddy.print, r), "control characters", "the error")
+  r = membuddy.profile({ depth = 0 })
+  r.circular["evil\127"] = "a"
   contains(refusal(membuddy.print, r), "control characters", "the error")
   r = membuddy.profile({ depth = 0 })
   r.circular.a = "\27[31mevil"
@@ -1379,6 +1405,24 @@ test("option top says how many are printed, and the rest is summed", function()
   for i = 1, 51 - 11 do rest = rest + membuddy.sizeof(t[i]) end
   contains(lines[#lines], membuddy.format_size(rest), "the last line")
   equal(#printed(r, { top = false, no_header = true }), 2 + 51, "the number of all lines")
+  equal(#printed(r, { top = 51, no_header = true }), 2 + 51, "the number of all lines")
+  t = { { big("below", 1000) }, { big("deeper", 500), { t } } }
+  r = membuddy.profile(t)
+  lines = printed(r, { top = 1, no_header = true })
+  contains(lines[#lines], membuddy.format_size(r.totalSize - r.sizes[r.target]), "the own bytes of what is not printed")
+  for i = 1, 40 do t[i] = { t } end
+  lines = printed(membuddy.profile(t), { top = 5, no_header = true })
+  equal(lines[#lines], "... and " .. 40 - 5 .. " other circular references", "the last line")
+  equal(#lines, 2 + 5 + 1 + 1 + 5 + 1, "the number of lines")
+end)
+
+test("the header says what Lua has, and a target's what others hold as well", function()
+  local r = membuddy.profile({ depth = 0 })
+  r.luaSize, r.garbage, r.unaccounted = 10000, 1000, 2000
+  contains(printed(r)[2], "Lua memory: 9.77 KB = live 6.84 KB + garbage 1000 bytes; unaccounted: 1.95 KB", "the second line")
+  local target = { {} }
+  r = membuddy.profile(target)
+  contains(table.concat(printed(r), "\n"), "\nHeld by target; others hold as well: 0 bytes\n", "the report")
 end)
 
 test("twenty are printed unless top says otherwise", function()
