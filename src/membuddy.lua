@@ -203,7 +203,7 @@ local function thread_bytes(thread, first, is_main, visit)
     while name or step == 1 do
       if name then
         slot, i = slot + 1, i + step
-        visit(step == 1 and name, slot, value)
+        visit(name, slot, value)
       else
         i, step = -1, -1 -- behind the named ones stand the extra arguments
       end
@@ -491,7 +491,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if cut > threshold then threshold = cut + cut // 2 end
       local kept = {}
       for _, cycle in next, cycle_list do
-        if own[cycle[1]] and own[cycle[4]] then kept[#kept + 1] = cycle end
+        if own[cycle[1]] then kept[#kept + 1] = cycle end
       end
       cycle_list, cycle_count = kept, #kept
     end
@@ -682,7 +682,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         keeps_key = is_plain(entry_key)
       end
       if not keeps_value then value = nil end
-      local bytes = keeps_key and type(entry_key) == "string" and claim_string(entry_key) or 0
+      local bytes = type(entry_key) == "string" and claim_string(entry_key) or 0
       if keeps_key and not is_plain(entry_key) then reach(lined, ENTRY, entry_key, 0, entry_key) end
       reach(lined, ENTRY, entry_key, bytes, value)
     end
@@ -1909,7 +1909,7 @@ end
 
 local function are_options(t)
   for name in next, t do
-    if type(name) ~= "string" or not ACCEPTED[name] then return false end
+    if not ACCEPTED[name] then return false end
   end
   return true
 end
@@ -1926,7 +1926,7 @@ end
 local function read_options(t)
   local options = { depth = 3, top = 20, children = 256, min_size = 1, cycles = true }
   for name in next, t do
-    if type(name) ~= "string" or not ACCEPTED[name] then
+    if not ACCEPTED[name] then
       refuse("unknown option '%s'; accepted: %s", shown_name(name), concat(OPTIONS, ", "))
     end
   end
