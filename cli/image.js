@@ -171,7 +171,7 @@ async function sha256(bytes) {
 }
 
 /** @param {WasmModule} wasm which wasm/bundle.js made, or somebody else from our archive */
-const ownName = (wasm) => (wasm.segmentNames.includes("aos_sources") ? "MemBuddy's aos image" : "an image with MemBuddy");
+const ownName = (wasm) => (wasm.functionNames.includes("aos_sources") ? "MemBuddy's aos image" : "an image with MemBuddy");
 
 /** @param {Uint8Array} bytes @param {string} name */
 function parse(bytes, name) {

@@ -108,7 +108,6 @@ class Reader {
  * @property {(number | undefined)[]} globals  initial values of its own globals, where they are constants
  * @property {number} importedGlobalCount
  * @property {Segment[]} segments  active ones of the first memory, at constant addresses
- * @property {(string | undefined)[]} segmentNames  of all segments, passive ones included
  * @property {number} functionCount
  * @property {(functionIndex: number) => Generator<Instruction>} code  the instructions of a function, up to the first one
  *   that is not known
@@ -310,7 +309,7 @@ export function parseWasm(bytes) {
   /** @type {WasmModule} */
   const module = {
     memory: undefined, exports: new Map(), functionNames: [], globalNames: [], globals: [], importedGlobalCount: 0, segments: [],
-    segmentNames: [], functionCount: 0, *code() {},
+    functionCount: 0, *code() {},
   };
   let importedFunctionCount = 0;
   /** @type {(Segment | undefined)[]} */
@@ -364,8 +363,8 @@ export function parseWasm(bytes) {
   module.functionCount = importedFunctionCount + bodies.length;
   module.functionNames = namesOf(names.get(named.functions), module.functionCount);
   module.globalNames = namesOf(names.get(named.globals), module.importedGlobalCount + module.globals.length);
-  module.segmentNames = namesOf(names.get(named.segments), segments.length);
-  segments.forEach((segment, i) => segment && module.segments.push({ ...segment, name: module.segmentNames[i] }));
+  const segmentNames = namesOf(names.get(named.segments), segments.length);
+  segments.forEach((segment, i) => segment && module.segments.push({ ...segment, name: segmentNames[i] }));
   module.code = function* (functionIndex) {
     const body = bodies[functionIndex - importedFunctionCount];
     if (body) yield* bodyInstructions(new Reader(body.bytes, body.at, body.end));

@@ -139,7 +139,7 @@ function writersInWat(sources, bits) {
   (import "image" "memory" ${memory})
   (func $put (param $to ptr) (param${" i64".repeat(wordsAtOnce)}) (result ptr)
 ${times(wordsAtOnce, store).join("")}    (ptr.add (local.get $to) (ptr.const ${pieceBytes})))
-${modules.map(({ functions }) => functions).join("")}  (func (export "bundle_write") (param $to ptr) (param $module i32)
+${modules.map(({ functions }) => functions).join("")}  (func $aos_sources (export "bundle_write") (param $to ptr) (param $module i32)
 ${modules.map(({ choice }) => choice).join("")}  ))
 `.replaceAll(/\bptr\b/g, `i${bits}`);
 }
