@@ -213,6 +213,7 @@ static void check_proto(const checker *c, const Proto *proto) {
 }
 
 static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObject *object) {
+  if (layout_kind(object) == KIND_USERDATA) check_count(c, (double)gco2u(object)->len, 1);
   if (layout_kind(object) == KIND_PROTO) check_proto(c, gco2p(object));
   if (layout_kind(object) == KIND_THREAD) check_stack(c, gco2th(object));
   layout_each_block(g, object, check_block, c);
@@ -378,6 +379,7 @@ LAYOUT_INLINE void check_one(checker *c, const global_State *g, GCObject *object
   c->in_hand = object;
   forget(c, object);
   if (layout_is_string(object)) {
+    check_count(c, (double)tsslen(gco2ts(object)), 1); /* with the header it may begin anew at 0 */
     check_block(c, object, layout_string_bytes(gco2ts(object)));
     remember(c, object);
   } else if (layout_is_table(object)) {

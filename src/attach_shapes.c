@@ -139,7 +139,9 @@ static int add_up(void) {
   memset(all.objects, 0, all.count * sizeof *all.objects);
   for (uint32_t i = 0; i < all.count; i++) all.parents[i] = all.shapes[i].parent;
   for (uint32_t node = 1; node < all.whole->g.node_count; node++) {
-    all.own[all.of_node[node]] += all.whole->own[node];
+    uint32_t own_bytes = all.whole->own[node]; /* as many as 32 bits say */
+    all.own[all.of_node[node]] +=
+        own_bytes < UINT32_MAX ? own_bytes : (double)graph_bytes(&all.whole->g, node);
     all.objects[all.of_node[node]]++;
   }
   return 1;

@@ -107,7 +107,6 @@ local function held_beside(list, lasting)
   local code = { [0] = false }
   for _, module in next, loaded do
     if type(module) == "table" and not rawequal(module, _G) then add_functions(code, module) end
-    if type(module) == "function" then code[#code + 1] = module end
   end
   for _, handler in next, lasting do add_functions(code, handler) end
   local bytes = held(code)
@@ -520,9 +519,12 @@ end
 
 function requests.mark()
   local _ = run -- is alive as it is when the checks are made
+  local before = membuddy.marked
   membuddy.marked = nil
-  local marked = snapshot()
-  membuddy.marked = marked
+  local ok, marked = pcall(snapshot)
+  membuddy.marked = ok and marked or before
+  if not ok then error(marked, 0) end
+  before = nil
   local with_it = snapshot() -- what is marked has its own place in what will be compared
   marked.totalSize, marked.objects = with_it.totalSize, with_it.objects
   for path in next, marked.sizes do marked.sizes[path] = with_it.sizes[path] or marked.sizes[path] end

@@ -257,6 +257,12 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /refers to 0x/);
   });
 
+  test("a text whose length and header together are more than 32 bits say", async () => {
+    const { at, put, memory: damaged } = await spawned("lua54-wasm32", "Text = ('long'):rep(100)");
+    put(at("Text") + 12, -8);
+    await assertRefused(damaged, /4,294,967,288 bytes/);
+  });
+
   test("a list of gray objects that leads to none, to one without a link, or nowhere else", async () => {
     const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = { 'text' }");
     const state = word(at("[main thread]") + 16), table = at("Kept"); // the collector's state is at 77, its gray list at 100

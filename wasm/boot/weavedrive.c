@@ -41,8 +41,7 @@ FILE *weavedrive_fopen(const char *name, const char *mode) {
   if (!is_host_name(name)) return fail(ENOENT);
   int descriptor = suspend_open(name, mode);
   if (descriptor <= 0) return fail(ENOENT);
-  if (descriptor >= most_host_files) return fail(EMFILE);
-  FILE *file = fdopen(descriptor, mode);
+  FILE *file = descriptor < most_host_files ? fdopen(descriptor, mode) : fail(EMFILE);
   if (file == NULL)
     close(descriptor);
   else
