@@ -568,6 +568,7 @@ static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
 static void visit_entries_deep(walker *w, const Table *table);
 static void visit_entries_in_tree(walker *w, const Table *table);
 static void visit_proto_deep(walker *w, const Proto *proto);
+static void visit_closure_deep(walker *w, const LClosure *closure);
 
 static void visit_strong_references(walker *w, GCObject *object) {
   if (layout_is_table(object)) {
@@ -581,6 +582,8 @@ static void visit_strong_references(walker *w, GCObject *object) {
   if (w->node != TREE_NONE) {
     walk_each_reference(object, visit_in_tree, w);
     add_shared_entries(w);
+  } else if (layout_is_lua_function(object)) {
+    visit_closure_deep(w, gco2lcl(object));
   } else if (layout_kind(object) == KIND_PROTO) {
     visit_proto_deep(w, gco2p(object));
   } else {
@@ -800,6 +803,22 @@ LAYOUT_INLINE void visit_part_deep(void *context, label_kind kind, uintptr_t pla
 
 static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
   layout_each_in_proto(proto, visit_part_deep, w);
+}
+
+/* Most of what a closure refers to others have as well. */
+LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                       GCObject *value) {
+  walker *w = context;
+  (void)kind, (void)place;
+  if (key && layout_claim_cell((UpVal *)key)) {
+    tally(w, KIND_UPVALUE, sizeof(UpVal));
+    found(w, sizeof(UpVal));
+  }
+  if (value && !is_marked(value)) discover_part(w, value);
+}
+
+static LAYOUT_APART void visit_closure_deep(walker *w, const LClosure *closure) {
+  layout_each_in_lua_closure(closure, visit_captured_deep, w);
 }
 
 /* Most entries of a large table are too small for a node. */
