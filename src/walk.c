@@ -806,8 +806,8 @@ static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
 }
 
 /* Most of what a closure refers to others have as well. */
-LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
-                                       GCObject *value) {
+LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t place,
+                                       GCObject *key, GCObject *value) {
   walker *w = context;
   (void)kind, (void)place;
   if (key && layout_claim_cell((UpVal *)key)) {

@@ -77,6 +77,24 @@ for (const image of ourImages) {
       assert.deepEqual((await (await spawn()).eval(globalNames)).split(" ").sort(), expected);
     });
 
+    test("texts of every length are copied whole, from wherever they lie", async () => {
+      const copies = `
+        local text = {}
+        for i = 1, 400 do text[i] = string.char(33 + i % 90) end
+        local whole, wrong = table.concat(text), {}
+        for length = 0, 300 do
+          for at = 1, 9 do
+            local part = whole:sub(at, at + length - 1) .. "."
+            for i = 1, length do
+              if part:byte(i) ~= 33 + (at + i - 1) % 90 then wrong[#wrong + 1] = length .. " from " .. at break end
+            end
+            if part:byte(length + 1) ~= 46 then wrong[#wrong + 1] = "after " .. length end
+          end
+        end
+        return table.concat(wrong, ", ")`;
+      assert.equal(await (await spawn()).eval(copies), "");
+    });
+
     test("a fresh process is small", async () => {
       const process = await spawn();
       assert.ok(process.memoryBytes <= freshProcessBytes[image.lua], `${process.memoryBytes} bytes`);
