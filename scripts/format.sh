@@ -22,3 +22,9 @@ if ! "$clang_format" "${mode[@]}" "$@" 2>"$root/build/format.log"; then
   sed -nE 's/^(.*:[0-9]+):[0-9]+: error: .*/\1/p' "$root/build/format.log" | sort -u -t: -k1,1 | head -n 20 >&2
   fail "these files are not formatted as .clang-format says, from these lines on; run: make format"
 fi
+# Comments are left as they are, since clang-format breaks those of this style; so their width is looked at here.
+wide=$(grep -nE '^.{101}' "$@" /dev/null | cut -d: -f1,2 | head -n 20) || true
+if [ -n "$wide" ]; then
+  echo "$wide" >&2
+  fail "these lines have more than 100 columns"
+fi

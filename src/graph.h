@@ -54,7 +54,7 @@ typedef struct {
 /* Builds the graph of what lives; `books` tell how much that is at most. `find_last` adds what only
 ** the next collection still leaves (`graph_find_last`); where it is NULL the graph is settled: what
 ** dead entries of weak tables hold counts as gone, and `own_ends` is kept. After WALK_NO_MEMORY
-*nothing is changed and nothing is to be released. */
+** nothing is changed and nothing is to be released. */
 typedef void (*graph_finder)(graph *g);
 walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find_last, graph *g);
 void graph_release(graph *g);

@@ -85,8 +85,7 @@ static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
 }
 
 /* What objects that are not in the graph hold is a walk each; while values are condemned, it need
- *not
- ** find them again. */
+** not find them again. */
 static walk_status walk_dead(lua_State *L, const tree *t, size_t *bytes) {
   walk_status status = WALK_OK;
   for (uint32_t i = 0; i < t->used && status == WALK_OK; i++)

@@ -1,8 +1,7 @@
 /*
-** Copies of memory. The images do without bulk memory (image.mk), and the C library then copies
-*byte
-** by byte what is not aligned alike, and asks the host for what is long. In WebAssembly a word may
-** lie anywhere.
+** Copies of memory. The images do without bulk memory (image.mk), and without it the C library
+** copies byte by byte what is not aligned alike, and asks the host for what is long. In WebAssembly
+** a word may lie anywhere.
 */
 #include <stddef.h>
 #include <stdint.h>
