@@ -71,7 +71,7 @@ help: ## this list
 	  $(wildcard Makefile wasm/image.mk)
 
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
-	@$(NODE) $(NODE_FLAGS) scripts/demo.js
+	@$(NODE) $(NODE_FLAGS) scripts/demo.js dist/membuddy-lua54-wasm64$(image_suffix).wasm
 
 test: images archives attach html sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
