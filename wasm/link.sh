@@ -8,8 +8,8 @@
 #   EMCC=... WASM_OPT=... LLVM_NM=... link.sh BITS STACK_BYTES INITIAL_BYTES MAXIMUM_BYTES SOURCES.wat OUTPUT.wasm \
 #     OBJECT... PROFILER.a
 set -euo pipefail
-bits=$1 stack_bytes=$2 initial_bytes=$3 maximum_bytes=$4 sources=$5 output=$6
-shift 6
+bits=$1 stack_bytes=$2 initial_bytes=$3 maximum_bytes=$4 sources=$5 output=$6 archive=${*: -1}
+objects=("${@:7:$#-7}")
 
 # 32 bits address no more than this, in the loader too.
 most_bytes_of_32=4294901760
@@ -27,7 +27,7 @@ mkdir -p "$work"
 exports=(_main _malloc _free _fflush _sbrk _setThrew _emscripten_stack_init _emscripten_stack_get_free
   _emscripten_stack_get_base _emscripten_stack_get_end _emscripten_stack_get_current
   __emscripten_stack_alloc __emscripten_stack_restore)
-width=() features=(--enable-sign-ext --enable-mutable-globals) # as the published images: image.mk
+width=() features=(--enable-sign-ext --enable-mutable-globals)
 last_passes=()
 if [ "$bits" = 64 ]; then
   width=(-sMEMORY64=1 -Wno-experimental)
@@ -39,13 +39,22 @@ fi
 "$EMCC" -O2 -Wall -Wextra -Werror "${width[@]}" -I"$here/../src" -DIMAGE_MAXIMUM_BYTES="${maximum_bytes}ull" \
   -c "$here/limits.c" -o "$work/limits.o"
 
-# By the Safari's version Emscripten takes the library that does without bulk memory, although wasm64 is younger.
-"$EMCC" "${width[@]}" -O1 -g2 "$@" "$work/limits.o" -lm -o "$work/linked.js" \
-  -mno-bulk-memory -mno-nontrapping-fptoint -sMIN_SAFARI_VERSION=140100 -Wno-compatibility \
-  -sSTACK_SIZE="$stack_bytes" -sINITIAL_MEMORY="$initial_bytes" -sMAXIMUM_MEMORY="$maximum_bytes" \
-  -nostdlib++ -sAUTO_NATIVE_LIBRARIES=0 -sALLOW_MEMORY_GROWTH=1 -Wl,--stack-first -sSUPPORT_LONGJMP=emscripten -sASSERTIONS=0 -sMODULARIZE=1 \
-  -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
-  --js-library "$here/host_imports.js"
+link() { # FLAG...
+  "$EMCC" "${width[@]}" "$@" -O1 -g2 "${objects[@]}" "$archive" "$work/limits.o" -lm -o "$work/linked.js" \
+    -sSTACK_SIZE="$stack_bytes" -sINITIAL_MEMORY="$initial_bytes" -sMAXIMUM_MEMORY="$maximum_bytes" \
+    -nostdlib++ -sAUTO_NATIVE_LIBRARIES=0 -sALLOW_MEMORY_GROWTH=1 -Wl,--stack-first -sSUPPORT_LONGJMP=emscripten -sASSERTIONS=0 -sMODULARIZE=1 \
+    -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
+    --js-library "$here/host_imports.js"
+}
+
+# No instruction that the published images do without (image.mk): by the Safari's version Emscripten takes the library
+# that has none, although wasm64 is younger. A later Emscripten may have no such library, and Binaryen does not lower
+# bulk memory for wasm64: then the image has it, too.
+if ! link -mno-bulk-memory -mno-nontrapping-fptoint -sMIN_SAFARI_VERSION=140100 -Wno-compatibility 2>"$work/log"; then
+  link
+  echo "link.sh: $output has bulk memory, as this Emscripten's library: it does not load in the formats that meter" >&2
+  features+=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types --enable-multivalue)
+fi
 
 # Asyncify instruments whatever may be on the stack while the process waits, and takes every call through a pointer for
 # one that may. These call through pointers and never wait: the allocator, the C library's streams, freeing, throwing,
@@ -56,11 +65,10 @@ never_wait=(suspend_open_untouched suspend_read_untouched
   luaM_malloc_ luaM_realloc_ luaM_saferealloc_ luaM_shrinkvector_ luaM_free_ tryagain freeobj luaD_throw
   fclose fflush __toread __uflow __overflow __fseeko_unlocked __ftello_unlocked __fwritex
   __vfprintf_internal printf_core pop_arg)
-archive=${*: -1}
 "$LLVM_NM" --defined-only "$archive" >"$work/symbols"
 mapfile -t core < <(awk -v may_wait="^(${MEMBUDDY_MAY_WAIT:-})[.]o:" \
   '/\.o:$/ { is_core = $0 !~ may_wait } is_core && $2 ~ /^[Tt]$/ { print $3 }' "$work/symbols")
-objects=("${@:1:$#-1}") # a name that something else bears as well would take that out of Asyncify's hands
+# a name that something else bears as well would take that out of Asyncify's hands
 twins=$("$LLVM_NM" --defined-only "${objects[@]}" | awk '$2 ~ /^[Tt]$/ { print $3 }' |
   grep -Fx -f <(printf '%s\n' "${core[@]}") | sort -u | tr '\n' ' ' || true)
 if [ -n "$twins" ]; then
