@@ -43,7 +43,11 @@ if membuddy.backend ~= "native" then
     if problem and problem ~= "not enough memory" then error(problem, 2) end
     return list, problem
   end
-  function membuddy.mark() return run("mark") end
+  function membuddy.mark()
+    local marked, problem = run("mark")
+    if problem then error(problem, 0) end
+    return marked
+  end
   membuddy.set_findings(function()
     local lines, problem = run("lines")
     return problem and { "Checks: none, since " .. tostring(problem) } or lines
