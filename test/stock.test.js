@@ -199,6 +199,13 @@ test("only the owner is answered with data; anybody else is refused in words, un
   }
   await process.eval(`return require("membuddy").serve({ open = { ["${stranger}"] = true } })`);
   assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).tags.Action, "Membuddy-Report-Response");
+  await process.eval(`return require("membuddy").serve({ open = { ["${stranger}"] = false } })`);
+  assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).tags.Action, "Membuddy-Report-Error");
+  assert.equal(await process.eval(`local owner, given = Owner
+    Owner = nil
+    Handlers.list[#Handlers.list].handle({ Tags = {}, reply = function(fields) given = fields end })
+    Owner = owner
+    return given.Error:match("is for the owner")`), "is for the owner", "where none is, nobody is it");
   await process.eval(`return require("membuddy").serve({ open = true })`);
   assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).messages.length, 1, "nothing is published");
   await process.eval(`return require("membuddy").serve(false)`);
@@ -229,14 +236,19 @@ test("the tags of a report: Depth, Top, Target; what is wrong is told in the rep
   assert.equal(whole.lines[0].path, "_G");
   assert.ok(whole.otherLines > 0);
   assert.ok(whole.lines.every((/** @type {any} */ line) => line.path.split("/").length <= 2));
+  assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "" })).data).path, undefined, "an empty tag is none");
   const target = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "Balances" })).data);
   assert.equal(target.lines[0].path, "Balances");
   assert.equal(target.lines[0].bytes, target.totalSize);
+  assert.deepEqual(Object.keys(target), ["backend", "exact", "garbage", "kinds", "lines", "luaSize", "objects", "otherLines", "path", "shared", "totalSize",
+    "type", "unaccounted", "version"], "in order");
   assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "_G/Balances/a\\/b/3" })).data).path, "_G/Balances/a\\/b/3");
   for (const [tags, words] of /** @type {[Record<string, string>, RegExp][]} */ ([
     [{ Depth: "much" }, /tag Depth is much; accepted: a whole number/],
     [{ Target: "Balances/nobody" }, /Target Balances\/nobody is not there/],
     [{ Target: "Balances/holder 1/x" }, /leads through a string/],
+    [{ Target: "x".repeat(1024) }, /^Target x{40} is not there/],
+    [{ Target: "x".repeat(1025) }, /^Target has 1025 bytes; accepted: at most 1024$/],
     [{ Target: /** @type {any} */ (5) }, /tag Target is 5; accepted: a path of table keys/],
     [{ Format: "xml" }, /tag Format is xml; accepted: json, prometheus/],
   ])) {
@@ -260,6 +272,9 @@ test("counts are whole numbers in digits, or inf; all else is refused in words t
   assert.equal(depthOf(await report({ Depth: "002", Top: "200" })), 2);
   assert.equal((await report({ Depth: "0" })).lines.length, 1);
   assert.equal((await report({ Top: "0" })).lines.length, 0);
+  assert.equal((await report({ Depth: "", Top: "", Format: "" })).lines.length, 20, "an empty tag is none");
+  const { lines } = await report({ Top: "inf" });
+  assert.deepEqual(lines, [...lines].sort((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1)), "the same report is the same text");
   assert.equal((await report({ Top: "100000" })).lines.length, 200);
   for (const value of ["1e9", "-1", "0x10", " 3 ", "3.0", "3\n", "+3", "nan", "-inf", "٣", "\u001b[31m3", "\u0000"]) {
     for (const name of ["Depth", "Top"]) {
@@ -314,6 +329,14 @@ test("every path of a report is a Target, whatever stands in its keys", async ()
     assert.ok(Math.abs(below.totalSize - line.bytes) < 100, `${name}: ${line.bytes} and ${below.totalSize}`);
   }
 });
+
+for (const image of [ourImages[0], ourImages[2]]) {
+  test(`${image.name}: a Target that is no UTF-8 comes back byte for byte`, async () => {
+    const { process } = await withBlueprint(image);
+    await process.eval(`Keys = { ["\\xED\\xA0\\x80"] = {} }`);
+    assert.match((await ask(process, { Action: "Membuddy-Report", Target: "Keys/\ud800" })).data, /"path":"Keys\/\\u00ed\\u00a0\\u0080"/);
+  });
+}
 
 /** @type {Record<string, string>[]} */
 const hostileTags = [
@@ -373,6 +396,33 @@ test("aos 2.0.6: names of libraries may mean something else, numbers and boolean
     end
     return concat(problems, "; ")`);
   assert.equal(problems, "");
+});
+
+test("a report is given whatever a program has made of the libraries' names and hands to our handlers", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  const answers = await process.eval(`
+    utf8 = 0
+    require("membuddy").serve()
+    local answers, globals, next, owner = {}, _G, next, Owner
+    local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 2 }, { Depth = -2 } }
+    for _, handler in ipairs(Handlers.list) do
+      for _, tags in next, handler.name:find("^Membuddy") and asked or {} do
+        local saved, given = {}
+        for _, name in next, { "math", "string", "table", "collectgarbage" } do
+          saved[name], globals[name] = globals[name], 0
+        end
+        handler.handle({ From = owner, Tags = tags, reply = function(fields) given = fields end })
+        handler.handle({ From = owner, Tags = tags, reply = function() error("no reply") end })
+        for name, value in next, saved do globals[name] = value end
+        assert(not handler.pattern("no table"))
+        answers[#answers + 1] = handler.name .. ": " .. (given.Error or given.Action)
+      end
+    end
+    return table.concat(answers, "\\n")`);
+  assert.deepEqual(answers.split("\n").sort(), ["Membuddy-Account", "Membuddy-Checks", "Membuddy-Report"].flatMap((name) => [
+    ...Array(name.endsWith("Report") ? 3 : 4).fill(`${name}: ${name}-Response`), `${name}: tag Format is a boolean; accepted: json, prometheus`,
+    ...(name.endsWith("Report") ? [`${name}: tag Depth is -2; accepted: a whole number from 0, or inf`] : []),
+  ]).sort());
 });
 
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
@@ -461,7 +511,8 @@ test("Format prometheus: Prometheus's own parser accepts the text, and reads the
     const series = samples.map((/** @type {any[]} */ [name, labels]) => name + JSON.stringify(labels));
     assert.equal(new Set(series).size, series.length, "each series is there once");
     if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => labels.path === "Odd/ž"), "UTF-8 stays");
-    if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => String(labels.path).includes('quote" back')));
+    if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => String(labels.path).startsWith('Odd/quote" back\\\\slash')));
+    if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [name, labels]) => name === "membuddy_kind_bytes" && labels.kind === "table"));
   }
 });
 
@@ -471,6 +522,24 @@ test("a check that failed is no sample of 0", async () => {
   const { data } = await ask(process, { Action: "Membuddy-Checks", Format: "prometheus" });
   assert.match(data, /check="inbox"\} \d/);
   assert.doesNotMatch(data, /check="sources"/);
+});
+
+test("figures have all their digits, what is none is told as null, what is not there is no sample; checks that could not be made are refused", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`local membuddy = require("membuddy")
+    membuddy.account = function() return { a = 0 / 0, b = 1 / 0, c = -1 / 0, d = 123456789012345678, e = 12345678.25, f = print } end
+    membuddy.checks = function() return {}, "not enough memory" end`);
+  assert.match((await ask(process, { Action: "Membuddy-Account" })).data, /^{"a":null,"b":null,"backend":"native","c":null,"d":123456789012345678,"e":12345678.25,"f":null,/);
+  await process.eval(`require("membuddy").account = function() return { largestFree = 5 } end`);
+  assert.equal((await ask(process, { Action: "Membuddy-Account", Format: "prometheus" })).data, `# TYPE membuddy_largest_free_bytes gauge
+# UNIT membuddy_largest_free_bytes bytes
+# HELP membuddy_largest_free_bytes From the account.
+membuddy_largest_free_bytes{process="${processId}"} 5
+# EOF
+`);
+  assert.equal((await ask(process, { Action: "Membuddy-Checks" })).data, "the checks could not be made: not enough memory");
+  await process.eval(`require("membuddy").account = function() error(("\\27["):rep(1000), 0) end`);
+  assert.equal((await ask(process, { Action: "Membuddy-Account" })).data, `the report failed: ${"?[".repeat(80)}`);
 });
 
 test("what a program hands to Handlers.evaluate needs no tags, with our handlers as without", async () => {
