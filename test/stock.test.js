@@ -95,6 +95,7 @@ test("loaders of files and packages find nothing to put in front of the texts", 
 test("in an image that has the native library the blueprint adds the handlers and nothing else", async () => {
   const { process, output } = await withBlueprint(ourImages[0]);
   assert.match(output, /\(native\)/);
+  assert.equal(await process.eval(`return debug.getinfo(require("membuddy").checks).what`), "C");
   const report = JSON.parse((await ask(process, { Action: "Membuddy-Report", Top: "3" })).data);
   assert.deepEqual([report.backend, report.exact, report.unaccounted, report.lines.length], ["native", true, 0, 3]);
 });
@@ -295,15 +296,17 @@ test("a Target may begin with _G and not be it, and what may not be asked for is
     /the target is a number, which holds no memory; accepted: a table, string, function, coroutine or userdata$/);
   const refused = await process.eval(`
     local texts = {}
-    for _, options in ipairs({ { patch = "no" }, { open = "everybody" }, { open = { Owner } }, { open = { [Owner] = 1 } } }) do
-      texts[#texts + 1] = (select(2, pcall(require("membuddy").serve, options)):gsub("^.*membuddy: ", ""))
+    for _, options in ipairs({ { patch = "no" }, { open = "everybody" }, { open = { Owner } }, { open = { [Owner] = 1 } },
+      { opne = true }, "yes" }) do
+      texts[#texts + 1] = select(2, pcall(load("require('membuddy').serve(...)", "=caller"), options))
     end
     return table.concat(texts, "\\n")`);
   assert.deepEqual(refused.split("\n").map((/** @type {string} */ line) => line.replace(/entry \S+;/, "entry X;")), [
     "option 'patch' of serve is a string; accepted: true or false",
     "option 'open' of serve is a string; accepted: true or false, or a table, address = true",
     "option 'open' of serve has an entry X; accepted: address = true", "option 'open' of serve has an entry X; accepted: address = true",
-  ]);
+    "unknown option 'opne' of serve; accepted: open, patch", "the options of serve are a string; accepted: a table, or false to answer no more",
+  ].map((text) => `caller:1: membuddy: ${text}`));
 });
 
 test("every path of a report is a Target, whatever stands in its keys", async () => {
