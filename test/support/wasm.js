@@ -76,16 +76,18 @@ export function hasFunctionNames(wasm) {
 }
 
 /**
- * The size of an image's C stack: the stack stands first in memory, and its pointer, the module's first global, starts
- * at the far end.
+ * The size of an image's C stack: the stack stands first in memory, and its pointer starts at the far end. It is the only
+ * one of the module's globals that does not start at 0.
  * @param {Uint8Array} wasm
  */
 export function stackBytes(wasm) {
   for (const { id, contents } of sectionsOf(wasm)) {
     if (id !== globalSection) continue;
-    const [, first] = readNumber(wasm, contents);
-    const [instruction, value] = [wasm[first + 2], readNumber(wasm, first + 3)[0]];
-    if (constInstructions.has(instruction)) return value;
+    for (let [count, at] = readNumber(wasm, contents); count > 0 && constInstructions.has(wasm[at + 2]); count--) {
+      const [value, end] = readNumber(wasm, at + 3);
+      if (value !== 0) return value;
+      at = end + 1;
+    }
   }
   throw new Error("the module has no stack pointer where images have it");
 }
