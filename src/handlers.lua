@@ -190,7 +190,7 @@ local function add_family(text, name, unit, help, label, rows)
   if unit then text[#text + 1] = format("# UNIT %s %s", full, unit) end
   text[#text + 1] = format("# HELP %s %s", full, help)
   for _, row in ipairs(rows) do
-    local labels = format('process="%s"', escaped(tostring(ao and ao.id or "")))
+    local labels = format('process="%s"', escaped(tostring(type(ao) == "table" and ao.id or "")))
     if row[1] then labels = format('%s,%s="%s"', labels, label, escaped(row[1])) end
     text[#text + 1] = format("%s{%s} %s", full, labels, encode(row[2]))
   end

@@ -411,7 +411,7 @@ test("a report is given whatever a program has made of the libraries' names and 
     for _, handler in ipairs(Handlers.list) do
       for _, tags in next, handler.name:find("^Membuddy") and asked or {} do
         local saved, given = {}
-        for _, name in next, { "math", "string", "table", "collectgarbage" } do
+        for _, name in next, { "math", "string", "table", "collectgarbage", "ao" } do
           saved[name], globals[name] = globals[name], 0
         end
         handler.handle({ From = owner, Tags = tags, reply = function(fields) given = fields end })
