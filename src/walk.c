@@ -241,14 +241,17 @@ static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject
 static void visit_in_tree(void *context, label_kind kind, uintptr_t place, GCObject *key,
                           GCObject *value);
 
+/* Cells may be no objects (5.3), so they are claimed in their own way. */
+LAYOUT_INLINE size_t claim_cell(walker *w, GCObject *cell) {
+  if (!layout_claim_cell((UpVal *)cell)) return 0;
+  tally(w, KIND_UPVALUE, sizeof(UpVal));
+  return sizeof(UpVal);
+}
+
 /* What stands in the place of a key and has no references of its own: its bytes belong to the
 ** entry. 0 when there is no such thing, or it is known already. */
 static size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
-  if (kind == LABEL_UPVALUE) {
-    if (!layout_claim_cell((UpVal *)key)) return 0;
-    tally(w, KIND_UPVALUE, sizeof(UpVal));
-    return sizeof(UpVal);
-  }
+  if (kind == LABEL_UPVALUE) return claim_cell(w, key);
   return layout_is_string(key) ? claim(w, key) : 0;
 }
 
@@ -810,10 +813,7 @@ LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t
                                        GCObject *key, GCObject *value) {
   walker *w = context;
   (void)kind, (void)place;
-  if (key && layout_claim_cell((UpVal *)key)) {
-    tally(w, KIND_UPVALUE, sizeof(UpVal));
-    found(w, sizeof(UpVal));
-  }
+  if (key) found(w, claim_cell(w, key));
   if (value && !is_marked(value)) discover_part(w, value);
 }
 
