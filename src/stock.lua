@@ -38,16 +38,14 @@ if membuddy.backend ~= "native" then
     if ok then return result end
     return {}, result
   end
-  function membuddy.checks(options)
-    local list, problem = run("checks", options)
+  local function answer(request, options)
+    local result, problem = run(request, options)
     if problem and problem ~= "not enough memory" then error(problem, 2) end
-    return list, problem
+    return result, problem
   end
-  function membuddy.mark()
-    local marked, problem = run("mark")
-    if problem then error(problem, 0) end
-    return marked
-  end
+  -- Tail calls: an error tells where the caller stands.
+  function membuddy.checks(options) return answer("checks", options) end
+  function membuddy.mark() return answer("mark") end
   membuddy.set_findings(function()
     local lines, problem = run("lines")
     return problem and { "Checks: none, since " .. tostring(problem) } or lines

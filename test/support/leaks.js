@@ -138,11 +138,11 @@ export async function assertGrowth(process) {
   const failed = await process.eval(`
     local membuddy = require("membuddy")
     local profile = membuddy.profile
-    membuddy.profile = function() error("no profile") end
-    local _, reason = pcall(membuddy.mark)
+    membuddy.profile = function() error("no profile", 0) end
+    local _, reason = pcall(function() local marked = membuddy.mark() return marked end)
     membuddy.profile = profile
     return reason`);
-  assert.match(failed, /no profile/); // a mark that fails leaves the one before
+  assert.match(failed, /^\[string "aos"\]:\d+: no profile$/); // where the caller stands; and the mark before is kept
   const growth = found(await checksOf(process), "growth");
   assert.ok(growth.count > 950, `${growth.count} objects more`);
   assert.equal(growth.paths[0].name, "_G/Grown");
