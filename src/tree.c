@@ -263,15 +263,24 @@ static void fold_node(tree *t, uint32_t node) {
   t->count--;
 }
 
-static int folds(const tree *t, uint32_t node, uint32_t kept) {
-  const tree_node *n = &t->nodes[node];
-  return n->in_use == IN_USE && n->child_count == 0 && node != kept && !tree_wants(t, n->object);
+/* Whether the entries of a parent are names rather than data, as all above it are. */
+static int has_names(const tree *t, uint32_t parent) {
+  for (; parent != TREE_NONE; parent = t->nodes[parent].parent)
+    if (tree_has_many(t, parent)) return 0;
+  return 1;
 }
 
-/* Folds the smaller half of the nodes, but for `kept`: a node when its children are gone. */
-static void make_room(tree *t, uint32_t kept) {
-  tree_sum(t);
-  uint64_t largest_small = find_rank(list_ranks(t), (int)(t->capacity / 2), (int)t->count);
+static int folds(const tree *t, uint32_t node, uint32_t kept) {
+  const tree_node *n = &t->nodes[node];
+  if (n->in_use != IN_USE || n->child_count > 0 || node == kept || tree_wants(t, n->object))
+    return 0;
+  return t->is_crowded || !n->is_holder || !has_names(t, n->parent);
+}
+
+/* Folds all nodes but the `left` largest, and `kept`: a node when its children are gone. */
+static void fold_smaller(tree *t, uint32_t left, uint32_t kept) {
+  if (left >= t->count) return;
+  uint64_t largest_small = find_rank(list_ranks(t), (int)left, (int)t->count);
   for (uint32_t i = 0; i < t->used; i++) {
     for (uint32_t node = i; rank_of(t, node) <= largest_small && folds(t, node, kept);) {
       size_t bytes = t->nodes[node].total_bytes;
@@ -279,6 +288,19 @@ static void make_room(tree *t, uint32_t kept) {
       fold_node(t, node);
       node = t->nodes[node].parent;
     }
+  }
+}
+
+/* Folds the smaller half of the nodes; or, where that are holders with names, more of the others;
+** or else all alike, from now on. */
+static void make_room(tree *t, uint32_t kept) {
+  uint32_t enough = t->capacity - t->capacity / 8;
+  tree_sum(t);
+  fold_smaller(t, t->capacity / 2, kept);
+  if (t->count > enough && !t->is_crowded) {
+    fold_smaller(t, t->capacity / 4, kept);
+    t->is_crowded = t->count > enough;
+    if (t->is_crowded) fold_smaller(t, t->capacity / 2, kept);
   }
   t->next_free = 0;
   drop_stale_cycles(t);
@@ -359,6 +381,7 @@ static uint32_t new_node(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t
   n->folded_count = n->child_count = n->depth = 0;
   n->parent = parent;
   n->label_kind = label_kind;
+  n->is_holder = 0;
   n->in_use = PINNED;
   if (parent != TREE_NONE) {
     n->in_use = IN_USE;
@@ -379,6 +402,16 @@ uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t 
                         const void *object, size_t own_bytes) {
   uint32_t node = new_node(t, parent, label_kind, place, object, own_bytes);
   return node == TREE_NONE ? tree_refuse(t, parent, own_bytes) : node;
+}
+
+uint32_t tree_add_holder(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                         const void *object, size_t own_bytes) {
+  if (own_bytes <= t->threshold_bytes && !tree_wants(t, object) &&
+      (t->is_crowded || !has_names(t, parent)))
+    return tree_refuse(t, parent, own_bytes);
+  uint32_t node = tree_add_large(t, parent, label_kind, place, object, own_bytes);
+  if (node != TREE_NONE) t->nodes[node].is_holder = 1;
+  return node;
 }
 
 uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,

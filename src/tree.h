@@ -14,6 +14,9 @@
 ** So any entry that ends among the largest half of the capacity has a node,
 ** provided it was that large when it was told of, or half as large again when
 ** what it holds was (see `tree_admit`).
+** Holders that have names (`tree_add_holder`) keep their nodes meanwhile: a module's table is small
+** and what its functions hold is not. Where they leave less than an eighth of the room, more of the
+** rest goes, the largest quarter stays; where that is not enough, names are folded like all else.
 **
 ** It knows no Lua: objects are addresses that are compared, never followed.
 */
@@ -28,6 +31,7 @@
 #define TREE_SUSPECTS  256u /* a power of two */
 #define TREE_WANTED    32u
 #define TREE_ALIASES   2
+#define TREE_NAMES     128u /* a parent of more entries holds data, not names */
 
 typedef struct {
   const void *object; /* borrowed from the heap; NULL when the entry claimed no object */
@@ -47,6 +51,7 @@ typedef struct {
   uint32_t shown_children; /* of `tree_select` */
   uint8_t label_kind;
   uint8_t in_use;
+  uint8_t is_holder; /* may turn out to hold far more than its own bytes */
   uint8_t is_dropped; /* of `tree_select` */
 } tree_node;
 
@@ -83,6 +88,7 @@ typedef struct {
   const void *wanted[TREE_WANTED]; /* objects that get a node whatever their size */
   uint32_t wanted_count;
   int bounded;
+  int is_crowded; /* a bounded tree has no room for all holders that have names */
   int failed; /* a loan was refused: figures hold, lines are missing */
 } tree;
 
@@ -141,6 +147,13 @@ static inline uint32_t tree_add(tree *t, uint32_t parent, uint8_t label_kind, ui
     return tree_refuse(t, parent, own_bytes);
   return tree_add_large(t, parent, label_kind, place, object, own_bytes);
 }
+static inline int tree_has_many(const tree *t, uint32_t node) {
+  return t->nodes[node].child_count + t->nodes[node].folded_count > TREE_NAMES;
+}
+/* As `tree_add`, of an object that may turn out to hold far more than its own bytes. Where it has a
+** name, and all above it have, it gets a node whatever its size, as long as there is room. */
+uint32_t tree_add_holder(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
+                         const void *object, size_t own_bytes);
 /* Bytes found below `node` that have no node of their own. */
 static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
   tree_node *n = &t->nodes[node];

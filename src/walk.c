@@ -306,6 +306,11 @@ static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCO
   return tree_add(w->t, w->node, (uint8_t)kind, place, object, bytes);
 }
 
+static uint32_t add_holder(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
+                           size_t bytes) {
+  return tree_add_holder(w->t, w->node, (uint8_t)kind, place, object, bytes);
+}
+
 static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObject *object,
                              size_t key_bytes);
 
@@ -328,14 +333,14 @@ static void visit_of_userdata(walker *w, label_kind kind, GCObject *object) {
   if (is_new) find_by_userdata(w, object);
 }
 
-/* The references of a userdata that just got its own node (or none). A chain of them may be as long
-** as the heap is large: no recursion. */
+/* The references of a userdata that just got its own node (or none: what it holds belongs to the one
+** above it in a chain). A chain of them may be as long as the heap is large: no recursion. */
 static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
-  uint32_t outer = w->node;
-  for (;;) {
+  uint32_t outer = w->node, above = TREE_NONE;
+  for (;; above = w->node) {
     const Udata *userdata = gco2u(object);
     if (node == TREE_NONE || w->t->nodes[node].depth >= w->t->max_depth) {
-      visit_userdata_deep(w, userdata, node);
+      visit_userdata_deep(w, userdata, node == TREE_NONE ? above : node);
       break;
     }
     w->node = w->unlinked = node;
@@ -346,7 +351,7 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
       visit_of_userdata(w, LABEL_USERVALUE, object);
       break;
     }
-    node = add_entry(w, LABEL_USERVALUE, 1, object, claim_new(w, object));
+    node = add_holder(w, LABEL_USERVALUE, 1, object, claim_new(w, object));
   }
   w->node = outer;
   w->unlinked = TREE_NONE;
@@ -373,8 +378,12 @@ static void discover_in_tree(walker *w, label_kind kind, uintptr_t place, GCObje
     meet_again(w, kind, place, object, key_bytes);
     return;
   }
-  uint32_t node = add_entry(w, kind, place, object, claim_new(w, object) + key_bytes);
-  if (layout_is_string(object)) return;
+  size_t bytes = claim_new(w, object) + key_bytes;
+  if (layout_is_string(object)) {
+    add_entry(w, kind, place, object, bytes);
+    return;
+  }
+  uint32_t node = add_holder(w, kind, place, object, bytes);
   GCObject **link = layout_link(object);
   if (link == NULL) {
     visit_userdata(w, object, node);
@@ -643,8 +652,10 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   w->node = has_lines_below(w, node) ? node : TREE_NONE;
   w->own_cell_bytes = 0;
   visit_references(w, object, 1);
-  w->t->nodes[node].own_bytes += w->own_cell_bytes;
-  w->found_bytes -= w->own_cell_bytes;
+  if (w->t->nodes[node].object == object) { /* an alias's are below it */
+    w->t->nodes[node].own_bytes += w->own_cell_bytes;
+    w->found_bytes -= w->own_cell_bytes;
+  }
   charge_found(w);
   leave_owner(w);
 }
@@ -822,11 +833,22 @@ static LAYOUT_APART void visit_closure_deep(walker *w, const LClosure *closure) 
 }
 
 /* Most entries of a large table are too small for a node. */
-LAYOUT_INLINE uint32_t add_in_loop(walker *w, label_kind kind, uintptr_t place,
-                                   const GCObject *object, size_t bytes) {
-  if (bytes <= w->t->threshold_bytes && w->t->wanted_count == 0)
-    return tree_refuse(w->t, w->node, bytes);
-  return add_entry(w, kind, place, object, bytes);
+LAYOUT_INLINE int is_small(const walker *w, size_t bytes) {
+  return bytes <= w->t->threshold_bytes && w->t->wanted_count == 0;
+}
+
+LAYOUT_INLINE uint32_t add_table(walker *w, label_kind kind, uintptr_t place,
+                                 const GCObject *object, size_t bytes) {
+  if (is_small(w, bytes) && tree_has_many(w->t, w->node)) return tree_refuse(w->t, w->node, bytes);
+  return add_holder(w, kind, place, object, bytes);
+}
+
+LAYOUT_INLINE void add_string(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
+                              size_t bytes) {
+  if (is_small(w, bytes))
+    tree_refuse(w->t, w->node, bytes);
+  else
+    add_entry(w, kind, place, object, bytes);
 }
 
 /* Most objects are tables and strings: they are taken in the loop. */
@@ -835,10 +857,10 @@ LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, G
   if (is_marked(object)) {
     meet_again(w, kind, place, object, key_bytes);
   } else if (layout_is_string(object)) {
-    add_in_loop(w, kind, place, object, claim_new_string(w, object) + key_bytes);
+    add_string(w, kind, place, object, claim_new_string(w, object) + key_bytes);
   } else if (layout_is_table(object)) {
     size_t bytes = claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object)));
-    uint32_t node = add_in_loop(w, kind, place, object, bytes + key_bytes);
+    uint32_t node = add_table(w, kind, place, object, bytes + key_bytes);
     enqueue(w, object, &gco2t(object)->gclist);
     set_line_role(object, node, key_bytes);
   } else {

@@ -46,17 +46,10 @@ static void find_unlinked(void *context, GCObject *object) {
     layout_each_in_userdata(gco2u(object), note_reference, context);
 }
 
-static int only_with_unlinked;
-
-static void probe_depths(heap *h, lua_State *L) {
-  int unlinked = 0;
-  if (check_failed() || h->parsing) return;
-  walk_each_object(L, find_unlinked, &unlinked);
-  if (unlinked != only_with_unlinked) return;
+/* A bounded tree and a growing one of that depth against one without a depth. */
+static void compare_walks(lua_State *L, uint32_t nodes, uint32_t depth) {
   tree all, some;
   walk_books books;
-  dice d = dice_of(walks++);
-  uint32_t depth = (uint32_t)dice_roll(&d, 4), nodes = 64u + (uint32_t)dice_roll(&d, 600);
   void *room = malloc(tree_memory_bytes(nodes, 8));
   CHECK(tree_init_growing(&all, TREE_UNLIMITED), "no memory");
   CHECK(walk_process(L, &all, &books) == WALK_OK, "no memory");
@@ -72,6 +65,18 @@ static void probe_depths(heap *h, lua_State *L) {
   tree_release(&some);
   tree_release(&all);
   free(room);
+}
+
+static int only_with_unlinked;
+
+static void probe_depths(heap *h, lua_State *L) {
+  int unlinked = 0;
+  if (check_failed() || h->parsing) return;
+  walk_each_object(L, find_unlinked, &unlinked);
+  if (unlinked != only_with_unlinked) return;
+  dice d = dice_of(walks++);
+  uint32_t depth = (uint32_t)dice_roll(&d, 4);
+  compare_walks(L, 64u + (uint32_t)dice_roll(&d, 600), depth);
 }
 
 static void compare_depths(int with_unlinked) {
@@ -265,6 +270,42 @@ static void test_count_of_admitted(void) {
   }
 }
 
+/* Modules whose tables are small and whose functions are not, beside thousands of values that are
+** larger than the tables: what has a name has its node from the first walk on. */
+static void test_named(void) {
+  heap h;
+  tree t;
+  walk_books books;
+  uint64_t room[TREE_ROOM(TREE_REPORT_NODES, TREE_REPORT_CYCLES)];
+  heap_open(&h, 1);
+  heap_run(&h, "Data, Modules = {}, {} "
+               "for i = 1, 3000 do Data[i] = {(i .. ' '):rep(300), {}} end "
+               "for i = 1, 40 do Modules[i] = {run = load('local a = {} '..('a[#a + 1] = #a '):rep(500)"
+               "..' return a', 'm' .. i)} end");
+  tree_init_bounded(&t, room, TREE_REPORT_NODES, TREE_REPORT_CYCLES, TREE_REPORT_DEPTH);
+  CHECK(walk_process(h.L, &t, &books) == WALK_OK, "no memory");
+  CHECK(t.threshold_bytes > 200, "the data of %zu bytes had nodes", t.threshold_bytes);
+  CHECK(t.wanted_count == 0, "%u entries are large that had no node", t.wanted_count);
+  heap_close(&h);
+}
+
+/* What userdata without a link hold counts below them at any depth: a chain of them (5.3) that is
+** not all lines, and a thread with an open cell. */
+static void test_unlinked(void) {
+  heap h;
+  heap_open(&h, 1);
+  heap_run(&h, "local out, err, input = io.stdout, io.stderr, io.stdin io, package.loaded.io = nil "
+               "local thread = coroutine.create(function() local kept = {} "
+               "local f = function() return kept end coroutine.yield(f) end) "
+               "coroutine.resume(thread) debug.setmetatable(err, nil) "
+               "debug.setuservalue(input, thread) debug.setuservalue(out, err) "
+               "debug.setuservalue(err, {{}, {{}}}) Many = {[('k'):rep(5000)] = out, {input}} "
+               "for i = 2, 400 do Many[i] = {i .. '', {}, {}} end");
+  for (uint32_t depth = 1; depth <= TREE_REPORT_DEPTH; depth++)
+    for (uint32_t nodes = 64; nodes < 200; nodes += 4) compare_walks(h.L, nodes, depth);
+  heap_close(&h);
+}
+
 /* Of the prototype of a function without constants: its source, the names and the one inside. */
 static void test_count(void) {
   char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
@@ -281,6 +322,9 @@ static const test tests[] = {
     {"what only a finalizer or a mark phase that was broken off keeps has a root of its own",
      test_late_roots},
     {"a child that gets its line late tells how many entries it holds", test_count_of_admitted},
+    {"what userdata hold is below them at any depth, in a chain and with open cells too",
+     test_unlinked},
+    {"what has a name is walked once, however much data there is", test_named},
     {"what holds nothing is not counted among those without a line", test_count},
     {"of entries of one size those have lines whose keys come first", test_ties},
 };

@@ -94,7 +94,9 @@ static void tell_entry(story *s) {
   if (s->t->nodes[parent].depth >= s->t->max_depth) return;
   const void *object =
       dice_roll(&s->d, 4) && s->next_object < OBJECTS ? &objects[s->next_object++] : NULL;
-  uint32_t node = tree_add(s->t, parent, KEY, s->told, object, bytes);
+  uint32_t node = dice_roll(&s->d, 2)
+                      ? tree_add(s->t, parent, KEY, s->told, object, bytes)
+                      : tree_add_holder(s->t, parent, KEY, s->told, object, bytes);
   s->told += bytes;
   if (node != TREE_NONE || object == NULL || dice_roll(&s->d, 2)) return;
   if (s->t->failed) return;
@@ -249,6 +251,68 @@ static void test_alike(void) {
   close_bounded(&b);
 }
 
+/* `count` siblings of 1000 bytes below a node of their own, a root's first child. */
+static void tell_data(tree *t, uint32_t root, uintptr_t count) {
+  uint32_t data = tree_add_holder(t, root, KEY, 1, &objects[OBJECTS - 1], 1);
+  for (uintptr_t i = 0; i < count; i++) tree_add_holder(t, data, KEY, i, NULL, 1000);
+}
+
+static uint32_t count_found(const tree *t, int objects_told) {
+  uint32_t found = 0;
+  for (int i = 0; i < objects_told; i++) found += tree_find(t, &objects[i]) != TREE_NONE;
+  return found;
+}
+
+static void test_holders(void) {
+  enum { NAMES = 40, MANY = 2 * TREE_NAMES, ROOM = 512 };
+  bounded b;
+  open_bounded(&b, ROOM, 0, 3);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (int i = 0; i < NAMES; i++) tree_add_holder(&b.t, root, KEY, (uintptr_t)i, &objects[i], 10);
+  tell_data(&b.t, root, 5000);
+  CHECK(count_found(&b.t, NAMES) == NAMES, "%u of those told before the data are left",
+        count_found(&b.t, NAMES));
+  uint32_t module = tree_find(&b.t, &objects[0]);
+  for (int i = NAMES; i < 2 * NAMES; i++)
+    tree_add_holder(&b.t, module, KEY, (uintptr_t)i, &objects[i], 10);
+  CHECK(count_found(&b.t, 2 * NAMES) == 2 * NAMES, "%u are left of those told after it too",
+        count_found(&b.t, 2 * NAMES));
+  CHECK(tree_add(&b.t, module, KEY, 1, &objects[OBJECTS - 2], 10) == TREE_NONE,
+        "what can hold nothing got a node");
+  for (int i = 2 * NAMES; i < 2 * NAMES + MANY; i++)
+    tree_add_holder(&b.t, tree_find(&b.t, &objects[1]), KEY, (uintptr_t)i, &objects[i], 10);
+  uint32_t found = count_found(&b.t, 2 * NAMES + MANY);
+  CHECK(found <= 2 * NAMES + TREE_NAMES + 1, "%u are left, as if many entries were names", found);
+  tell_data(&b.t, root, 5000);
+  found = count_found(&b.t, 2 * NAMES + MANY);
+  CHECK(found <= 2 * NAMES, "%u are left where a parent turned out to have many entries", found);
+  size_t told = 1 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 1);
+  CHECK(audit_tree(&b.t) == told, "bytes were lost or made");
+  check_shape(&b.t);
+  close_bounded(&b);
+}
+
+/* More holders that have names than there is room for: none is better than another. */
+static void test_crowded(void) {
+  enum { ROOM = 256, EACH = TREE_NAMES };
+  bounded b;
+  open_bounded(&b, ROOM, 0, 3);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  size_t told = 1;
+  for (uintptr_t i = 0; i < EACH; i++, told += 10)
+    CHECK(tree_add_holder(&b.t, root, KEY, i, NULL, 10) != TREE_NONE, "there was no room");
+  CHECK(!b.t.is_crowded, "it is crowded with %u nodes", b.t.count);
+  for (uint32_t parent = 1; parent < EACH; parent++) {
+    if (!b.t.nodes[parent].in_use || b.t.nodes[parent].depth != 1) continue;
+    for (uintptr_t i = 0; i < 10; i++, told += 10) tree_add_holder(&b.t, parent, KEY, i, NULL, 10);
+  }
+  CHECK(b.t.is_crowded, "it is not crowded, with %u nodes", b.t.count);
+  CHECK(b.t.threshold_bytes >= 10, "entries take turns");
+  CHECK(audit_tree(&b.t) == told, "bytes were lost or made");
+  check_shape(&b.t);
+  close_bounded(&b);
+}
+
 static void test_aliases(void) {
   bounded b;
   open_bounded(&b, 16, 0, 1);
@@ -392,6 +456,9 @@ static const test tests[] = {
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"many entries that are alike do not take turns", test_alike},
+    {"what has a name keeps its node beside any amount of data, until it is found to hold much",
+     test_holders},
+    {"where names alone fill a tree they are folded as data is", test_crowded},
     {"a node is found by two other objects, until they have nodes of their own", test_aliases},
     {"the largest children stay, whether they have children or not", test_children},
     {"of entries of one size those stay whose names come first, however they were told", test_ties},
