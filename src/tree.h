@@ -51,7 +51,7 @@ typedef struct {
   uint32_t shown_children; /* of `tree_select` */
   uint8_t label_kind;
   uint8_t in_use;
-  uint8_t is_holder; /* may turn out to hold far more than its own bytes */
+  uint8_t is_holder;  /* may turn out to hold far more than its own bytes */
   uint8_t is_dropped; /* of `tree_select` */
 } tree_node;
 
@@ -89,7 +89,7 @@ typedef struct {
   uint32_t wanted_count;
   int bounded;
   int is_crowded; /* a bounded tree has no room for all holders that have names */
-  int failed; /* a loan was refused: figures hold, lines are missing */
+  int failed;     /* a loan was refused: figures hold, lines are missing */
 } tree;
 
 /* Bytes of memory that a bounded tree of so many nodes needs. */

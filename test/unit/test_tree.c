@@ -94,9 +94,8 @@ static void tell_entry(story *s) {
   if (s->t->nodes[parent].depth >= s->t->max_depth) return;
   const void *object =
       dice_roll(&s->d, 4) && s->next_object < OBJECTS ? &objects[s->next_object++] : NULL;
-  uint32_t node = dice_roll(&s->d, 2)
-                      ? tree_add(s->t, parent, KEY, s->told, object, bytes)
-                      : tree_add_holder(s->t, parent, KEY, s->told, object, bytes);
+  uint32_t node = dice_roll(&s->d, 2) ? tree_add(s->t, parent, KEY, s->told, object, bytes)
+                                      : tree_add_holder(s->t, parent, KEY, s->told, object, bytes);
   s->told += bytes;
   if (node != TREE_NONE || object == NULL || dice_roll(&s->d, 2)) return;
   if (s->t->failed) return;
