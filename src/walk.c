@@ -333,8 +333,8 @@ static void visit_of_userdata(walker *w, label_kind kind, GCObject *object) {
   if (is_new) find_by_userdata(w, object);
 }
 
-/* The references of a userdata that just got its own node (or none: what it holds belongs to the one
-** above it in a chain). A chain of them may be as long as the heap is large: no recursion. */
+/* The references of a userdata that just got its own node (or none: in a chain they belong to the
+** one above then). A chain may be as long as the heap is large: no recursion. */
 static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node, above = TREE_NONE;
   for (;; above = w->node) {
