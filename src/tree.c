@@ -263,8 +263,10 @@ static void fold_node(tree *t, uint32_t node) {
   t->count--;
 }
 
-/* Whether the entries of a parent are names rather than data, as all above it are. */
+/* Whether the entries of a parent are names rather than data, as all above it are, and there is
+** room for such. */
 static int has_names(const tree *t, uint32_t parent) {
+  if (t->is_crowded) return 0;
   for (; parent != TREE_NONE; parent = t->nodes[parent].parent)
     if (tree_has_many(t, parent)) return 0;
   return 1;
@@ -274,12 +276,12 @@ static int folds(const tree *t, uint32_t node, uint32_t kept) {
   const tree_node *n = &t->nodes[node];
   if (n->in_use != IN_USE || n->child_count > 0 || node == kept || tree_wants(t, n->object))
     return 0;
-  return t->is_crowded || !n->is_holder || !has_names(t, n->parent);
+  return !n->is_holder || !has_names(t, n->parent);
 }
 
-/* Folds all nodes but the `left` largest, and `kept`: a node when its children are gone. */
+/* Folds all nodes but the `left` largest, of more, and `kept`: a node when its children are
+** gone. */
 static void fold_smaller(tree *t, uint32_t left, uint32_t kept) {
-  if (left >= t->count) return;
   uint64_t largest_small = find_rank(list_ranks(t), (int)left, (int)t->count);
   for (uint32_t i = 0; i < t->used; i++) {
     for (uint32_t node = i; rank_of(t, node) <= largest_small && folds(t, node, kept);) {
@@ -291,8 +293,8 @@ static void fold_smaller(tree *t, uint32_t left, uint32_t kept) {
   }
 }
 
-/* Folds the smaller half of the nodes; or, where that are holders with names, more of the others;
-** or else all alike, from now on. */
+/* Folds the smaller half of the nodes, but for holders with names; where that makes too little
+** room, more of the others; where that does too, those as well, from now on. */
 static void make_room(tree *t, uint32_t kept) {
   uint32_t enough = t->capacity - t->capacity / 8;
   tree_sum(t);
@@ -406,8 +408,7 @@ uint32_t tree_add_large(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t 
 
 uint32_t tree_add_holder(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                          const void *object, size_t own_bytes) {
-  if (own_bytes <= t->threshold_bytes && !tree_wants(t, object) &&
-      (t->is_crowded || !has_names(t, parent)))
+  if (own_bytes <= t->threshold_bytes && !tree_wants(t, object) && !has_names(t, parent))
     return tree_refuse(t, parent, own_bytes);
   uint32_t node = tree_add_large(t, parent, label_kind, place, object, own_bytes);
   if (node != TREE_NONE) t->nodes[node].is_holder = 1;

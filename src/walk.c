@@ -642,9 +642,13 @@ static int has_lines_below(const walker *w, uint32_t node) {
   return w->t->nodes[node].depth < w->t->max_depth;
 }
 
+static int is_alias(const walker *w, uint32_t node, const GCObject *object) {
+  return w->t->nodes[node].object != object;
+}
+
 /* An alias at a node that has lines below it: none of these is the object's. */
 static int is_folded_below(const walker *w, uint32_t node, const GCObject *object) {
-  return w->t->nodes[node].object != object && has_lines_below(w, node);
+  return is_alias(w, node, object) && has_lines_below(w, node);
 }
 
 static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
@@ -652,7 +656,7 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   w->node = has_lines_below(w, node) ? node : TREE_NONE;
   w->own_cell_bytes = 0;
   visit_references(w, object, 1);
-  if (w->t->nodes[node].object == object) { /* an alias's are below it */
+  if (!is_alias(w, node, object)) { /* an alias's cells are below the node */
     w->t->nodes[node].own_bytes += w->own_cell_bytes;
     w->found_bytes -= w->own_cell_bytes;
   }

@@ -278,11 +278,12 @@ static void test_named(void) {
   walk_books books;
   uint64_t room[TREE_ROOM(TREE_REPORT_NODES, TREE_REPORT_CYCLES)];
   heap_open(&h, 1);
-  heap_run(&h,
-           "Data, Modules = {}, {} "
-           "for i = 1, 3000 do Data[i] = {(i .. ' '):rep(300), {}} end "
-           "for i = 1, 40 do Modules[i] = {run = load('local a = {} '..('a[#a + 1] = #a '):rep(500)"
-           "..' return a', 'm' .. i)} end");
+  heap_run(
+      &h,
+      "Data, Modules = {}, {all = {}} "
+      "for i = 1, 3000 do Data[i] = {(i .. ' '):rep(300), {}} end "
+      "for i = 1, 40 do Modules.all[i] = {run = load('local a = {} '..('a[#a + 1] = #a '):rep(500)"
+      "..' return a', 'm' .. i)} end");
   tree_init_bounded(&t, room, TREE_REPORT_NODES, TREE_REPORT_CYCLES, TREE_REPORT_DEPTH);
   CHECK(walk_process(h.L, &t, &books) == WALK_OK, "no memory");
   CHECK(t.threshold_bytes > 200, "the data of %zu bytes had nodes", t.threshold_bytes);

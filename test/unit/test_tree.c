@@ -250,7 +250,7 @@ static void test_alike(void) {
   close_bounded(&b);
 }
 
-/* `count` siblings of 1000 bytes below a node of their own, a root's first child. */
+/* A table with `count` values of 1000 bytes. */
 static void tell_data(tree *t, uint32_t root, uintptr_t count) {
   uint32_t data = tree_add_holder(t, root, KEY, 1, &objects[OBJECTS - 1], 1);
   for (uintptr_t i = 0; i < count; i++) tree_add_holder(t, data, KEY, i, NULL, 1000);
@@ -268,16 +268,18 @@ static void test_holders(void) {
   open_bounded(&b, ROOM, 0, 3);
   uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
   for (int i = 0; i < NAMES; i++) tree_add_holder(&b.t, root, KEY, (uintptr_t)i, &objects[i], 10);
+  tree_add(&b.t, root, KEY, 0, &objects[OBJECTS - 2], 10);
   tell_data(&b.t, root, 5000);
+  uint32_t module = tree_find(&b.t, &objects[0]);
   CHECK(count_found(&b.t, NAMES) == NAMES, "%u of those told before the data are left",
         count_found(&b.t, NAMES));
-  uint32_t module = tree_find(&b.t, &objects[0]);
+  CHECK(tree_find(&b.t, &objects[OBJECTS - 2]) == TREE_NONE, "what can hold nothing kept its node");
+  if (check_failed()) return close_bounded(&b);
   for (int i = NAMES; i < 2 * NAMES; i++)
     tree_add_holder(&b.t, module, KEY, (uintptr_t)i, &objects[i], 10);
   CHECK(count_found(&b.t, 2 * NAMES) == 2 * NAMES, "%u are left of those told after it too",
         count_found(&b.t, 2 * NAMES));
-  CHECK(tree_add(&b.t, module, KEY, 1, &objects[OBJECTS - 2], 10) == TREE_NONE,
-        "what can hold nothing got a node");
+  CHECK(tree_add(&b.t, module, KEY, 1, NULL, 10) == TREE_NONE, "what can hold nothing got a node");
   for (int i = 2 * NAMES; i < 2 * NAMES + MANY; i++)
     tree_add_holder(&b.t, tree_find(&b.t, &objects[1]), KEY, (uintptr_t)i, &objects[i], 10);
   uint32_t found = count_found(&b.t, 2 * NAMES + MANY);
@@ -285,8 +287,26 @@ static void test_holders(void) {
   tell_data(&b.t, root, 5000);
   found = count_found(&b.t, 2 * NAMES + MANY);
   CHECK(found <= 2 * NAMES, "%u are left where a parent turned out to have many entries", found);
-  size_t told = 1 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 1);
+  size_t told = 1 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 2);
   CHECK(audit_tree(&b.t) == told, "bytes were lost or made");
+  check_shape(&b.t);
+  close_bounded(&b);
+}
+
+/* As many names as leave less than an eighth of the room beside the half that is data. */
+static void test_many_names(void) {
+  enum { NAMES = 100, ROOM = 512 };
+  bounded b;
+  open_bounded(&b, ROOM, 0, 3);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (int i = 0; i < NAMES; i++) tree_add_holder(&b.t, root, KEY, (uintptr_t)i, &objects[i], 10);
+  uint32_t module = tree_find(&b.t, &objects[0]);
+  for (int i = NAMES; i < 2 * NAMES; i++)
+    tree_add_holder(&b.t, module, KEY, (uintptr_t)i, &objects[i], 10);
+  tell_data(&b.t, root, 5000);
+  CHECK(!b.t.is_crowded, "it is crowded with %u nodes", b.t.count);
+  CHECK(count_found(&b.t, 2 * NAMES) == 2 * NAMES, "%u are left", count_found(&b.t, 2 * NAMES));
+  CHECK(b.t.count >= 2 * NAMES + ROOM / 4, "of %u nodes too few are data", b.t.count);
   check_shape(&b.t);
   close_bounded(&b);
 }
@@ -303,7 +323,12 @@ static void test_crowded(void) {
   CHECK(!b.t.is_crowded, "it is crowded with %u nodes", b.t.count);
   for (uint32_t parent = 1; parent < EACH; parent++) {
     if (!b.t.nodes[parent].in_use || b.t.nodes[parent].depth != 1) continue;
-    for (uintptr_t i = 0; i < 10; i++, told += 10) tree_add_holder(&b.t, parent, KEY, i, NULL, 10);
+    for (uintptr_t i = 0; i < 10; i++) {
+      size_t bytes = b.t.count == ROOM ? 1000 : 10;
+      uint32_t node = tree_add_holder(&b.t, parent, KEY, i, NULL, bytes);
+      CHECK(bytes == 10 || node != TREE_NONE, "the first that finds no room has no node");
+      told += bytes;
+    }
   }
   CHECK(b.t.is_crowded, "it is not crowded, with %u nodes", b.t.count);
   CHECK(b.t.threshold_bytes >= 10, "entries take turns");
@@ -455,8 +480,9 @@ static const test tests[] = {
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"many entries that are alike do not take turns", test_alike},
-    {"what has a name keeps its node beside any amount of data, until it is found to hold much",
+    {"what has a name keeps its node beside any amount of data, and one of many has no name",
      test_holders},
+    {"names keep their nodes before half of the room is left to data", test_many_names},
     {"where names alone fill a tree they are folded as data is", test_crowded},
     {"a node is found by two other objects, until they have nodes of their own", test_aliases},
     {"the largest children stay, whether they have children or not", test_children},
