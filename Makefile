@@ -28,7 +28,6 @@ EMCC := $(ROOT)/build/toolchain/bin/emcc
 EMAR := $(ROOT)/build/toolchain/bin/emar
 WASM_OPT := $(ROOT)/build/toolchain/bin/wasm-opt
 LLVM_NM := $(ROOT)/build/toolchain/bin/llvm-nm
-LLVM_OBJCOPY := $(ROOT)/build/toolchain/bin/llvm-objcopy
 CLANG := $(ROOT)/build/toolchain/bin/clang
 CLANG_FORMAT := $(ROOT)/build/toolchain/bin/clang-format
 
@@ -148,7 +147,7 @@ check-types: $(NODE_MODULES_READY)
 compile_gcc = $(CC)
 compile_clang = $(CLANG)
 compile_wasm32 = $(EMCC)
-compile_wasm64 = $(EMCC) -sMEMORY64=1
+compile_wasm64 = $(EMCC) --target=wasm64
 checked_flags_wasm64 := -Wno-experimental # after -Wall: emcc warns of MEMORY64 itself
 checked_native = $(filter-out $(EMCC_ONLY),$(filter %.c,$(C_FILES)))
 checked_wasm = $(filter-out $(NATIVE_ONLY),$(filter %.c,$(C_FILES)))

@@ -16,7 +16,8 @@ unpacked=$prefix/root
 emscripten=$unpacked/usr/share/emscripten
 mode=${TOOLCHAIN:-auto}
 oldest_emscripten=3.1.59 # wasm64 as ao-loader knows it
-advice="put an Emscripten SDK >= $oldest_emscripten (emcc and wasm-opt) on PATH and run again"
+newest_emscripten=3.1.73 # since then Binaryen cannot lower a table alone (its pull request 7131); a trial tells
+advice="put an Emscripten SDK, $oldest_emscripten to $newest_emscripten (emcc and wasm-opt), on PATH and run again"
 ready_mark="$prefix $(cat "$0" "$lock_file" | sha256sum | cut -c 1-16)"
 
 # Tests, documentation and the prebuilt libraries that nothing here links: 1.5 GB of 2.2.
@@ -47,13 +48,15 @@ write_program() { # NAME LINE...
 
 version_at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-# Only a trial link tells whether an SDK can make wasm64: a distribution's may have a frozen cache without it.
+# Only a trial tells whether an SDK can make what the loader takes, a 64-bit memory with a 32-bit table: a
+# distribution's may have a frozen cache without wasm64, and a newer Binaryen lowers the memory with the table.
 makes_wasm64() { # EMCC WASM_OPT
   local trial result=0
   trial=$(mktemp -d)
   echo 'int main(void) { return 0; }' >"$trial/trial.c"
-  { "$1" -O1 -sMEMORY64=1 -sDEFAULT_TO_CXX=0 "$trial/trial.c" -o "$trial/trial.js" &&
-    "$2" --table64-lowering --all-features "$trial/trial.wasm" -o "$trial/low.wasm"; } >"$trial/log" 2>&1 || result=1
+  { "$1" -O1 --target=wasm64 -sDEFAULT_TO_CXX=0 "$trial/trial.c" -o "$trial/trial.js" &&
+    "$2" --table64-lowering --all-features "$trial/trial.wasm" -S -o "$trial/low.wat" &&
+    grep -q '^ (memory [^ ]* i64 ' "$trial/low.wat"; } >"$trial/log" 2>&1 || result=1
   [ "$result" = 0 ] || tail -n 5 "$trial/log" >&2
   rm -rf "$trial"
   return $result
@@ -73,17 +76,19 @@ find_sdk() {
   [ -n "$directory" ] || { say "$sdk_emcc comes without wasm-opt and wasm-merge"; return 1; }
   sdk_binaryen=$(realpath "$directory")
   say "trying $sdk_emcc $version (its first wasm64 link may take a minute)"
-  makes_wasm64 "$sdk_emcc" "$sdk_binaryen/wasm-opt" || { say "$sdk_emcc cannot link wasm64 and lower its table"; return 1; }
+  makes_wasm64 "$sdk_emcc" "$sdk_binaryen/wasm-opt" ||
+    { say "$sdk_emcc cannot link wasm64 with a 32-bit table, as the loader wants it ($newest_emscripten is the last that can)"; return 1; }
 }
 
 use_sdk() {
   local name program
   for name in emcc emar emranlib; do write_program "$name" "exec '$(dirname "$sdk_emcc")/$name' \"\$@\""; done
   for name in wasm-opt wasm-merge; do write_program "$name" "exec '$sdk_binaryen/$name' \"\$@\""; done
-  for name in llvm-nm llvm-ar llvm-objcopy clang-format clang; do # clang: the machine's, for native code
-    program=$sdk_binaryen/$name # where emsdk has LLVM too
-    [ "$name" != clang ] && [ -x "$program" ] || program=$(command -v "$name-19" || command -v "$name" || true)
-    [ "$name" != llvm-nm ] || [ -n "$program" ] || program=$(dirname "$sdk_emcc")/emnm
+  program=$(dirname "$(readlink -f "$sdk_emcc")")/emnm # a link to it would not find its other half
+  [ -x "$program" ] || program=$(command -v llvm-nm || fail "$sdk_emcc comes without emnm, and PATH has no llvm-nm")
+  write_program llvm-nm "exec '$program' \"\$@\""
+  for name in clang-format clang; do # the machine's
+    program=$(command -v "$name-19" || command -v "$name" || true)
     [ -z "$program" ] || write_program "$name" "exec '$program' \"\$@\""
   done
 }
@@ -226,7 +231,7 @@ write_private_programs() {
       "exec '$prefix/bin/python3' '$emscripten/$name.py' \"\$@\""
   done
   for name in wasm-opt wasm-merge wasm-dis; do ln -sfn "../root/usr/bin/$name" "$prefix/bin/$name"; done
-  for name in clang clang-format llvm-nm llvm-ar llvm-objcopy llvm-objdump llvm-symbolizer; do
+  for name in clang clang-format llvm-nm llvm-symbolizer; do
     ln -sfn "../root/usr/lib/llvm-19/bin/$name" "$prefix/bin/$name"
   done
 }
@@ -263,15 +268,12 @@ write_env() {
 export PATH='$prefix/bin':"\$PATH"
 export EMCC='$prefix/bin/emcc' EMAR='$prefix/bin/emar' WASM_OPT='$prefix/bin/wasm-opt'
 export CLANG='$prefix/bin/clang' CLANG_FORMAT='$prefix/bin/clang-format'
-export LLVM_NM='$prefix/bin/llvm-nm' LLVM_AR='$prefix/bin/llvm-ar' LLVM_OBJCOPY='$prefix/bin/llvm-objcopy'
+export LLVM_NM='$prefix/bin/llvm-nm'
 export ASAN_SYMBOLIZER_PATH='$prefix/bin/llvm-symbolizer'
 ENV
 }
 
-begin() { # KIND: programs of the other kind must not stay
-  [ "$(cut -d ' ' -f 1 "$prefix/ready" 2>/dev/null)" = "$1" ] || rm -rf "${prefix:?}/bin"
-  rm -f "$prefix/ready"
-}
+begin() { rm -rf "${prefix:?}/ready" "$prefix/bin"; } # programs of another kind or time must not stay
 
 main() {
   case ${1:-}:$mode in
@@ -283,12 +285,12 @@ main() {
   one_at_a_time "$prefix/lock"
   is_ready && return # the other run has done it
   local kind=private
-  if [ "$mode" != private ] && find_sdk; then kind=sdk; begin sdk; use_sdk
+  if [ "$mode" != private ] && find_sdk; then kind=sdk; begin; use_sdk
   elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
-  else begin private; install_private; fi
+  else begin; install_private; fi
   write_env
   echo "$kind $ready_mark" | write_file "$prefix/ready"
-  say "ready: $("$prefix/bin/emcc" --version | head -n 1)"
+  say "ready: $("$prefix/bin/emcc" --version | sed -n 1p)"
 }
 
 main "$@"

@@ -45,7 +45,7 @@ image_lua54      := build/lua-5.4.7/src
 image_lua53      := build/lua-5.3.6/src
 image_compat_lua54 := -DLUA_COMPAT_5_3
 image_compat_lua53 := -DLUA_COMPAT_5_2
-image_width_wasm64 := -sMEMORY64=1 -Wno-experimental
+image_width_wasm64 := --target=wasm64 -Wno-experimental
 image_width_wasm32 :=
 
 # No instruction that the published images do without: a host may know no others (the loader's meter does not).

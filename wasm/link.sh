@@ -30,7 +30,7 @@ exports=(_main _malloc _free _fflush _sbrk _setThrew _emscripten_stack_init _ems
 width=() features=(--enable-sign-ext --enable-mutable-globals)
 last_passes=()
 if [ "$bits" = 64 ]; then
-  width=(-sMEMORY64=1 -Wno-experimental)
+  width=(--target=wasm64 -Wno-experimental)
   features+=(--enable-memory64)
   last_passes=(--table64-lowering)
 fi
@@ -43,7 +43,7 @@ link() { # FLAG...
   "$EMCC" "${width[@]}" "$@" -O1 -g2 "${objects[@]}" "$archive" "$work/limits.o" -lm -o "$work/linked.js" \
     -sSTACK_SIZE="$stack_bytes" -sINITIAL_MEMORY="$initial_bytes" -sMAXIMUM_MEMORY="$maximum_bytes" \
     -nostdlib++ -sAUTO_NATIVE_LIBRARIES=0 -sALLOW_MEMORY_GROWTH=1 -Wl,--stack-first -sSUPPORT_LONGJMP=emscripten -sASSERTIONS=0 -sMODULARIZE=1 \
-    -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
+    -sFORCE_FILESYSTEM=1 -sEXPORTED_FUNCTIONS="$(listed "${exports[@]}")" \
     --js-library "$here/host_imports.js"
 }
 

@@ -9,12 +9,12 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"
 
 width=() passes=()
-[ "$bits" = 32 ] || { width=(-sMEMORY64=1 -Wno-experimental); passes=(--table64-lowering); }
+[ "$bits" = 32 ] || { width=(--target=wasm64 -Wno-experimental); passes=(--table64-lowering); }
 mapfile -t sources < <(find "$lua" -name 'l*.c' ! -name lua.c ! -name luac.c | sort)
 
 "$EMCC" -O3 -g2 -w "${width[@]}" -I"$lua" -DLUA_COMPAT_5_2 "${sources[@]}" "$here/process.c" "$archive" -lm -nostdlib++ \
   -sASYNCIFY=1 -sSTACK_SIZE=1048576 -sASYNCIFY_STACK_SIZE=1048576 -sALLOW_MEMORY_GROWTH=1 -sINITIAL_MEMORY=4194304 \
-  -sMAXIMUM_MEMORY=268435456 -sMODULARIZE=1 -sDETERMINISTIC=1 -sFORCE_FILESYSTEM=1 -sSUPPORT_LONGJMP=1 \
+  -sMAXIMUM_MEMORY=268435456 -sMODULARIZE=1 -sFORCE_FILESYSTEM=1 -sSUPPORT_LONGJMP=1 \
   -sASSERTIONS=1 -msimd128 -sAUTO_NATIVE_LIBRARIES=0 \
   -sEXPORTED_FUNCTIONS=_malloc,_main,_free,_fflush -sEXPORTED_RUNTIME_METHODS=cwrap -o "$work/process.js"
 "$WASM_OPT" --all-features -g "${passes[@]}" "$work/process.wasm" -o "$work/lowered.wasm"
