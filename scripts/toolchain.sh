@@ -182,24 +182,26 @@ libraries=$unpacked/usr/lib/x86_64-linux-gnu
 interpreter=$libraries/ld-linux-x86-64.so.2
 run_patchelf() { "$interpreter" --library-path "$libraries" "$unpacked/usr/bin/patchelf" "$@"; }
 
-# The programs must load the unpacked C library, not the machine's. A renamed copy is patched, so that an
-# interruption cannot leave half a program. patchelf breaks Python; that is started through the interpreter instead.
-patch_program() { # FILE
-  local current
-  current=$(run_patchelf --print-interpreter "$1" 2>/dev/null) || return 0 # a script, or nothing to load
-  [ "$current" = "$interpreter" ] && return
-  run_patchelf --set-interpreter "$interpreter" --force-rpath \
-    --set-rpath "$libraries:$libraries/binaryen:$unpacked/usr/lib/llvm-19/lib" --output "$1.tmp" "$1"
+# The programs must load the unpacked libraries, not the machine's: libraries of theirs that say themselves where to
+# look (LLVM's) as well, for the program's word is not asked then. A renamed copy is patched, so that an interruption
+# cannot leave half a program. patchelf breaks Python; that is started through the interpreter instead.
+places=$libraries:$libraries/binaryen:$unpacked/usr/lib/llvm-19/lib
+
+patch_file() { # FILE OPTION...
+  [ "$(run_patchelf --print-rpath "$1")" != "$places" ] || return 0
+  run_patchelf "${@:2}" --force-rpath --set-rpath "$places" --output "$1.tmp" "$1"
   chmod +x "$1.tmp"
   mv "$1.tmp" "$1"
 }
 
 patch_programs() {
-  local program
+  local file
   say "making the programs run on the unpacked C library"
-  for program in "$unpacked"/usr/bin/wasm* "$unpacked"/usr/lib/llvm-19/bin/*; do
-    [ -L "$program" ] || patch_program "$program"
+  for file in "$unpacked"/usr/bin/wasm* "$unpacked"/usr/lib/llvm-19/bin/*; do
+    # what has no interpreter is a script, or nothing to load
+    [ -L "$file" ] || ! run_patchelf --print-interpreter "$file" >/dev/null 2>&1 || patch_file "$file" --set-interpreter "$interpreter"
   done
+  for file in "$libraries"/lib{LLVM,clang-cpp}.so.*; do [ -L "$file" ] || patch_file "$file"; done
 }
 
 write_emscripten_config() {
