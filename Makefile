@@ -42,6 +42,7 @@ endif
 
 # What the rules of wasm/image.mk and test/native.mk wait for (order-only: their contents matter, not their age).
 TOOLCHAIN_READY := build/toolchain/ready
+TOOLCHAIN_VERSION := build/toolchain/version
 LUA_READY := $(LUA_VERSIONS:%=build/lua-%/.source)
 SPECIMENS_READY := build/specimens/.ready
 NODE_MODULES_READY := node_modules/.package-lock.json
@@ -108,6 +109,8 @@ distclean: ## forgets downloads and toolchain too
 # The scripts know at once when nothing is to be done, and touch nothing then: what depends on them is not redone.
 $(TOOLCHAIN_READY): FORCE
 	@scripts/toolchain.sh
+
+$(TOOLCHAIN_VERSION): $(TOOLCHAIN_READY) ;
 
 $(LUA_READY) &: FORCE
 	@scripts/lua-sources.sh $(LUA_VERSIONS)

@@ -275,6 +275,13 @@ export ASAN_SYMBOLIZER_PATH='$prefix/bin/llvm-symbolizer'
 ENV
 }
 
+# What is compiled anew with another compiler depends on this file, so it keeps its date while the versions stay.
+write_version() { # KIND
+  local version
+  version="$1 $("$prefix/bin/emcc" --version | sed -n 1p), $("$prefix/bin/wasm-opt" --version)"
+  [ "$(cat "$prefix/version" 2>/dev/null)" = "$version" ] || echo "$version" | write_file "$prefix/version"
+}
+
 begin() { rm -rf "${prefix:?}/ready" "$prefix/bin"; } # programs of another kind or time must not stay
 
 main() {
@@ -291,6 +298,7 @@ main() {
   elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
   else begin; install_private; fi
   write_env
+  write_version "$kind"
   echo "$kind $ready_mark" | write_file "$prefix/ready"
   say "ready: $("$prefix/bin/emcc" --version | sed -n 1p)"
 }
