@@ -4,6 +4,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
+import { MembuddyError, messageOf } from "./errors.js";
 import { checkOutput, writeOut, writeWhole } from "./files.js";
 import { splitPath } from "./graph.js";
 import { startProgress } from "./progress.js";
@@ -19,8 +20,7 @@ import { startProgress } from "./progress.js";
  * @property {string} [target] @property {string} [module] @property {boolean} [json]
  */
 
-const isTerminal = Boolean(process.stdout.isTTY);
-const colours = pc.createColors(pc.isColorSupported && isTerminal);
+const colours = pc.createColors(pc.isColorSupported && Boolean(process.stdout.isTTY));
 
 /** @param {string} text @param {string} accepted */
 function numberOf(text, accepted) {
@@ -61,17 +61,20 @@ const shared = {
 };
 
 export const context = {
-  isTerminal,
   /** picocolors: plain where the output is no terminal. */
   colours,
-  /** @type {import("./print.js").Palette} */
-  palette: { blue: colours.blue, gray: colours.gray, green: colours.green, red: colours.red },
-  /** Columns of the terminal. */
-  width: process.stdout.columns ?? 100,
 
   /** The result, and nothing else, goes to the standard output. @param {string} text */
   print(text) {
     writeOut(text.endsWith("\n") ? text : `${text}\n`);
+  },
+  /** A result as one text, which has an end. @param {object} result */
+  asJson(result) {
+    try {
+      return JSON.stringify(result);
+    } catch (error) {
+      throw new MembuddyError(`the result as JSON is longer than a text can be (${messageOf(error)}); ask for less (\`--depth\`, \`--lines\`, \`--chains\`)`, { cause: error });
+    }
   },
   /** What is worth telling beside the result. @param {string} text */
   tell(text) {

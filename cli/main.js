@@ -43,7 +43,7 @@ async function report(file, options) {
   const wanted = { ...context.reportOptions(options), retained: true };
   const text = await context.withHeap(file, options, (heap) => {
     const results = heap.profile(wanted);
-    if (options.json) return JSON.stringify({ ...results, account: heap.account(), image: heap.image, ...(heap.otherHeaps.length > 0 && { otherHeaps: heap.otherHeaps }) });
+    if (options.json) return context.asJson({ ...results, account: heap.account(), image: heap.image, ...(heap.otherHeaps.length > 0 && { otherHeaps: heap.otherHeaps }) });
     return [...bookLines(heap, context), ...resultLines(results, wanted, context)].join("\n");
   });
   context.print(text);

@@ -12,7 +12,7 @@ import { readOptions } from "./options.js";
 
 /** Rows of text as columns; numbers to the right. @param {string[][]} rows @param {("left" | "right")[]} sides */
 export function columns(rows, sides) {
-  const widths = sides.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const widths = sides.map((_, column) => rows.reduce((width, row) => Math.max(width, row[column].length), 0)); // as arguments, a hundred thousand rows are too many
   return rows.map((row) => row.map((cell, column) =>
     sides[column] === "right" ? cell.padStart(widths[column]) : cell.padEnd(column === sides.length - 1 ? 0 : widths[column])).join("  "));
 }

@@ -3,6 +3,7 @@
  * their references were cut.
  */
 import { isNoObject, isSum, noNode, nothingAt, onlyKeyAt, severalAt } from "./graph.js";
+import { countPaths } from "./results.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 
@@ -152,30 +153,33 @@ function describeChain(graph, nodes) {
   return { path: steps.map(({ name }) => name).join("/"), steps };
 }
 
-/** @param {Graph} graph @param {number} target @param {number[][]} chains @param {number} most */
-function otherReferences(graph, target, chains, most) {
+/** @param {Graph} graph @param {number} target @param {number[][]} chains @param {number} most @param {number} longestPath */
+function otherReferences(graph, target, chains, most, longestPath) {
   const known = new Set([0, ...chains.map((chain) => chain[chain.length - 2] ?? 0)]);
-  const others = [];
+  const others = [], addPath = countPaths("`--chains`");
   for (const from of keepersOf(graph, target)) {
     if (others.length >= most) break;
     if (known.has(from)) continue;
     known.add(from);
-    others.push({ path: graph.path(from), label: graph.label(from, target) });
+    const path = graph.path(from, longestPath);
+    addPath(path);
+    others.push({ path, label: graph.label(from, target) });
   }
   return others;
 }
 
 /**
- * @param {Graph} graph @param {string} path @param {{ chains?: number }} [options]  chains: how many, at most
+ * @param {Graph} graph @param {string} path @param {{ chains?: number, longestPath?: number }} [options]  chains: how many, at most;
+ *   longestPath: steps beyond which that of another reference loses its middle
  * @returns {Why}
  */
-export function why(graph, path, { chains: most = 10 } = {}) {
+export function why(graph, path, { chains: most = 10, longestPath = Infinity } = {}) {
   const target = findObject(graph, path), levels = levelsOf(graph);
   const chains = pickChains(graph, levels, target, most);
   const chainCount = /** @type {number} */ (countChains(graph, levels, target).get(target));
   return {
     path: graph.path(target), ...describe(graph, target), chainCount,
     chains: chains.map((nodes) => describeChain(graph, nodes)),
-    others: otherReferences(graph, target, chains, most),
+    others: otherReferences(graph, target, chains, most, longestPath),
   };
 }

@@ -301,7 +301,8 @@ describe("why, of what is as deep as it is large", () => {
     const subject = await spawnProcess(ourImages[0].file);
     await subject.eval(`Ring = {} local last = Ring for i = 1, 20000 do last.next = {head = Ring, back = last} last = last.next end
       List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end Near = {} last.far = Near
-      Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end return 1`);
+      Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end
+      Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory))).graph();
   });
   /** @param {string} path */
@@ -313,9 +314,12 @@ describe("why, of what is as deep as it is large", () => {
 
   test("so many chains that no number tells how many", () => assert.equal(quickly(`Fork${"/l/d".repeat(1100)}`).chainCount, Number.MAX_VALUE));
   test("the end of a list takes the time of its length", () => assert.equal(quickly(`List${"/n".repeat(20000)}`).chains[0].steps.length, 20002));
-  test("other references have whole paths", () => {
+  test("other references have whole paths, or such as a terminal has room for; too many of them are refused", () => {
     const end = `_G/List${"/n".repeat(20000)}`;
     assert.deepEqual(why(graph, "Near").others, [{ path: end, label: "far" }]);
+    assert.equal(why(graph, "Near", { longestPath: 32 }).others[0].path, `_G/List${"/n".repeat(14)}/…${"/n".repeat(16)}`);
+    assert.equal(why(graph, "Hub", { chains: Infinity, longestPath: 32 }).others.length, 2300);
+    assert.throws(() => why(graph, "Hub", { chains: Infinity }), { name: "MembuddyError", message: /more than 134,217,728 characters .*ask for less \(`--chains`\)$/ });
   });
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
   test("lines of a tree have the paths of their nodes, also where these lose their middle", () => {

@@ -9,6 +9,8 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { context } from "../cli/context.js";
+import { columns } from "../cli/report.js";
 import { version } from "../cli/version.js";
 import { twoHeaps } from "./support/two_heaps.js";
 
@@ -394,6 +396,21 @@ describe("a standard output that is full is told in one line", { skip: !existsSy
       assert.equal(status, 1);
       assert.match(stderr, /^membuddy: the standard output could not be written to its end: no space left on device\n$/);
     });
+});
+
+test("a standard error that is full changes no exit code", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
+  for (const [words, code] of [["sample -o told.dat", 0], ["nothing.dat", 1], ["sample.dat --dept 2", 2]])
+    assert.equal(spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} 2> /dev/full`, process.execPath, bin], { cwd: folder }).status, code, String(words));
+});
+
+test("a report may have as many lines as a process has objects", () => {
+  const rows = Array.from({ length: 300000 }, (_, row) => [String(row), "path"]);
+  assert.equal(columns(rows, ["right", "left"])[7], "     7  path");
+});
+
+test("a result that is no text any more, being too long, is refused in a sentence", () => {
+  const paths = Array(4).fill("x".repeat(2 ** 27));
+  assert.throws(() => context.asJson(paths), { name: "MembuddyError", message: /^the result as JSON is longer than a text can be \(.*\); ask for less / });
 });
 
 describe("progress", () => {

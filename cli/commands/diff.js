@@ -87,6 +87,6 @@ export function register(program, context) {
     const before = await context.withHeap(a, {}, (heap) => summarize(heap, { depth }));
     const after = await context.withHeap(b, {}, (heap) => summarize(heap, { depth }));
     const found = diff(before, after);
-    context.print(options.json ? JSON.stringify(found) : lines(found, limits, context).join("\n"));
+    context.print(options.json ? context.asJson(found) : lines(found, limits, context).join("\n"));
   });
 }

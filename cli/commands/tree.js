@@ -65,7 +65,7 @@ export function register(program, context) {
     const text = await context.withHeap(file, options, (heap) => {
       const graph = heap.graph();
       const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), { ...context.listLimits(options), isWhole: options.json });
-      if (options.json) return JSON.stringify({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
+      if (options.json) return context.asJson({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);
       return [head, ...inOrder(lines, context)].join("\n");
     });

@@ -1,6 +1,5 @@
 /** `membuddy why`: the shortest chains of references that keep an object alive, and what cutting one would free. */
 import { counted, grouped } from "../errors.js";
-import { splitPath } from "../graph.js";
 import { formatSize } from "../print.js";
 import { why } from "../why.js";
 
@@ -28,12 +27,6 @@ function chainLines({ path, steps }, index, context) {
 
 const longestPath = 32; // steps
 
-/** @param {string} path */
-function shortened(path) {
-  const steps = splitPath(path), kept = longestPath >> 1;
-  return steps.length <= longestPath ? path : [...steps.slice(0, kept), "…", ...steps.slice(-kept)].join("/");
-}
-
 /** @param {number} count  beyond 2^53 not exact */
 const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
 
@@ -47,7 +40,7 @@ function lines(found, context) {
     `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
     ...chains.flatMap((chain, index) => chainLines(chain, index, context)),
-    ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${shortened(path)}/${colours.cyan(label)}`)] : []),
+    ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${path}/${colours.cyan(label)}`)] : []),
   ];
 }
 
@@ -72,8 +65,8 @@ export function register(program, context) {
   context.addOptions(command, { json: { about: "one JSON object" } });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
-      const found = why(heap.graph(), path, { chains: Math.max(1, options.chains) });
-      return options.json ? JSON.stringify({ type: "membuddy-why", ...found }) : lines(found, context).join("\n");
+      const found = why(heap.graph(), path, { chains: Math.max(1, options.chains), longestPath: options.json ? Infinity : longestPath });
+      return options.json ? context.asJson({ type: "membuddy-why", ...found }) : lines(found, context).join("\n");
     });
     context.print(text);
   });
