@@ -90,10 +90,11 @@ export function checkOutput(path, inputs = []) {
   try {
     there = statSync(path, { throwIfNoEntry: false });
     if (there?.isFile()) accessSync(path, constants.W_OK);
+    if (!there || (there.isFile() && !isSame(there, fstatSync(standardOutput)))) accessSync(dirname(followLinks(path)), constants.W_OK); // where it is made, to be renamed
   } catch (error) {
     throw unwritable(path, error);
   }
-  if (there?.isDirectory()) throw new MembuddyError(`${path} is a directory; name the file to write`);
+  if (there?.isDirectory() || path.endsWith("/")) throw new MembuddyError(`${path} is a directory; name the file to write`);
   if (there?.isFile() && inputs.some((input) => isSame(there, inputStat(input))))
     throw new MembuddyError(`${path} is read for the result, which would replace it; name another file to write`);
   return there;

@@ -52,7 +52,7 @@ async function report(file, options) {
 /** @param {string | undefined} file @param {CommandOptions} options @param {Command} program */
 async function run(file, options, program) {
   if (program.args.length > 1)
-    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${program.commands.map((command) => command.name()).join(", ")}`);
+    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${namesOf(program)}`);
   if (file !== undefined) await report(file, options);
   else if (Object.keys(options).length > 0) program.error("error: no memory is named; accepted: a file, or - for the standard input");
   else context.print(welcome);
@@ -64,6 +64,16 @@ function refuseOptionsBefore(program, command) {
   if (before) program.error(`error: ${before.long} stands before the command; the options of ${command.name()} stand behind it`);
 }
 
+/** @param {Command} program */
+const namesOf = ({ commands }) => commands.map((command) => command.name()).join(", ");
+
+/** Commander's own gives all there is for what is no command, and does not say so. @param {Command} program @param {string | undefined} name */
+function help(program, name) {
+  const command = name === undefined ? program : program.commands.find((one) => one.name() === name);
+  if (!command) return program.error(`error: '${name}' is no command; commands: ${namesOf(program)}`);
+  command.help();
+}
+
 async function makeProgram() {
   const program = new Command("membuddy")
     .description("Where every byte of an aos process went: the account of its memory, its kinds of objects, and the largest by path.")
@@ -72,7 +82,7 @@ async function makeProgram() {
     .addHelpText("after", examples)
     .showHelpAfterError("(membuddy --help tells more)")
     .enablePositionalOptions()
-    .helpCommand("help [command]", "what a command does, and its options")
+    .helpCommand(false)
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: context.print, writeErr: (text) => void process.stderr.write(shownLines(text)) })
@@ -84,6 +94,7 @@ async function makeProgram() {
     const { register } = await import(new URL(file, folder).href);
     register(program, context);
   }
+  program.command("help").argument("[command]").description("what a command does, and its options").action((name) => help(program, name));
   for (const command of program.commands) command.exitOverride().allowExcessArguments(false).showHelpAfterError(`(membuddy ${command.name()} --help tells more)`);
   return program;
 }

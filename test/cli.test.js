@@ -192,6 +192,8 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["tree", "sample.dat", "Inbox/[60 more]"], 1, /^membuddy: 'Inbox\/\[60 more\]' is a sum.* such as Inbox\n$/],
     [["sample.dat", "--target", "_G/Nothing"], 1, /^membuddy: there is nothing at the path '_G\/Nothing'.*\n$/],
     [["sample", "-o", "no/such/folder/x.dat"], 1, /^membuddy: no\/such\/folder\/x\.dat cannot be written: there is no folder no\/such\/folder\n$/],
+    [["sample", "-o", "new/"], 1, /^membuddy: new\/ is a directory; name the file to write\n$/],
+    [["export", "nothing.dat", "-o", "no/such/x.json"], 1, /^membuddy: no\/such\/x\.json cannot be written: there is no folder no\/such\n$/], // before it is read
     [["sample.dat", "--module", path.join(root, "package.json")], 1, /^membuddy: .*package\.json can't be read: this is no WebAssembly module.*\n$/],
     [["sample.dat", "--module", path.join(root, "dist/attach-lua54-wasm64.wasm")], 1, /^membuddy: .*attach-lua54-wasm64\.wasm has no function `handle`: it is no image.*\n$/],
     [["sample.dat", "--dept", "2"], 2, /unknown option '--dept'/],
@@ -200,6 +202,7 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["sample.dat", "--min-size", "lots"], 2, /a number of bytes/],
     [["sample"], 2, /required option/],
     [["exprt", "sample.dat"], 2, /^error: 'exprt' is no command.*commands: diff, export/],
+    [["help", "exprt"], 2, /^error: 'exprt' is no command; commands: diff, export.*\n\(.*\)\n$/],
     [["sample.dat", "--target", ""], 2, /--target.*a path, as a report gives it, is needed/],
     [["sample.dat", "--target", "/"], 2, /--target.*a path, as a report gives it, is needed/],
     [["why", "sample.dat", ""], 2, /'path'.*a path, as a report gives it, is needed/],
