@@ -37,6 +37,7 @@ const hostile = String.raw`
   function Sibling() second = first end
   Waiting = coroutine.create(function(argument) local held = { argument } coroutine.yield(held) return held end)
   coroutine.resume(Waiting, { "argument" })
+  Sourced = load("return 1", "@a/folder/file.lua")
   Chain = {}
   local link = Chain
   for i = 1, 700 do link.next = { i = tostring(i) .. ("-"):rep(30) } link = link.next end
@@ -286,6 +287,20 @@ for (const { name } of ourImages) {
       assert.deepEqual(below, branches.map(({ retained }) => retained));
     });
 
+    test("what retains just enough has a branch; without limits that is a ten thousandth of all, 64 steps down", () => {
+      const { branches, totalBytes, minSize, depth } = readBranches(heap, {});
+      assert.deepEqual([minSize, depth], [Math.floor(totalBytes / 10000), 64]);
+      const smallest = Math.min(...branches.slice(1, -3).map(({ retained }) => retained));
+      assert.equal(readBranches(heap, { minSize: smallest }).branches.length, branches.length);
+    });
+
+    test("of a name of more than eight steps the last ones are told", () => {
+      const names = readBranches(heap, { minSize: 0, depth: Infinity }).branches.map(({ name }) => name);
+      const cut = names.filter((name) => name.startsWith("…/"));
+      assert.ok(cut.length > 0 && names.every((name) => name.split(/(?<!\\)\//).length <= 9));
+      assert.ok(cut.some((name) => name.split(/(?<!\\)\//).length === 9));
+    });
+
     test("limits hold", () => {
       const { branches } = readBranches(heap, { minSize: 2000, depth: 3 });
       const depths = [0];
@@ -370,6 +385,8 @@ describe("the consumers of stacks", () => {
     assert.ok(tree.nodes.every((/** @type {any} */ node, /** @type {number} */ index) => (index === 0 ? node.parent === null : node.parent < index)));
     const closure = tree.nodes.find((/** @type {any} */ node) => node.name === "Closure" || node.source);
     assert.ok(closure.source.line >= 0 && typeof closure.source.file === "string");
+    const all = JSON.parse(new TextDecoder().decode(await heap.export("json", { minSize: 0 })));
+    assert.deepEqual(all.nodes.find((/** @type {any} */ node) => node.name === "Sourced").source, { file: "a/folder/file.lua", line: 0 });
   });
 });
 

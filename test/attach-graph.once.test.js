@@ -468,6 +468,11 @@ describe("what changed", () => {
       const later = path.join(folder, "later.dat");
       writeFileSync(later, last);
       assert.match(await run("diff", file, later, "--depth", "0"), /live objects.*\n\nKinds of live objects\n +bytes +count +kind\n( *[+-].*\n)+$/);
+      const changes = (await run("diff", file, later, "--top", "all")).split("By path")[1].trimEnd().split("\n"), count = changes.length - 2;
+      assert.ok(count > 1 && !/others?$/.test(changes[count + 1]));
+      assert.doesNotMatch(await run("diff", file, later, "--top", String(count)), /others?\n$/);
+      assert.match(await run("diff", file, later, "--top", String(count - 1)), /\n\.\.\. and 1 other\n$/);
+      assert.match(await run("diff", file, later, "--min-size", "1g"), /objects +path\n[\d,]+ changes are smaller\n$/);
       await assert.rejects(run("why", file, "No/such"), (/** @type {any} */ error) => error.code === 1 && /^membuddy: there is nothing at the path 'No\/such'/.test(error.stderr));
     } finally {
       rmSync(folder, { recursive: true });

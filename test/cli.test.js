@@ -9,7 +9,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { context } from "../cli/context.js";
+import { bytesOf, context } from "../cli/context.js";
 import { columns } from "../cli/report.js";
 import { version } from "../cli/version.js";
 import { twoHeaps } from "./support/two_heaps.js";
@@ -192,6 +192,7 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["tree", "sample.dat", "Inbox/[60 more]"], 1, /^membuddy: 'Inbox\/\[60 more\]' is a sum.* such as Inbox\n$/],
     [["sample.dat", "--target", "_G/Nothing"], 1, /^membuddy: there is nothing at the path '_G\/Nothing'.*\n$/],
     [["sample", "-o", "no/such/folder/x.dat"], 1, /^membuddy: no\/such\/folder\/x\.dat cannot be written: there is no folder no\/such\/folder\n$/],
+    [["sample", "-o", "sample.dat/x"], 1, /^membuddy: sample\.dat\/x cannot be written: not a directory\n$/],
     [["sample", "-o", "new/"], 1, /^membuddy: new\/ is a directory; name the file to write\n$/],
     [["export", "nothing.dat", "-o", "no/such/x.json"], 1, /^membuddy: no\/such\/x\.json cannot be written: there is no folder no\/such\n$/], // before it is read
     [["sample.dat", "--module", path.join(root, "package.json")], 1, /^membuddy: .*package\.json can't be read: this is no WebAssembly module.*\n$/],
@@ -357,6 +358,14 @@ describe("what stands at the place of a result", () => {
     assert.deepEqual(readdirSync(inFolder("behind")), ["none.json", "there.json"]);
   });
 
+  test("is where a link leads from its own folder, by whatever way one came there", () => {
+    mkdirSync(inFolder("high/deep"), { recursive: true });
+    symlinkSync("high/deep", inFolder("way"));
+    symlinkSync("../up.json", inFolder("high/deep/link.json"));
+    say([...asJson, "way/link.json"]);
+    assert.equal(readFileSync(inFolder("high/up.json"), "utf8"), expected);
+  });
+
   test("keeps its mode", () => {
     writeFileSync(inFolder("mode.json"), "");
     chmodSync(inFolder("mode.json"), 0o640);
@@ -404,6 +413,23 @@ describe("a standard output that is full is told in one line", { skip: !existsSy
 test("a standard error that is full changes no exit code", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
   for (const [words, code] of [["sample -o told.dat", 0], ["nothing.dat", 1], ["sample.dat --dept 2", 2]])
     assert.equal(spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} 2> /dev/full`, process.execPath, bin], { cwd: folder }).status, code, String(words));
+});
+
+test("bytes are read as they are written, and rounded to whole ones", () => {
+  assert.deepEqual(["0", "1500", "4k", "1.5m", "1 GB", "2KiB", "1.5"].map(bytesOf), [0, 1500, 4096, 1.5 * 2 ** 20, 2 ** 30, 2048, 2]);
+  for (const text of ["", "k", "-1", "1e3", "0x10", "4t", "1.", ".5"]) assert.throws(() => bytesOf(text), /a number of bytes is needed/, text);
+});
+
+test("a slow reader gets every byte, once", () => {
+  const { status } = spawnSync("bash", ["-o", "pipefail", "-c", '"$0" --preserve-symlinks "$1" sample.dat --json --depth 8 | (sleep 1; cat) > slow.json', process.execPath, bin], { cwd: folder });
+  assert.equal(status, 0);
+  assert.equal(readFileSync(inFolder("slow.json"), "utf8"), say(["sample.dat", "--json", "--depth", "8"]));
+  assert.ok(statSync(inFolder("slow.json")).size > 2 ** 17); // more than a pipe holds
+});
+
+test("what is no terminal gets no colours, whatever is asked for", () => {
+  const { stdout } = spawnSync(process.execPath, ["--preserve-symlinks", bin, "sample.dat"], { cwd: folder, encoding: "utf8", env: { ...process.env, FORCE_COLOR: "1" } });
+  assert.ok(stdout.length > 1000 && !stdout.includes("\x1b"));
 });
 
 test("a report may have as many lines as a process has objects", () => {
