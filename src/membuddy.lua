@@ -1017,8 +1017,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       a, b, constant_count, c, at = unpack("i8i8i4I4", code, at + 4 * code_count - 16)
       at = at - 4
     end
-    -- equal lines and sizes may be chance, the same last instructions and first constant are not
-    local identity = ((chunk << 40 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
+    -- equal lines and sizes may be chance, the same last instructions and first constant are not; the chunk stands above all
+    -- of that constant
+    local identity = ((chunk << 48 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
     local is_new = not texts[identity]
     if is_new then
       text_piece[identity] = true

@@ -694,6 +694,12 @@ test("of many chunks every byte is in a line, however deep the report", function
   end
 end)
 
+test("prototypes of many chunks that differ in their first constant are all counted", function()
+  local functions = {}
+  for i = 1, 300 do functions[i] = load("local t = ... return function() return t.y" .. i .. " end", "=n" .. i)({}) end
+  equal(membuddy.profile(functions).kinds.proto.count, #functions, "prototypes")
+end)
+
 test("the function with most code has a line, however many siblings it has, and whatever has none counts above it", function()
   local constants = {}
   for i = 1, 400 do constants[i] = ("'constant %d of the large one'"):format(i) end
