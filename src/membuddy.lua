@@ -1010,6 +1010,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       code_count = read_number()
       at = at + 4 * code_count
       a, b = unpack("i8i8", code, at - 16)
+      if code_count < 3 then a = 0 end -- what stands before the prototype depends on whose dump it is
       constant_count = read_number()
       c = constant_count > 0 and unpack("I4", code, at) or 0
     else

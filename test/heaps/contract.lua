@@ -818,9 +818,9 @@ test("functions without debug information are read like others, with those insid
 end)
 
 test("a chunk that is held beside functions of it counts their prototypes once", function()
-  local chunk = load("local a = ...\nreturn {\nfunction() return a end,\nfunction() return { a } end }", "=held")
+  local chunk = load("local a = ...\nreturn {\nfunction() return a end,\nfunction() return { a } end,\nfunction(b) a = b end,\nfunction() end }", "=held")
   local t = chunk({})
-  equal(membuddy.profile({ t, { { chunk } } }).kinds.proto.count, 3, "prototypes")
+  equal(membuddy.profile({ t, { { chunk } } }).kinds.proto.count, 5, "prototypes")
 end)
 
 test("numbers far behind a list take room in the hash", function()
