@@ -1038,7 +1038,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     else
       line = is_new and line
     end
-    local source_bytes = is_outer and not is_cut and claim_string(chunk_sources[chunk]) or 0
+    local source_bytes = is_outer and not is_bare and claim_string(chunk_sources[chunk]) or 0
 
     local constants = constant_count > 0 and read_constants(constant_count, is_new) or 0
     local proto_upvalues, proto_count, lines, below = upvalue_count, nil, nil, 0
@@ -1188,8 +1188,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       chunk = known_chunk or number_of_chunk(info.source, info.what == "main")
       if not dump_of_chunk(f) then return read_protos(f, nil, lined) end
     end
-    local bytes = is_cut and not is_bare and claim_string(chunk_sources[chunk]) or 0
-    bytes = bytes + read_proto(lined and owner, true)
+    local bytes = read_proto(lined and owner, true)
     code = nil
     if shape and times > 1 and proto_total > before then varied[shape] = true end
     return bytes, chunk

@@ -700,6 +700,13 @@ test("prototypes of many chunks that differ in their first constant are all coun
   equal(membuddy.profile(functions).kinds.proto.count, #functions, "prototypes")
 end)
 
+test("a long text that names a chunk has a line of its own below the chunk's code", function()
+  local f = load("return 1 --" .. big("t", 5000))
+  local r, name = profile_named(f)
+  local found = paths_like(r.sizes, "^" .. name .. "/%[proto .*:0%]/%[source%]$")
+  check(found[1] and r.sizes[found[1]] > 5000, "it is not there: %s", table.concat(paths_like(r.sizes, "."), " "))
+end)
+
 test("the function with most code has a line, however many siblings it has, and whatever has none counts above it", function()
   local constants = {}
   for i = 1, 400 do constants[i] = ("'constant %d of the large one'"):format(i) end
