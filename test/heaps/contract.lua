@@ -495,6 +495,7 @@ test("the child with most below it has a line, however many siblings and however
     t[siblings // 2] = { { { { { big("deep", 100000) } } } } }
     local r, name = profile_named(t)
     check(r.totalSizes[name .. "/" .. siblings // 2], "among %d siblings the largest has no line", siblings)
+    equal(#paths_like(r.sizes, "%[0 more%]"), 0, "lines of what is folded that say nothing is")
   end
   local deep = { { { big("deep", 100000) } } }
   for _, key in ipairs({ deep, function() return deep end }) do
@@ -503,6 +504,45 @@ test("the child with most below it has a line, however many siblings and however
     local r, name = profile_named(t)
     check((r.totalSizes[name .. "/[" .. type(key) .. "]"] or 0) > 100000, "a %s that is a key has no line", type(key))
   end
+end)
+
+test("without bounds every entry has lines, however many there are", function()
+  local t = {}
+  for i = 1, 7000 do t[i] = { { i } } end
+  for depth, lines in pairs({ [1] = 1 + 7000 + 7000, [2] = 1 + 7000 + 7000, [4] = 1 + 7000 + 7000 }) do
+    local r = membuddy.profile(t, { children = false, lines = false, depth = depth })
+    equal(count(r.sizes), lines, "lines to depth " .. depth)
+    equal(#paths_like(r.sizes, " more%]$"), 0, "lines of what is folded to depth " .. depth)
+  end
+end)
+
+test("a table that is only counted counts as it is alone, whatever shape it has", function()
+  local makers = { function(i) return { i, i, i, x = i, y = i } end, function(i) return { x = i, [i + 0.5] = i } end,
+    function(i) return i % 200 < 100 and { 1, 2, 3, 4, 5 } or table.pack(table.unpack({ 1, 2, 3, 4, 5 })) end,
+    function(i) local list = i % 2 == 0 and { 1, 2, 3, 4, 5 } or { 1, 2, 3, 4 } list[5] = 5 return list end,
+    function(i) local list = i % 4 < 2 and { 1, 2, 3, 4, 5 } or { 1, 2, 3, 4 } list[5] = 5 return list end,
+    function(i) local list = i <= 3000 and { 1, 2, 3, 4, 5 } or { 1, 2, 3, 4 } list[5] = 5 return list end }
+  for kind, make in ipairs(makers) do
+    local t, bytes = {}, 0
+    for i = 1, 6000 do
+      t[i] = make(i)
+      bytes = bytes + membuddy.sizeof(t[i])
+    end
+    local found = membuddy.profile({ target = { t }, depth = 0 }).kinds.table.bytes - membuddy.sizeof({ 1 }) - membuddy.sizeof(t)
+    local tolerance = membuddy.exact and 0 or 0.02
+    check(math.abs(found - bytes) <= tolerance * bytes, "tables of kind %d have %d bytes, not %d", kind, found, bytes)
+  end
+end)
+
+test("what a key refers to counts for the line in which the key is, and a long key once", function()
+  local key, t, alike = "a key of some length " .. big("k", 200), {}, {}
+  for i = 1, 5 do t[i] = { { [{ big("of line 1", 100 * i) }] = 1 }, { x = { 2 } } } end
+  local r, name = profile_named(t, { depth = 1 })
+  for i = 2, 4 do
+    equal(r.totalSizes[name .. "/5"] - r.totalSizes[name .. "/" .. i], #big("of line 1", 100) * (5 - i), "what line 5 has more than line " .. i)
+  end
+  for i = 1, 50 do alike[i] = { { [key] = i } } end
+  check(membuddy.profile(alike, { depth = 0 }).totalSize < 50 * #key, "the key counts again and again")
 end)
 
 test("the total of a line counts all that is below it, however many siblings it has", function()
@@ -531,8 +571,13 @@ end)
 
 test("the roots of the process have lines of their own", function()
   local r = membuddy.profile()
+  local many = {}
+  for i = 1, 20000 do many[i] = {} end
+  rawset(_G, "ContractGlobal", many)
+  local among_many = membuddy.profile()
+  rawset(_G, "ContractGlobal", nil)
   for _, root in ipairs({ "_G", "[registry]", "[main thread]", "[string table]", "[state]" }) do
-    check(r.sizes[root], "there is no line for %s", root)
+    check(r.sizes[root] and among_many.sizes[root], "there is no line for %s", root)
   end
 end)
 
@@ -668,6 +713,12 @@ test("a running function's locals have their names, whatever was called in the p
   check(r.sizes[r.target .. "/[local kept]"], "it is missing: %s", table.concat(paths_like(r.sizes, "."), " "))
 end)
 
+test("a C function counts with what it keeps", function()
+  local iterator = string.gmatch(big("s", 100), ".")
+  equal(membuddy.profile({ iterator }).kinds["function"].bytes, membuddy.sizeof(iterator), "bytes")
+  equal(membuddy.profile({ { iterator } }, { depth = 0 }).kinds["function"].bytes, membuddy.sizeof(iterator), "bytes of one that is only counted")
+end)
+
 test("what only an extra argument of a coroutine holds stands below its place on the stack", function()
   local thread = coroutine.create(function(...) coroutine.yield() return ... end)
   coroutine.resume(thread, 1, { big("e", 1000) })
@@ -707,6 +758,54 @@ test("a long text that names a chunk has a line of its own below the chunk's cod
   check(found[1] and r.sizes[found[1]] > 5000, "it is not there: %s", table.concat(paths_like(r.sizes, "."), " "))
 end)
 
+test("prototypes that read alike in different chunks are different, whatever the chunks are called", function()
+  local inner = "return 1, function() return 2 end"
+  local short, long = load(inner, "=n"), inner .. " --" .. big("l", 300)
+  for what, chunks in pairs({ ["two names"] = { load(inner, "=a"), load(inner, "=b") }, ["one name"] = { load(inner, "=a"), load(inner, "=a") },
+    ["one long name"] = { load(long), load(long) }, ["one name, met from inside"] = { (select(2, short())), { short, { load(inner, "=n") } } } }) do
+    equal(membuddy.profile(chunks).kinds.proto.count, 4, "prototypes of chunks with " .. what)
+  end
+  local text = "'" .. big("c", 300) .. "'"
+  local one, two = membuddy.profile({ load("return " .. text, "=a") }), membuddy.profile({ load("return " .. text, "=a"), load("return " .. text, "=b") })
+  check(two.totalSize > one.totalSize + 300, "each chunk has its own long constants: %d and %d bytes", two.totalSize, one.totalSize)
+end)
+
+test("prototypes of one line are told apart by any of their last four instructions, and by how many they have", function()
+  local functions = load([[return { function(a, b) return a + b end, function(a, b) return a - b end,
+    function(a, b) return a end, function(a, b) return b end,
+    function() f() f() f() f() end, function() f() f() f() f() f() end,
+    function() return g end, function() return g
+    end }]], "=n")()
+  equal(membuddy.profile(functions).kinds.proto.count, 8, "prototypes")
+end)
+
+test("one function is found among many that look alike from outside", function()
+  local function closures(count) return "local x = 1 for i = 1, " .. count .. " do t[i] = function() return x end end\n" end
+  for other, counts in pairs({ ["function() return x, 2 end"] = { 20, 70 }, ["function(p) return x end"] = { 20, 70, 200 } }) do
+    for _, count in ipairs(counts) do
+      local list = { {}, {} }
+      load("local t = ... " .. closures(200), "=other")(list[1])
+      load("local t = ... " .. closures(count) .. "t[#t + 1] = " .. other, "=n")(list[2])
+      equal(membuddy.profile(list).kinds.proto.count, 3, "prototypes with one behind " .. count)
+    end
+  end
+  local different = {}
+  for i = 1, 600 do different[i] = "function() return x, " .. i .. " end" end
+  local t = load("local x = 1 return {\n" .. table.concat(different, ",\n") .. "}", "=n")()
+  equal(membuddy.profile(t).kinds.proto.count, 600, "prototypes of one shape")
+end)
+
+test("the text that names a chunk counts, once", function()
+  local text = "return function() return function() end end --" .. big("t", 5000)
+  local f = load(text)()
+  local bytes = membuddy.profile({ f, f() }).totalSize
+  text = nil
+  check(bytes > 5000 and bytes < 6000, "there are %d bytes", bytes)
+  local chunk = load("local a_name_of_its_own = {} return function() return a_name_of_its_own end --" .. big("t", 5000))
+  local t = { chunk, chunk() }
+  equal(membuddy.profile(t).totalSize, membuddy.profile(t, { depth = 0 }).totalSize, "bytes of lines")
+end)
+
 test("the function with most code has a line, however many siblings it has, and whatever has none counts above it", function()
   local constants = {}
   for i = 1, 400 do constants[i] = ("'constant %d of the large one'"):format(i) end
@@ -715,12 +814,15 @@ test("the function with most code has a line, however many siblings it has, and 
     local t = {}
     for i = 1, siblings do t[i] = function() return i, "own" end end
     t[siblings - 10] = large
+    t[siblings] = { big("met before code is read", 2000) }
     for _, options in ipairs({ { depth = 1 }, {}, { lines = 40 } }) do
       local r, name = profile_named(t, options)
       local path = name .. "/" .. siblings - 10
       check((r.totalSizes[path] or 0) > 400 * 20, "among %d siblings the large one has %s bytes", siblings, r.totalSizes[path])
       equal(sum(r.sizes), r.totalSize, "the sum of the lines")
       equal(r.kinds.proto.count >= 2, true, "prototypes are counted")
+      local folded = paths_like(r.sizes, "^" .. name .. "/%[%d+ more%]$")
+      equal(#paths_like(r.totalSizes, "^" .. name .. "/[^/]*$") + tonumber((folded[1] or "[0"):match("%[(%d+)")), siblings, "what has a line or is folded")
     end
   end
 end)
@@ -822,6 +924,8 @@ test("functions without debug information are read like others, with those insid
   equal(membuddy.profile(t).kinds.proto.count, 3, "prototypes")
   equal(membuddy.profile({ chunk, t }).kinds.proto.count, 4, "prototypes with the chunk's")
   check(membuddy.profile(chunk).sizes["chunk/[proto ?:0]"], "the name of the chunk is not '?'")
+  equal(membuddy.profile({ t[2] }).kinds.string.count, 0, "texts, as that name is none")
+  equal(#paths_like(membuddy.profile(chunk({ {} })[2]).sizes, "/%[upvalue %d%]$"), 2, "upvalues, by their numbers")
 end)
 
 test("a chunk that is held beside functions of it counts their prototypes once", function()
@@ -860,6 +964,29 @@ test("what weak keys of several lines bring to life one after another is all cou
   check((r.totalSizes["_G/ContractGlobal"] or 0) > 4000, "in the process there are %s bytes", r.totalSizes["_G/ContractGlobal"])
 end)
 
+test("what a weak key brings to life may bring others to life, in whatever order the tables are met", function()
+  local first, t = {}, {}
+  local key = first
+  for i = 1, 20 do
+    local next_key = {}
+    t[21 - i] = setmetatable({ [key] = { next_key, big("s", 1000) .. i } }, { __mode = "k" })
+    key = next_key
+  end
+  key, t[21] = nil, first
+  for _, options in ipairs({ {}, { depth = 0 }, { depth = "inf" } }) do
+    check(membuddy.profile(t, options).totalSize > 20000, "with depth %s there are %d bytes", options.depth, membuddy.profile(t, options).totalSize)
+  end
+end)
+
+test("tables whose weak keys are dead are folded as others are", function()
+  local t = {}
+  collectgarbage("stop")
+  for i = 1, 600 do t[i] = setmetatable({ [{}] = {} }, { __mode = "k" }) end
+  local lines = count(membuddy.profile(t, { lines = 50 }).sizes)
+  collectgarbage("restart")
+  check(lines <= 50, "there are %d lines", lines)
+end)
+
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
   local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
   equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
@@ -881,6 +1008,7 @@ test("upvalues that were joined, and ids of upvalues that a program keeps, distu
   equal(results.totalSize, membuddy.profile({ other, pair }).totalSize, "bytes in either order")
   debug.upvaluejoin(pair, 1, pair, 2)
   equal(membuddy.profile(pair).kinds.upvalue.count, 1, "upvalues")
+  equal(membuddy.profile(pair).totalSize, membuddy.profile(pair, { depth = 0 }).totalSize, "bytes of lines")
   check(membuddy.profile({ debug.upvalueid(pair, 1), pair }).totalSize > membuddy.profile(pair).totalSize, "a table takes nothing")
 end)
 
@@ -920,6 +1048,9 @@ test("of many circular references a default report lists 32 and counts the other
   equal(r.otherCycles, 100 - 32, "the others")
   r = membuddy.profile(t, { depth = "inf" })
   equal(count(r.circular), 100, "those listed")
+  for from, to in pairs(membuddy.profile(t, { depth = "inf", children = 3 }).circular) do
+    equal(from:sub(1, #to + 1), to .. "/", "where " .. from .. " leads to")
+  end
   equal(r.otherCycles, nil, "the others")
 end)
 
@@ -1192,6 +1323,26 @@ test("a budget holds in the middle of a large table, and for the walks for the n
   rawset(_G, "ContractGlobal", nil)
 end)
 
+test("a budget holds while code is read, and so does the number of lines", function()
+  local statements, deep, lines = {}, {}, {}
+  for i = 1, 200 do statements[i] = "f(" .. i .. ")" end
+  local text = "local f = ... " .. table.concat(statements, " ")
+  for i = 1, 1000 do deep[i] = load(text, "=n" .. i) end
+  for i = 1, 150 do lines[i] = { { load(text, "=m" .. i) } } end
+  deep = { { { { deep } } } }
+  collectgarbage()
+  collectgarbage("stop")
+  local before = collectgarbage("count")
+  membuddy.profile({ target = deep, budget = 300000 })
+  local used = (collectgarbage("count") - before) * 1024
+  collectgarbage("restart")
+  if membuddy.backend ~= "native" then check(used < 1000000, "%d bytes were used", used) end
+  for budget = 50000, 400000, 50000 do
+    local found = count(membuddy.profile({ target = lines, budget = budget, lines = 50 }).sizes)
+    check(found <= 50, "with a budget of %d there are %d lines", budget, found)
+  end
+end)
+
 test("the array part of which few entries are left is still there", function()
   local first, list, sparse = { first = 99991, last = 100000 }, {}, {}
   for i = 1, 100000 do first[i], list[i], sparse[i] = i, i, i end
@@ -1280,7 +1431,7 @@ test("the bounds of a report are what its options say, and no bound is one", fun
 end)
 
 test("the metatables of basic types are roots, and stand by the names of the types", function()
-  for name, value in pairs({ number = 0, ["function"] = print, thread = coroutine.running() }) do
+  for name, value in pairs({ number = 0, boolean = true, ["function"] = print, thread = coroutine.running() }) do
     local mine, bytes = { big("m", 100000) }, membuddy.sizeof(big("m", 100000))
     debug.setmetatable(value, mine)
     mine = nil
@@ -1288,6 +1439,12 @@ test("the metatables of basic types are roots, and stand by the names of the typ
     debug.setmetatable(value, nil)
     equal(r.totalSizes["[type metatables]/" .. name .. "/1"], bytes, "what the metatable of a " .. name .. " has")
   end
+  check(membuddy.profile({ depth = 1 }).totalSizes["[type metatables]/string"], "that of strings is missing")
+  local of_strings = getmetatable("")
+  debug.setmetatable("", nil)
+  local without = membuddy.profile()
+  debug.setmetatable("", of_strings)
+  equal(without.sizes["[type metatables]"], nil, "the line of those where there are none")
 end)
 
 test("what has a name of its own is no part of a target, texts are", function()
