@@ -117,6 +117,12 @@ for (const image of ourImages) {
       end
       local computed, read = pure.kinds(), native.kinds()
       compare("state", computed.state.bytes, read.state.bytes)
+      compare("names that the state keeps", pure.profile().sizes["[state]"], native.profile().sizes["[state]"], 0.05)
+      if io and _VERSION == "Lua 5.3" then
+        debug.setuservalue(io.stdout, { ("u"):rep(1000) })
+        compare_kinds("uservalue", { io.stdout })
+        debug.setuservalue(io.stdout, nil)
+      end
       compare("upvalue", computed.upvalue.bytes / computed.upvalue.count, read.upvalue.bytes / read.upvalue.count)
       return table.concat(problems, "\\n")`), "");
   });
