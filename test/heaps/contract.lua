@@ -522,14 +522,14 @@ test("a table that is only counted counts as it is alone, whatever shape it has"
     list[5] = 5
     return list
   end
-  local count = 6000
+  local total = 6000
   local makers = { function(i) return { i, i, i, x = i, y = i } end, function(i) return { x = i, [i + 0.5] = i } end }
-  for _, has_room in ipairs({ function(i) return i % 2 == 0 end, function(i) return i % 4 < 2 end, function(i) return i > count // 2 end }) do
+  for _, has_room in ipairs({ function(i) return i % 2 == 0 end, function(i) return i % 4 < 2 end, function(i) return i > total // 2 end }) do
     makers[#makers + 1] = function(i) return with_room(has_room(i)), has_room(i) end
   end
   for number, make in ipairs(makers) do
     local t, sizes, bytes = {}, {}, 0
-    for i = 1, count do
+    for i = 1, total do
       local kind
       t[i], kind = make(i)
       sizes[kind or 0] = sizes[kind or 0] or membuddy.sizeof(t[i])
