@@ -1124,6 +1124,11 @@ test("two targets are refused", function() contains(refusal(membuddy.profile, {1
 test("a target is named by the variable or path that holds it", function()
   local my_variable = { 1 }
   equal(membuddy.profile(my_variable).target, "my_variable", "a local")
+  local later = my_variable
+  equal(membuddy.profile(later).target, "later", "what two locals hold")
+  local inside
+  local wrapped = coroutine.wrap(function() inside = coroutine.running() coroutine.yield() end)
+  wrapped()
   rawset(_G, "ContractGlobal", { { inner = { 1 } } })
   local by_global = membuddy.profile(_G.ContractGlobal)
   local by_path = membuddy.profile(_G.ContractGlobal[1].inner)
@@ -1150,6 +1155,7 @@ test("a target is named by the variable or path that holds it", function()
   for path, holder in pairs({ ["1/[upvalue own]"] = function() return own end, ["1/[metatable]"] = setmetatable({}, own), ["1/[table]"] = { [own] = 1 } }) do
     equal(name_in_global({ holder }, own), "_G/ContractGlobal/" .. path, "what a global holds")
   end
+  equal(name_in_global({ wrapped }, inside), "_G/ContractGlobal/1/[upvalue 1]", "what a C function holds")
   equal(name_in_global({ waiting }, select(2, debug.getlocal(waiting, 1, 1))), "_G/ContractGlobal/1/[local held]", "a local of a coroutine")
   local deep = { 1 }
   local outermost = deep
