@@ -215,6 +215,7 @@ test("a coloured size has the colours of the process", function()
   local text = with_globals({ Colors = colours }, membuddy.format_size, 2048, true)
   contains(text, "<r>2.00<0>", "the size")
   equal((text:gsub("<.>", "")), "2.00 KB", "the text without colours")
+  equal(with_globals({ Colors = colours }, membuddy.format_size, 2048), "2.00 KB", "the size where none are wanted")
 end)
 
 test("no size is printed as 1024 of a unit", function()
@@ -1545,8 +1546,11 @@ test("a count that was edited to no count does not end the print", function()
   local t = {}
   t.itself = t
   local r = membuddy.profile(t)
-  r.otherCycles = 1e300
-  contains(table.concat(printed(r), "\n"), "Circular references:", "the report")
+  for _, number in ipairs({ 1e300, -5 }) do
+    r.otherCycles = number
+    local lines = printed(r)
+    equal(lines[#lines - 1], "Circular references:", "the line before the last")
+  end
 end)
 
 -- ---- print ----
@@ -1627,8 +1631,10 @@ end)
 test("colours come from the global table Colors", function()
   local lines = {}
   with_globals({ print = function(line) lines[#lines + 1] = line end,
-    Colors = { red = "<r>", green = "<g>", blue = "<b>", gray = "<y>", reset = "<0>" } }, membuddy.print, { top = 3 })
+    Colors = { red = "<r>", green = "<g>", blue = "<b>", gray = "<y>", reset = "<0>" } }, membuddy.print, { top = 3, depth = 1 })
   local text = table.concat(lines, "\n")
+  contains(text, "<g>/...<0>", "the report")
+  contains(text, "<y>, totalling <0>", "the report")
   contains(text, "<b>", "the report")
   contains(text, "<y>Sizes:<0>", "the report")
   local _, opened = text:gsub("<[rgby]>", "")
