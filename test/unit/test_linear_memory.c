@@ -154,6 +154,28 @@ static void nothing_there(void) {
   }
 }
 
+/* A free chunk, one in use and the top; one word of it is another. */
+static int is_heap_with(size_t at, size_t word) {
+  heap h = {.chunks = {{64, 0}, {64, 1}, {64, 0}}, .count = 3, .length = 3 * 64 + foot_bytes};
+  h.bytes = calloc(1, h.length);
+  write_chunks(&h);
+  put(&h, at, word);
+  seen s = {NULL, 0, 0, 0, 0};
+  int is_heap = walk(&h, &s);
+  free(h.bytes);
+  return is_heap;
+}
+
+static void neighbours(void) {
+  const size_t used = 64, top = 128, end = 192 + foot_bytes;
+  CHECK(is_heap_with(used, 64), "nothing was changed, and it is no heap");
+  CHECK(!is_heap_with(used, 48), "a free chunk has another size behind it");
+  CHECK(!is_heap_with(used + word_bytes, 64 | this_in_use | previous_in_use),
+        "a free chunk is in use to the next");
+  CHECK(!is_heap_with(top + word_bytes, 64), "a chunk in use is free to the next");
+  CHECK(!is_heap_with(used + word_bytes, end - used), "a foot is as long as three chunks");
+}
+
 static void deepest_call(void) {
   uint64_t stack[64];
   size_t low = (size_t)stack, high = (size_t)(stack + 64);
@@ -163,12 +185,16 @@ static void deepest_call(void) {
   CHECK(linear_deepest_written(low, high) == high, "the loader's marks count as a call");
   stack[40] = 1;
   CHECK(linear_deepest_written(low, high) == (size_t)&stack[40], "not where it was written to");
+  stack[40] = UINT64_C(1) << 32;
+  CHECK(linear_deepest_written(low, high) == (size_t)&stack[40], "half a word is not seen");
+  CHECK(linear_deepest_written(low, low) == low, "an empty stack was written to above its end");
 }
 
 static const test tests[] = {
     {"a heap's chunks are told as they were cut", chunks_as_cut},
     {"a top chunk of two words ends a heap", smallest_top},
     {"headers that lie are seen, or lead from the first to the last without a gap", lying_headers},
+    {"a chunk whose neighbour says otherwise ends the walk", neighbours},
     {"zeros are no heap", nothing_there},
     {"the lowest written word of a stack is its high-water mark", deepest_call},
 };
