@@ -215,6 +215,139 @@ describe("inside and outside agree", () => {
     });
 });
 
+describe("a text that a library builds", () => {
+  for (const image of ourImages)
+    test(`${image.name}: its buffer is a part, from outside as from inside`, async () => {
+      const process = await spawnWatched(image.file);
+      const inside = Number(await process.eval(`--instant
+        local account, clock, count, buffers = require("membuddy").account, os.clock, 0
+        local text = ("x"):rep(1e5)
+        text:gsub("x", function() count = count + 1 if count == 9e4 then clock() buffers = account().parts.buffers end end)
+        return tostring(buffers)`));
+      assert.ok(inside > 9e4, `${inside} bytes`);
+      const heap = await attach([...process.copies.values()].at(-1) ?? "");
+      for (const told of [await readImage(bytesOf(image)), undefined]) assert.equal(readAccount(heap, told).parts.buffers, inside);
+    });
+});
+
+describe("what does not fit together", () => {
+  const image = ourImages.find(({ name }) => name === "membuddy-lua54-wasm32") ?? ourImages[0];
+  /** @type {ArrayBuffer} */ let memory;
+  /** @type {Image} */ let told;
+  /** @type {Record<string, number>} where objects are */ let at;
+  before(async () => {
+    told = await readImage(bytesOf(image));
+    const process = await spawnProcess(image.file);
+    await process.eval("One, Two = {}, {} for i = 1, 128 do One[i], Two[i] = 0, 0 end Text = ('x'):rep(999) return 1");
+    memory = new Uint8Array(process.memory ?? []).slice().buffer;
+    const heap = await attach(memory), graph = heap.graph();
+    at = Object.fromEntries(["One", "Two", "Text"].map((name) => [name, heap.walker.call.attach_object_of(graph.find(name))]));
+    heap.close();
+  });
+
+  /** The accounts of a changed copy, with the module and without. @param {(put: (address: number, word: number) => void, word: (address: number) => number) => void} change */
+  async function accountsOf(change) {
+    const words = new DataView(memory.slice(0));
+    change((address, word) => words.setUint32(address, word, true), (address) => words.getUint32(address, true));
+    const heap = await attach(words.buffer), accounts = [readAccount(heap, told), readAccount(heap)];
+    heap.close();
+    accounts.forEach(assertWhole);
+    return accounts;
+  }
+  const arrayOf = 12; // a table's: [next 4][tag, marks 4][entries 4][array 4]
+
+  const blocks = /** @type {Record<string, Parameters<typeof accountsOf>[0]>} */ ({
+    "behind the heap": (put, word) => {
+      const array = word(at.One + arrayOf), elsewhere = memory.byteLength - 4096;
+      for (let i = 0; i < 128 * 16; i += 4) put(elsewhere + i, word(array + i));
+      put(at.One + arrayOf, elsewhere);
+    },
+    "within a chunk": (put, word) => {
+      const array = word(at.One + arrayOf);
+      put(at.One + arrayOf, array + 8);
+      put(array + 128 * 16, 0); // its last tag
+    },
+    "that is another's too": (put, word) => put(at.One + arrayOf, word(at.Two + arrayOf)),
+    "in a chunk that is too small": (put, word) => {
+      const head = at.Text - 4, bytes = word(head) & ~7;
+      put(head, word(head) - 8); // as long as text and header, without its own head
+      put(head + bytes - 8, 8 | 3); // a chunk in the text's end
+    },
+  });
+  for (const [where, change] of Object.entries(blocks))
+    test(`a block of Lua ${where}: the chunks are not known`, async () => {
+      for (const { known } of await accountsOf(change)) assert.equal(known.chunks, false);
+    });
+
+  test("a block of Lua that looks like Asyncify's buffer is none", async () => {
+    const accounts = await accountsOf((put, word) => {
+      const array = word(at.One + arrayOf), end = array + (word(array - 4) & ~7) - 4;
+      put(array, array + 16);
+      put(array + 4, end);
+    });
+    for (const { known, parts } of accounts) assert.deepEqual([known.chunks, parts.asyncify], [true, undefined]);
+  });
+
+  test("regions that cannot be are not believed", async () => {
+    const heap = await attach(memory), honest = readAccount(heap);
+    const { stackLow = 0, stackHigh = 0, staticBegin = 0, staticEnd = 0, heapBegin = 0, breakPointer = 0 } = told;
+    const wordWith = (/** @type {number} */ value) => {
+      new DataView(heap.walker.buffer()).setUint32(16, value, true); // reserved, and nobody's
+      return 16;
+    };
+    for (const lie of [
+      { stackLow: stackHigh + 16 }, { stackLow: -16 }, { staticBegin: staticEnd + 16 }, { staticBegin: stackLow }, { stackHigh: staticBegin + 16 }, { staticEnd: heapBegin + 16 },
+      { stackLow: heapBegin, stackHigh: heapBegin + 16 }, { heapBegin: wordAt(new Uint8Array(memory), breakPointer, 32) + 16 }, { heapBegin: heapBegin + 4096 },
+      { breakPointer: wordWith(memory.byteLength + 65536) },
+    ]) {
+      const account = readAccount(heap, { ...told, ...lie });
+      assertWhole(account);
+      assert.deepEqual([account.known.chunks, account.known.regions, account.parts], [true, false, honest.parts], JSON.stringify(lie));
+    }
+    heap.close();
+  });
+
+  test("an allocator's state that would lie behind Lua's own is not looked at", async () => {
+    const heap = await attach(memory);
+    for (const mallocState of [memory.byteLength - 8, 2 ** 32 - 64]) {
+      const account = readAccount(heap, { ...told, mallocState });
+      assertWhole(account);
+      assert.deepEqual([account.known.chunks, account.known.regions], [false, true]);
+    }
+    heap.close();
+  });
+
+  test("without a module and without chunks only the length is known", async () => {
+    const [, { known, parts }] = await accountsOf((put) => { for (let i = 0; i < 120; i++) put((told.mallocState ?? 0) + 4 * i, 0); });
+    assert.deepEqual([known.chunks, known.regions, Object.keys(parts)], [false, false, ["live", "garbage", "runtime", "unknown"]]);
+  });
+
+  test("words that look like the allocator's, but for one, do not hide it", async () => {
+    const [, honest] = await accountsOf(() => {});
+    const state = (told.mallocState ?? 0) + 8, decoy = (told.stackLow ?? 0) + 64, most = memory.byteLength;
+    const [topBytes, least, top, base, bytes, next] = [1, 2, 4, 110, 111, 112].map((word) => 4 * word);
+    /** @type {Record<string, (read: (field: number) => number) => Record<number, number>>} */
+    const lies = {
+      "the top is longer": (read) => ({ [bytes]: read(bytes) - 8, [topBytes]: read(topBytes) + 8 }),
+      "there is more than one segment": (read) => ({ [bytes]: read(bytes) - 8, [next]: 8 }),
+      "the least address is another": (read) => ({ [bytes]: read(bytes) - 8, [least]: read(base) + 8 }),
+      "the segment begins before the state": (read) => ({ [least]: 16, [base]: 16, [bytes]: read(base) + read(bytes) - 16 }),
+      "the segment ends behind the memory": (read) => ({ [bytes]: most - read(base) + 8 }),
+      "no foot is behind the top": (read) => ({ [bytes]: read(top) - read(base) + read(topBytes) }),
+      "all of it lies behind the memory": (read) => ({ [top]: read(top) + 2 ** 30, [base]: read(base) + 2 ** 30, [least]: read(base) + 2 ** 30 }),
+      "it is another heap's": () => ({ [topBytes]: 64, [top]: decoy + 1024, [base]: decoy + 960, [least]: decoy + 960, [bytes]: 256 }),
+    };
+    for (const [what, lie] of Object.entries(lies)) {
+      const [, account] = await accountsOf((put, word) => {
+        for (let i = 0; i < 113 * 4; i += 4) put(decoy + i, word(state + i));
+        put(decoy + 1028, 64 | 1); // the head of that other heap's top
+        for (const [field, value] of Object.entries(lie((offset) => word(state + offset)))) put(decoy + Number(field), value);
+      });
+      assert.deepEqual(account.parts, honest.parts, what);
+    }
+  });
+});
+
 describe("a process that waits for its host", () => {
   for (const image of ourImages)
     test(`${image.name}: the buffer that its C stack stands in is a part, with the module and without`, async () => {
