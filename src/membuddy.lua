@@ -1695,22 +1695,19 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
     local text = texts_in_order(totals)
     select_lines(children, max_lines)
-    local function unique(path)
-      local number = last_number[path] or 1
-      local numbered
-      repeat
-        number = number + 1
-        numbered = path .. "#" .. number
-      until sizes[numbered] == nil
-      last_number[path] = number
-      return numbered
-    end
     local total = 0
     for _, i in next, order do
       if own[i] then
         local above = parent[i]
         local path = above > 0 and key[above] .. "/" .. text(i) or text(i)
-        if sizes[path] then path = unique(path) end
+        if sizes[path] then -- others are called so, or what an object above has no lines for
+          local plain, number = path, last_number[path] or 1
+          repeat
+            number = number + 1
+            path = plain .. "#" .. number
+          until not sizes[path]
+          last_number[plain] = number
+        end
         key[i] = path
         if totals[i] > 0 then
           sizes[path], sums[path] = own[i], totals[i]
@@ -1719,9 +1716,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
         if rest[i] > 0 then
           local name = depth[i] >= max_depth and "..." or "[" .. (more[i] > 0 and more[i] or 1) .. " more]"
-          path = path .. "/" .. name
-          if sizes[path] then path = unique(path) end
-          sizes[path] = rest[i]
+          sizes[path .. "/" .. name] = rest[i]
         end
       end
     end
