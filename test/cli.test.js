@@ -443,10 +443,10 @@ test("a result that is no text any more, being too long, is refused in a sentenc
 });
 
 describe("progress", () => {
-  const hasScript = spawnSync("script", ["--version"]).status === 0;
+  const hasScript = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
   const slow = `(cat sample.dat | head -c 100000; sleep 1.6; tail -c +100001 sample.dat) | "${process.execPath}" --preserve-symlinks "${bin}" - --top 1`;
 
-  test("is told on a terminal after a second, and wiped", { skip: !hasScript && "there is no `script` to make a terminal" }, () => {
+  test("is told on a terminal after a second, and wiped", { skip: !hasScript && "there is no `script` that makes a terminal" }, () => {
     const { stdout } = spawnSync("script", ["-qec", slow, "/dev/null"], { cwd: folder, encoding: "utf8" });
     assert.match(stdout, /reading \.\.\. 1 s/);
     assert.match(stdout, /unaccounted/);
