@@ -207,10 +207,19 @@ describe("in a browser", { skip }, () => {
     for (const { row, width } of drawn) assert.ok(Math.abs(width - (whole * bytes[row]) / bytes[0]) < 0.6, `${tree.labels[row]}: ${width}`);
   }));
 
+  test("what the mouse points at is told of, and when it leaves what is active", () => withReport(async (page) => {
+    const told = () => page.locator(".details .path").innerText();
+    await page.locator(".block", { hasText: "_LOADED" }).first().hover();
+    assert.match(await told(), /\b_LOADED$/);
+    await page.mouse.move(0, 0);
+    assert.equal(await told(), "process");
+  }));
+
   test("a path of the table leads to its block, in the treemap too", () => withReport(async (page) => {
     await page.getByRole("button", { name: "Treemap" }).click();
     await page.getByRole("button", { name: "_G/Balances", exact: true }).click();
     assert.equal((await trail(page)).at(-1), "Balances");
+    await page.waitForTimeout(300); // what was scrolled under the resting mouse is not told of
     assert.match(await page.locator(".details .path").innerText(), /^_G\/Balances$/);
   }));
 

@@ -243,9 +243,11 @@ export function makePicture(tree) {
     else zoom(block);
     focusActive();
   });
-  canvas.addEventListener("pointerover", (event) => {
-    const block = event.pointerType === "mouse" && blockOf(event.target);
-    if (block) drawDetails(block);
+  /** @type {Block | undefined} */ let pointed;
+  canvas.addEventListener("pointermove", (event) => { // not over: blocks move under a resting mouse, too
+    const block = event.pointerType === "mouse" ? blockOf(event.target) : undefined;
+    if (block && block !== pointed) drawDetails(block);
+    pointed = block;
   });
   canvas.addEventListener("pointerleave", () => drawDetails(active));
   canvas.addEventListener("focusin", (event) => activate(blockOf(event.target)));
