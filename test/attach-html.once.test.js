@@ -37,6 +37,7 @@ const hostile = `Chain = nil
   put("</script><script>alert(1)</script>", 90000) put("<img src=x onerror=alert(1)>", 80000) put("<!-- ]]> &amp; \\"'\`", 70000)
   put("\\0\\27[31mred\\r\\n", 60000) put("\\xff\\xfe", 50000) put(utf8.char(0x202e) .. "gpj.exe" .. utf8.char(0x2028, 0x200b), 40000)
   put(string.rep("M", 1000000), 30000) put("__proto__", 20000) put("constructor", 19000) put("@data@", 18000) put("a/b\\\\c", 17000)
+  Same = { { ("a"):rep(5000) }, { ("b"):rep(4000) }, ["1"] = { ("c"):rep(3000) }, ["2"] = { ("d"):rep(5000) } }
   return 1`;
 
 /** @type {{ folder: string, older: string, newer: string, narrow: string, page: string, file: string }} */
@@ -101,6 +102,15 @@ describe("the file", () => {
   test("every account's parts sum to the memory", () => {
     const { account, memoryBytes } = dataOf(made.page);
     assert.equal(account.reduce((/** @type {number} */ sum, /** @type {any} */ { bytes }) => sum + bytes, 0), memoryBytes);
+  });
+
+  test("a line leads to the block of its bytes, also where names repeat and where an upvalue is between", () => {
+    const { tree, lines } = dataOf(made.page), bytes = [...tree.own];
+    for (let row = bytes.length - 1; row > 0; row--) bytes[tree.parents[row]] += bytes[row];
+    const leading = lines.filter((/** @type {any} */ { row, path }) => row >= 0 && path !== "[type metatables]"); // a head, which has no bytes
+    for (const { path, row, retained } of leading) assert.equal(bytes[row], retained, path);
+    for (const path of ["_G/Same/1", "_G/Same/1#2", "_G/Same/2", "_G/Same/2#2", "_G/Same/1/1", "_G/Balances", "_G/Hostile/a\\/b\\\\c", "_G/handle/[upvalue json]"])
+      assert.ok(leading.some((/** @type {any} */ line) => line.path === path), path);
   });
 
   test("however few blocks a tree has, it loses no byte and no object", async () => {

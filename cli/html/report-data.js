@@ -2,7 +2,7 @@
  * What a page shows of a memory, as plain data: the same memory gives the same data. Its size is bounded, whatever the
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
-import { splitPath } from "../graph.js";
+import { noNode, splitPath } from "../graph.js";
 import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
@@ -89,6 +89,26 @@ function factRows({ pages, maximum, headroom, stackHighWater, largestFree, freeC
 /** @param {Heap["image"]} image */
 const imageSentence = ({ lua, bits, name }) => [name, `Lua ${lua}`, `${bits} bits`].filter(Boolean).join(", ");
 
+/** A label without the number that tells it from its namesakes. @param {string} label */
+const baseOf = (label) => label.replace(/#\d+$/, "");
+
+/**
+ * The node that a line is of. Of namesakes a report counts the larger first, the tree the one that comes first: their
+ * bytes tell which is meant. A line of an upvalue is of its value, where no shorter path leads to that.
+ * @param {import("../graph.js").Graph} graph @param {Line} line @param {string} step  its last one
+ * @param {{ node: number, label: string }[]} namesakes  rows below its table's @param {boolean} isQuick  whether a path may be followed
+ */
+function nodeOf(graph, { path, retained }, step, namesakes, isQuick) {
+  const fits = (/** @type {number} */ node) => graph.retained[node] === retained;
+  const named = namesakes.find(({ label }) => label === step)?.node ?? (isQuick ? graph.find(path) : noNode);
+  if (named !== noNode && fits(named)) return named;
+  const fitting = namesakes.find(({ node }) => fits(node));
+  if (fitting || named === noNode) return fitting?.node;
+  if (graph.kindName(named) === "upvalue") return [graph.follow(named, "[value]")].find((node) => node !== noNode && fits(node)) ?? named;
+  const isAmbiguous = step !== baseOf(step) || namesakes.length > 1 || (isQuick && graph.find(`${path}#2`) !== noNode);
+  return isAmbiguous ? undefined : named; // the bytes of a table with weak keys differ, too
+}
+
 /**
  * The rows of the tree that paths lead to. A path is followed where that is quick; what large tables hold is known by
  * the row of its table, or not at all.
@@ -96,13 +116,17 @@ const imageSentence = ({ lua, bits, name }) => [name, `Lua ${lua}`, `${bits} bit
  */
 function findRows(graph, tree, rows, lines) {
   const nodes = new Map([...rows].map(([node, row]) => [row, node]));
-  const children = new Map(tree.labels.map((label, row) => [`${tree.parents[row]}/${label}`, row]));
+  /** @type {Map<string, { node: number, label: string }[]>} */ const children = new Map();
+  for (const [node, row] of rows) {
+    const label = tree.labels[row], key = `${tree.parents[row]}/${baseOf(label)}`;
+    children.set(key, [...(children.get(key) ?? []), { node, label }]);
+  }
   const found = new Map([["", 0]]);
   for (const line of [...lines].sort((a, b) => a.path.length - b.path.length)) {
     const steps = splitPath(line.path), above = found.get(steps.slice(0, -1).join("/"));
     if (above === undefined) continue;
-    const isQuick = graph.references(nodes.get(above) ?? 0).length < fewReferences;
-    line.row = children.get(`${above}/${steps[steps.length - 1]}`) ?? (isQuick ? rows.get(graph.find(line.path)) ?? -1 : -1);
+    const isQuick = graph.references(nodes.get(above) ?? 0).length < fewReferences, step = steps[steps.length - 1];
+    line.row = rows.get(nodeOf(graph, line, step, children.get(`${above}/${baseOf(step)}`) ?? [], isQuick) ?? noNode) ?? -1;
     if (line.row >= 0) found.set(line.path, line.row);
   }
 }
