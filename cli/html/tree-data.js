@@ -61,7 +61,7 @@ function chooseNodes(graph, most) {
     const node = children[place], bytes = graph.retained[node];
     if (bytes >= least || (place < few && references < manyReferences)) push(waiting, { node, bytes, parent, place, depth });
   };
-  wait(0, 0, 1);
+  if (most.depth > 0) wait(0, 0, 1);
   while (waiting.length && chosen.size < most.rows) {
     const { node, parent, place, depth } = pop(waiting);
     chosen.add(node);
