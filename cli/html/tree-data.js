@@ -144,8 +144,7 @@ function textOf(graph, node) {
 /** How many objects each node dominates, itself among them; a dominator has a smaller number. @param {Graph} graph */
 function subtreeSizes({ dominators, nodeCount }) {
   const sizes = new Uint32Array(nodeCount).fill(1);
-  for (let node = nodeCount - 1; node > 0; node--)
-    if (dominators[node] < nodeCount) sizes[dominators[node]] += sizes[node];
+  for (let node = nodeCount - 1; node > 0; node--) sizes[dominators[node]] += sizes[node];
   return sizes;
 }
 
