@@ -48,7 +48,7 @@ export async function makeServer() {
       "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store",
       ...(status === 405 && { Allow: "GET, HEAD" }),
     });
-    response.end(request.method === "HEAD" ? undefined : isFound ? file.bytes : `${status}\n`);
+    response.end(isFound ? file.bytes : `${status}\n`); // to a HEAD Node.js sends no body
   });
 }
 

@@ -14,11 +14,13 @@ import { gzipSync } from "node:zlib";
 import { listen, makeServer } from "../cli/serve.js";
 import { summarize } from "../cli/diff.js";
 import { htmlReport } from "../cli/export/html.js";
+import { changesData } from "../cli/html/changes-data.js";
 import { afterDrop } from "../cli/html/dropped.js";
+import { embed, safeText } from "../cli/html/embed.js";
 import { reportData } from "../cli/html/report-data.js";
 import { treeData } from "../cli/html/tree-data.js";
-import { formatBytes } from "../cli/html/words.js";
-import { attach, formatSize } from "../cli/index.js";
+import { formatBytes, formatShare, visible } from "../cli/html/words.js";
+import { attach, diff, formatSize } from "../cli/index.js";
 import { noBrowser, startBrowser } from "./support/browser.js";
 import { spawnProcess } from "./support/process.js";
 
@@ -104,6 +106,23 @@ describe("the file", () => {
     assert.equal(account.reduce((/** @type {number} */ sum, /** @type {any} */ { bytes }) => sum + bytes, 0), memoryBytes);
   });
 
+  test("it is called by the file's name, as is the older memory", () => {
+    const { title, changes } = dataOf(made.page);
+    assert.deepEqual([title, changes.before, changes.after], ["newer.dat", "older.dat", "newer.dat"]);
+  });
+
+  test("kinds and lines are those of the report, the largest first", async () => {
+    const heap = await attach(made.newer), { sizes, totalSizes, retained, kinds } = heap.profile({ depth: 3, retained: true }), data = dataOf(made.page);
+    const inOrder = (/** @type {number[]} */ figures) => figures.every((figure, index) => index === 0 || figures[index - 1] >= figure);
+    assert.ok(inOrder(data.lines.map((/** @type {any} */ { total }) => total)) && inOrder(data.kinds.map((/** @type {any} */ { bytes }) => bytes)));
+    assert.deepEqual(Object.fromEntries(data.kinds.map((/** @type {any} */ { kind, ...rest }) => [kind, rest])), Object.fromEntries(Object.entries(kinds).filter(([, { count }]) => count > 0)));
+    assert.equal(data.lines.length, Object.keys(sizes).length);
+    for (const { path, own, total, retained: only } of data.lines.filter((/** @type {any} */ line) => Object.hasOwn(sizes, line.path)))
+      assert.deepEqual({ own, total, only }, { own: sizes[path], total: totalSizes[path] ?? sizes[path], only: retained?.[path] ?? null }, path);
+    const { luaSize: lua, live, garbage, unaccounted } = heap.books();
+    assert.deepEqual(data.books, { lua, live, garbage, unaccounted });
+  });
+
   test("a line leads to the block of its bytes, also where names repeat and where an upvalue is between", () => {
     const { tree, lines } = dataOf(made.page), bytes = [...tree.own];
     for (let row = bytes.length - 1; row > 0; row--) bytes[tree.parents[row]] += bytes[row];
@@ -111,6 +130,18 @@ describe("the file", () => {
     for (const { path, row, retained } of leading) assert.equal(bytes[row], retained, path);
     for (const path of ["_G/Same/1", "_G/Same/1#2", "_G/Same/2", "_G/Same/2#2", "_G/Same/1/1", "_G/Balances", "_G/Hostile/a\\/b\\\\c", "_G/handle/[upvalue json]"])
       assert.ok(leading.some((/** @type {any} */ line) => line.path === path), path);
+  });
+
+  test("a block says what more is known of it than its kind, and whose path is its own", async () => {
+    const graph = (await attach(made.newer)).graph(), { tree, rows } = treeData(graph), { parents, dominators } = graph;
+    const isOnTheWay = (/** @type {number} */ node) => {
+      let at = node;
+      while (at !== 0 && at !== dominators[node]) at = parents[at];
+      return at !== 0;
+    };
+    for (const [node, row] of rows) assert.equal(tree.texts[row], node === 0 || graph.text(node) === graph.kindName(node) ? "" : graph.text(node));
+    assert.deepEqual(tree.rooted, [...rows].filter(([node]) => node !== 0 && !isOnTheWay(node)).map(([, row]) => row));
+    assert.ok(tree.rooted.includes(/** @type {number} */ (rows.get(1))), "_G, which the registry keeps");
   });
 
   test("the largest have blocks, as many and as deep as is asked for", async () => {
@@ -130,6 +161,12 @@ describe("the file", () => {
     assert.ok(treeData(graph, { minSize: retained[1] }).rows.has(1), "what retains just enough");
     const { tree } = treeData(graph, { rows: 1 });
     assert.equal(tree.labels[1], `[${graph.children(0).length} more]`);
+  });
+
+  test("labels have an end", async () => {
+    const { tree } = treeData((await attach(made.newer)).graph(), { minSize: 0 });
+    assert.ok(tree.labels.every((label) => label.length <= 241 && label.split(/(?<!\\)\//).length <= 5));
+    assert.ok(tree.labels.some((label) => label.startsWith("…/")));
   });
 
   test("however few blocks a tree has, it loses no byte and no object", async () => {
@@ -365,6 +402,40 @@ test("the page writes sizes as the command does", () => {
   assert.equal(formatBytes(-1152), "\u22121.12 KB");
 });
 
+test("a share has as many digits as it takes", () => {
+  assert.deepEqual([[0, 7], [7, 0], [1, 3], [1, 300], [1, 3e6], [-1, 3]].map(([part, whole]) => formatShare(part, whole)), ["0 %", "0 %", "33.3 %", "0.33 %", "< 0.01 %", "\u221233.3 %"]);
+});
+
+test("what cannot be seen is shown as its number, and no character is cut in two", () => {
+  assert.equal(visible("a\u0000\u202e\ud800\u034f\ufe0f\u{e0041}b\u00e9"), "a\\u{0}\\u{202e}\\u{d800}\\u{34f}\\u{fe0f}\\u{e0041}b\u00e9");
+  assert.equal(visible("ab\u{1f600}", 3), "ab…");
+});
+
+test("a page's title is text, and a report's marks are no page's", () => {
+  assert.equal(safeText(`<a & "b" 'c'>\u0007\u202e\ud800`), "&#60;a &#38; &#34;b&#34; &#39;c&#39;&#62;\ufffd\ufffd\ufffd");
+  const data = /** @type {any} */ ({ title: "@data@ & >" });
+  assert.equal(embed("<title>@title@</title>@data@", data), '<title>@data@ &#38; &#62; \u00b7 MemBuddy</title>{"title":"@data@ \\u0026 \\u003e"}');
+  assert.throws(() => embed("@data@ @title@", data), /damaged/);
+});
+
+test("of the changes the largest 400 are told, and how many others there are", async () => {
+  const older = await attach(made.older), newer = await attach(made.newer), names = { before: "a", after: "b" };
+  const change = diff(older, newer), { kinds, paths, totals } = changesData(change, names);
+  for (const { kind, count, countBefore, bytes, bytesBefore } of kinds)
+    assert.deepEqual([countBefore, bytesBefore, count, bytes], [older, newer].flatMap((heap) => [heap.kinds()[kind].count, heap.kinds()[kind].bytes]));
+  assert.deepEqual(totals.map(({ before, after }) => [before, after]), [older, newer].reduce((/** @type {number[][]} */ rows, heap) => {
+    const { live, garbage } = heap.books();
+    return [heap.image.bytes, live, garbage].map((figure, index) => [...(rows[index] ?? []), figure]);
+  }, []));
+  for (const { state, before, after, change: bytes } of paths) {
+    assert.deepEqual([before === null, after === null], [state === "appeared", state === "went"]);
+    assert.equal((after ?? 0) - (before ?? 0), bytes);
+  }
+  const [largest] = change.paths, many = { ...change, paths: Array.from({ length: 405 }, () => ({ ...largest, path: `_G/${"x".repeat(2000)}`, objects: 1 })) };
+  const told = changesData(many, names);
+  assert.deepEqual([told.paths.length, told.otherPaths, told.paths[0].path.length], [400, 5, 1001]);
+});
+
 test("a headroom of nothing is told", async () => {
   const heap = await attach(made.newer, { module: fileURLToPath(new URL("membuddy-lua54-wasm64.wasm", dist)) }), account = heap.account();
   heap.account = () => ({ ...account, headroom: 0 });
@@ -387,7 +458,12 @@ describe("the server", () => {
       assert.equal((await ask({ host, port, path: "/%2e%2e/package.json" })).statusCode, 404);
       for (const path of ["//", "//?x", "/\\", "http://[", "*"]) assert.equal((await ask({ host, port, path })).statusCode, 404, path);
       assert.equal((await ask({ host, port, path: "/?x" })).statusCode, 200);
-      assert.equal((await ask({ host, port, method: "POST" })).statusCode, 405);
+      const refused = await ask({ host, port, method: "POST" }), head = await ask({ host, port, method: "HEAD" });
+      assert.deepEqual([refused.statusCode, refused.headers.allow], [405, "GET, HEAD"]);
+      assert.deepEqual([head.statusCode, head.headers["content-type"]], [200, "text/html; charset=utf-8"]);
+      for (const [name, value] of Object.entries({ "content-security-policy": /^default-src 'none'; .*frame-ancestors 'none'$/, "x-content-type-options": /^nosniff$/, "cache-control": /^no-store$/ }))
+        for (const { headers } of [refused, head]) assert.match(String(headers[name]), value);
+      for (const name of ["LOCALHOST", `localhost:${port}`, `[::1]:${port}`]) assert.equal((await ask({ host, port, headers: { host: name } })).statusCode, 200, name);
       for (const path of ["/", "//"]) assert.equal((await ask({ host, port, path, headers: { host: "evil.example" } })).statusCode, 403);
       const other = await makeServer();
       await assert.rejects(listen(other, port), /port \d+ .*--port/);
