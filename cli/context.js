@@ -22,13 +22,15 @@ import { startProgress } from "./progress.js";
 
 const colours = pc.createColors(pc.isColorSupported && Boolean(process.stdout.isTTY));
 
-/** @param {string} text @param {string} accepted */
-function numberOf(text, accepted) {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError(`${accepted} is needed.`);
+/** @param {string} text @param {string} accepted @param {number} [least] */
+function numberOf(text, accepted, least = 0) {
+  if (!/^\d+$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`${accepted} is needed.`);
   return Number(text);
 }
 /** @param {string} text */
 const wholeNumber = (text) => numberOf(text, "a whole number from 0");
+/** @param {string} text */
+const positiveNumber = (text) => numberOf(text, "a whole number from 1", 1);
 const numberOrAll = "a whole number from 0, or all,";
 /** @param {string} text */
 const limit = (text) => (text === "all" ? /** @type {false} */ (false) : numberOf(text, numberOrAll));
@@ -109,6 +111,7 @@ export const context = {
   checkOutput,
   writeWhole,
   wholeNumber,
+  positiveNumber,
   pathOf,
 
   /**

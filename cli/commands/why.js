@@ -60,12 +60,12 @@ export function register(program, context) {
     .description("why an object is alive: every shortest chain of references to it, and what cutting each would free")
     .argument("<file>", "the memory of a process")
     .argument("<path>", "the object, by a path as the report gives it", context.pathOf)
-    .option("--chains <count>", "chains that are shown, and other references", context.wholeNumber, 10)
+    .option("--chains <count>", "chains that are shown, and other references", context.positiveNumber, 10)
     .addHelpText("after", help);
   context.addOptions(command, { json: { about: "one JSON object" } });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
-      const found = why(heap.graph(), path, { chains: Math.max(1, options.chains), longestPath: options.json ? Infinity : longestPath });
+      const found = why(heap.graph(), path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
       return options.json ? context.asJson({ type: "membuddy-why", ...found }) : lines(found, context).join("\n");
     });
     context.print(text);
