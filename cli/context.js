@@ -43,12 +43,13 @@ function pathOf(text) {
   return text;
 }
 
-const unitBytes = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+const unitBytes = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 /** `1500`, `4k`, `1.5m`. @param {string} text */
 export function bytesOf(text) {
-  const parts = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text);
+  const parts = /^(\d+(?:\.\d+)?)\s*(?:([kmg])i?)?b?$/i.exec(text);
   if (!parts) throw new InvalidArgumentError("a number of bytes is needed, such as 1500, 4k or 1.5m.");
-  return Math.round(Number(parts[1]) * unitBytes[/** @type {keyof typeof unitBytes} */ (parts[2].toLowerCase())]);
+  const unit = /** @type {keyof typeof unitBytes | undefined} */ (parts[2]?.toLowerCase());
+  return Math.round(Number(parts[1]) * (unit ? unitBytes[unit] : 1));
 }
 
 /** @type {Record<"depth" | "top" | "minSize" | "children" | "lines" | "json" | "module", { flags: string, more?: string, read?: (text: string) => unknown }>} */

@@ -417,8 +417,8 @@ test("a standard error that is full changes no exit code", { skip: !existsSync("
 });
 
 test("bytes are read as they are written, and rounded to whole ones", () => {
-  assert.deepEqual(["0", "1500", "4k", "1.5m", "1 GB", "2KiB", "1.5"].map(bytesOf), [0, 1500, 4096, 1.5 * 2 ** 20, 2 ** 30, 2048, 2]);
-  for (const text of ["", "k", "-1", "1e3", "0x10", "4t", "1.", ".5"]) assert.throws(() => bytesOf(text), /a number of bytes is needed/, text);
+  assert.deepEqual(["0", "1500", "4k", "1.5m", "1 GB", "2KiB", "3Gi", "7 b", "1.5"].map(bytesOf), [0, 1500, 4096, 1.5 * 2 ** 20, 2 ** 30, 2048, 3 * 2 ** 30, 7, 2]);
+  for (const text of ["", "k", "-1", "1e3", "0x10", "4t", "4i", "4 iB", "1.", ".5"]) assert.throws(() => bytesOf(text), /a number of bytes is needed/, text);
 });
 
 test("a slow reader gets every byte, once", () => {
