@@ -12,6 +12,7 @@ import { gunzipSync } from "node:zlib";
 import { Profile } from "pprof-format";
 import { attach } from "../cli/index.js";
 import { readBranches, stacks } from "../cli/export/branches.js";
+import { splitPath } from "../cli/graph.js";
 import { formatNames, formatOfPath } from "../cli/export/index.js";
 import { devtoolsMissing, edgesOf, loadInBrowser, loadSnapshot, nodesOf, speedscopeImporter } from "./support/devtools.js";
 import { noBrowser } from "./support/browser.js";
@@ -42,6 +43,9 @@ const hostile = String.raw`
   local link = Chain
   for i = 1, 700 do link.next = { i = tostring(i) .. ("-"):rep(30) } link = link.next end
   Binary = { ("\255\254\1\n\"\\"):rep(400), "\u{1F600}\u{85}", ("x"):rep(5000) }
+  Twice = {}
+  for i = 1, 20 do Twice[i] = { i } end
+  Twice.again, Twice.once_more = Twice[3], Twice[5]
   Bulk = {}
   for i = 1, 2000 do Bulk[i] = { i, "bulk " .. i } end
 `;
@@ -229,11 +233,6 @@ describe("any format", () => {
     for (const line of text.trimEnd().split(/[\n\u2028\u2029]/)) assert.match(line, /^[^;].* \d+$/);
   });
 
-  test("a branch has the name that the graph gives it, also where it begins with a mark of byte order", async () => {
-    const heap = await open(anImage), names = readBranches(heap, { minSize: 0 }).branches.map(({ name }) => name);
-    assert.ok(names.includes("\u{FEFF}b"));
-  });
-
   test("a sink that throws, or asks the heap, leaves the walker as it was", async () => {
     const heap = await open(anImage), before = JSON.stringify(heap.profile());
     for (let times = 0; times < 50; times++) await assert.rejects(heap.export("heapsnapshot", {}, { write: () => { throw new Error("full"); } }), { message: "full" });
@@ -299,6 +298,19 @@ for (const { name } of ourImages) {
       const cut = names.filter((name) => name.startsWith("…/"));
       assert.ok(cut.length > 0 && names.every((name) => name.split(/(?<!\\)\//).length <= 9));
       assert.ok(cut.some((name) => name.split(/(?<!\\)\//).length === 9));
+    });
+
+    test("the last step of a branch's name is the one that the graph gives, also where it begins with a mark of byte order", () => {
+      const { branches } = readBranches(heap, { minSize: 0, depth: Infinity }), graph = heap.graph(), last = Math.max(graph.dominators[1], 1);
+      const nodes = Array.from({ length: graph.nodeCount }, (_value, node) => (node === 0 || node > last ? node : node < last ? node + 1 : 1)); // `_G` behind who holds it
+      assert.deepEqual(branches.slice(1, -3).map(({ name }) => splitPath(name).at(-1) ?? ""), nodes.slice(1).map((node) => graph.name(node)));
+      const names = branches.map(({ name }) => name);
+      for (const name of ["\u{FEFF}b", "[state]#1", "again"]) assert.equal(names.includes(name), name !== "again", name);
+    });
+
+    test("what was summed up is told by kind, the largest first", () => {
+      for (const { more } of readBranches(heap, { minSize: 300 }).branches)
+        more.forEach(({ bytes, count }, index) => assert.ok(count > 0 && (index === 0 || more[index - 1].bytes >= bytes)));
     });
 
     test("limits hold", () => {

@@ -4,7 +4,7 @@
  *   { "type": "membuddy-dominators", "version": 1,
  *     "image": { "lua": "5.3", "bits": 64, "bytes": N },       what was read, and the size of its memory
  *     "totalBytes": N, "objectCount": N,                       Lua's own figure; live objects
- *     "minSize": N, "depth": N,                                null: without a limit
+ *     "minSize": N, "depth": N,                                null: Infinity, which JSON has not
  *     "nodes": [                                               parents before their children; node 0 is the process
  *       { "parent": 0,                                         index in `nodes`; null of node 0
  *         "name": "Inbox",                                     the path from its parent to it
