@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { Profile } from "pprof-format";
-import { attach } from "../cli/index.js";
+import { attach, summarize } from "../cli/index.js";
 import { readBranches, stacks } from "../cli/export/branches.js";
 import { splitPath } from "../cli/graph.js";
 import { formatNames, formatOfPath } from "../cli/export/index.js";
@@ -227,6 +227,15 @@ describe("any format", () => {
       await assert.rejects(heap.export(format, options), { name: "MembuddyError", message: /^(the format (symbol|table) is not known; there are|membuddy: the title is .+; accepted: a string|membuddy: (null|a string) was given; accepted)/ });
   });
 
+  test("what is of another format, no option or no sink is refused", async () => {
+    const heap = await open(anImage), older = summarize(heap);
+    for (const [format, options, message, sink] of /** @type {[string, any, RegExp, any?][]} */ ([
+      ["heapsnapshot", { minSize: 0 }, /every object/], ["heapsnapshot", { depth: 3 }, /every object/], ["json", { older }, /only html tells changes/],
+      ["json", { title: "" }, /only html has one/], ["json", { minsize: 4 }, /unknown option 'minsize'; accepted: minSize/], ["json", { minSize: "4" }, /'minSize' is "4"; accepted: a number of bytes/],
+      ["json", { depth: NaN }, /'depth' is nan; accepted/], ["json", {}, /the sink is an object; accepted: an object whose write/, {}], ["json", {}, /the sink is null/, null]]))
+      await assert.rejects(heap.export(format, options, sink), { name: "MembuddyError", message }, format + JSON.stringify(options));
+  });
+
   test("folded: no reader of lines finds an end within one", async () => {
     const text = new TextDecoder().decode(await (await open(anImage)).export("folded", { minSize: 0 }));
     assert.ok(text.includes("a\\xE2\\x80\\xA8b"));
@@ -305,7 +314,7 @@ for (const { name } of ourImages) {
       const nodes = Array.from({ length: graph.nodeCount }, (_value, node) => (node === 0 || node > last ? node : node < last ? node + 1 : 1)); // `_G` behind who holds it
       assert.deepEqual(branches.slice(1, -3).map(({ name }) => splitPath(name).at(-1) ?? ""), nodes.slice(1).map((node) => graph.name(node)));
       const names = branches.map(({ name }) => name);
-      for (const name of ["\u{FEFF}b", "[state]#1", "again"]) assert.equal(names.includes(name), name !== "again", name);
+      for (const name of ["\u{FEFF}b", "[state]#1", "_G"]) assert.ok(names.includes(name), name);
     });
 
     test("what was summed up is told by kind, the largest first", () => {
@@ -338,6 +347,26 @@ for (const { name } of ourImages) {
   });
 }
 
+describe("stacks", () => {
+  const branch = (/** @type {number} */ parent, /** @type {Partial<import("../cli/export/branches.js").Branch>} */ rest = {}) =>
+    ({ parent, name: "step", kind: "table", own: 1, retained: 1, source: undefined, more: [], ...rest });
+
+  test("lead from the process to a kind, by way of the sum where there is one", () => {
+    const more = [{ kind: "string", bytes: 9, count: 3 }, { kind: "proto", bytes: 5, count: 1 }], source = { file: "f.lua", line: 7 };
+    const found = [...stacks([branch(-1, { name: "[process]", own: 0 }), branch(0, { name: "", own: 4, more }), branch(1, { kind: "function", own: 2, source })])];
+    assert.deepEqual(found.map(({ frames, bytes, count }) => `${frames.map(({ name }) => name).join(";")} ${bytes} ${count}`),
+      ['"";(table) 4 1', '"";[4 more];(string) 9 3', '"";[4 more];(proto) 5 1', '"";step;(function) 2 1']);
+    assert.deepEqual(found[3].frames[1].source, source);
+  });
+
+  test("are refused beyond so many frames, before the first", () => {
+    const list = (/** @type {number} */ length, /** @type {any} */ rest) => Array.from({ length }, (_value, index) => branch(index - 1, rest));
+    assert.equal(stacks(list(4000, {})).next().done, false);
+    for (const branches of [list(6000, {}), list(4500, { more: [{ kind: "string", bytes: 1, count: 1 }] })])
+      assert.throws(() => stacks(branches).next(), { name: "MembuddyError", message: /^the stacks have [\d,]+ frames in all, and 16,777,216 are accepted at most; ask for less/ });
+  });
+});
+
 describe("the consumers of stacks", () => {
   /** @type {Awaited<ReturnType<typeof attach>>} */ let heap;
   let luaBytes = 0;
@@ -353,6 +382,16 @@ describe("the consumers of stacks", () => {
       assert.ok(totals(group).some((/** @type {[string, number]} */ [, weight]) => weight === luaBytes), JSON.stringify(totals(group)));
     });
   }
+
+  test("a file of speedscope has both figures, and the place of what has one", async () => {
+    const { shared, profiles, activeProfileIndex } = JSON.parse(new TextDecoder().decode(await heap.export("speedscope")));
+    const found = [...stacks(readBranches(heap, {}).branches)];
+    assert.deepEqual(profiles.map((/** @type {any} */ { name, unit, weights }) => [name, unit, weights]),
+      [["bytes", "bytes", found.map(({ bytes }) => bytes)], ["objects", "none", found.map(({ count }) => count)]]);
+    assert.equal(profiles[activeProfileIndex].name, "bytes");
+    assert.deepEqual(profiles[1].samples.map((/** @type {number[]} */ sample) => sample.map((frame) => shared.frames[frame])),
+      found.map(({ frames }) => frames.map(({ name, source }) => ({ name, ...source }))));
+  });
 
   test("folded stacks have one line each, a number at the end", async () => {
     const lines = new TextDecoder().decode(await heap.export("folded", { minSize: 0 })).trimEnd().split("\n");
@@ -373,6 +412,12 @@ describe("the consumers of stacks", () => {
     assert.ok(profile.location.every(({ line }) => line.every(({ functionId }) => functions.has(Number(functionId)))));
     assert.ok(profile.sample.every(({ value, locationId }) => value.length === 2 && locationId.every((id) => locations.has(Number(id)))));
     assert.equal(sum(profile.sample.map(({ value }) => Number(value[1]))), luaBytes);
+    assert.equal(text(profile.defaultSampleType), "inuse_space");
+    const { branches } = readBranches(heap, {}), found = [...stacks(branches)];
+    assert.deepEqual(profile.sample.map(({ value }) => value.map(Number)), found.map(({ count, bytes }) => [count, bytes]));
+    const sourceOf = new Map(found.flatMap(({ frames }) => frames.map(({ name, source }) => [`${name} ${source?.file ?? ""} ${source?.line ?? 0}`, true])));
+    assert.deepEqual(profile.function.map(({ name, filename, startLine }) => `${text(name)} ${text(filename)} ${startLine}`).sort(), [...sourceOf.keys()].sort());
+    assert.ok(profile.location.every(({ line: [line] }) => Number(line.line) === Number(profile.function[Number(line.functionId) - 1].startLine)));
     const leaf = profile.function.find(({ id }) => id === locations.get(Number(profile.sample[0].locationId[0]))?.line[0].functionId);
     assert.match(text(leaf?.name ?? 0), /^\([a-z ]+\)$/, "the leaf comes first");
   });
@@ -397,6 +442,8 @@ describe("the consumers of stacks", () => {
     assert.ok(tree.nodes.every((/** @type {any} */ node, /** @type {number} */ index) => (index === 0 ? node.parent === null : node.parent < index)));
     const closure = tree.nodes.find((/** @type {any} */ node) => node.name === "Closure" || node.source);
     assert.ok(closure.source.line >= 0 && typeof closure.source.file === "string");
+    assert.ok(tree.nodes.every((/** @type {any} */ { kind, source, more }) => (kind === "proto" || !source || kind === "function") && (!more || more.length > 0)));
+    assert.ok(tree.nodes.some((/** @type {any} */ { kind, source }) => kind === "proto" && source.line > 0));
     const all = JSON.parse(new TextDecoder().decode(await heap.export("json", { minSize: 0 })));
     assert.deepEqual(all.nodes.find((/** @type {any} */ node) => node.name === "Sourced").source, { file: "a/folder/file.lua", line: 0 });
   });

@@ -17,7 +17,7 @@ import { htmlReport } from "../cli/export/html.js";
 import { changesData } from "../cli/html/changes-data.js";
 import { afterDrop } from "../cli/html/dropped.js";
 import { embed, safeText } from "../cli/html/embed.js";
-import { reportData } from "../cli/html/report-data.js";
+import { kindRows, reportData } from "../cli/html/report-data.js";
 import { treeData } from "../cli/html/tree-data.js";
 import { formatBytes, formatShare, visible } from "../cli/html/words.js";
 import { attach, diff, formatSize } from "../cli/index.js";
@@ -101,6 +101,11 @@ describe("the file", () => {
     assert.deepEqual(addresses.filter((address) => !address.startsWith("http://www.w3.org/")), [], "but for names of XML");
   });
 
+  test("its picture has the limits that were asked for", async () => {
+    const heap = await attach(made.newer), page = await heap.export("html", { depth: 1, minSize: 5000 });
+    assert.deepEqual(dataOf(new TextDecoder().decode(page)).tree, treeData(heap.graph(), { depth: 1, minSize: 5000 }).tree);
+  });
+
   test("every account's parts sum to the memory", () => {
     const { account, memoryBytes } = dataOf(made.page);
     assert.equal(account.reduce((/** @type {number} */ sum, /** @type {any} */ { bytes }) => sum + bytes, 0), memoryBytes);
@@ -119,6 +124,10 @@ describe("the file", () => {
     assert.equal(data.lines.length, Object.keys(sizes).length);
     for (const { path, own, total, retained: only } of data.lines.filter((/** @type {any} */ line) => Object.hasOwn(sizes, line.path)))
       assert.deepEqual({ own, total, only }, { own: sizes[path], total: totalSizes[path] ?? sizes[path], only: retained?.[path] ?? null }, path);
+    assert.ok(Math.max(...data.lines.map((/** @type {any} */ { path }) => path.length)) <= 1001);
+    assert.deepEqual(kindRows({ ...kinds, userdata: { count: 0, bytes: 0 } }).map(({ kind }) => kind).includes("userdata"), false);
+    const account = heap.account(), named = data.account.map((/** @type {any} */ { name }) => (name === "below the heap" ? "belowHeap" : name));
+    assert.deepEqual(named.sort(), Object.keys(account.parts).filter((part) => /** @type {any} */ (account.parts)[part] !== undefined).sort());
     const { luaSize: lua, live, garbage, unaccounted } = heap.books();
     assert.deepEqual(data.books, { lua, live, garbage, unaccounted });
   });
