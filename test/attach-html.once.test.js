@@ -154,20 +154,22 @@ describe("the file", () => {
   });
 
   test("the largest have blocks, as many and as deep as is asked for", async () => {
-    const graph = (await attach(made.older)).graph(), { dominators, retained } = graph; // with a chain of 2,000 steps
+    const graph = (await attach(made.older)).graph(), shallow = (await attach(made.newer)).graph(), { dominators, retained } = shallow; // there is a chain of 2,000 steps in the older
     const depthsOf = (/** @type {{ tree: import("../cli/html/tree-data.js").TreeData }} */ { tree }) => {
       /** @type {number[]} */ const depths = [];
       for (const [row, parent] of tree.parents.entries()) depths[row] = row === 0 ? 0 : depths[parent] + 1;
       return depths.filter((_depth, row) => tree.counts[row] === 0);
     };
     for (const [depth, deepest] of [[0, 0], [1, 1], [3, 3], [Infinity, 250]]) assert.equal(Math.max(...depthsOf(treeData(graph, { depth, minSize: 0 }))), deepest);
-    const { rows } = treeData(graph, { rows: 200, children: Infinity, minSize: 0 });
-    const smallest = Math.min(...[...rows.keys()].map((node) => retained[node]));
-    for (let node = 1; node < graph.nodeCount; node++)
-      if (rows.has(dominators[node]) && !rows.has(node)) assert.ok(retained[node] <= smallest, graph.path(node));
+    for (const most of [10, 200, 1000, 3000]) {
+      const { rows } = treeData(shallow, { rows: most, children: Infinity, minSize: 0 });
+      const smallest = Math.min(...[...rows.keys()].map((node) => retained[node]));
+      const larger = [...dominators.keys()].filter((node) => node > 0 && rows.has(dominators[node]) && !rows.has(node) && retained[node] > smallest);
+      assert.deepEqual([rows.size, larger], [most, []]);
+    }
     const some = treeData(graph, { children: 20, minSize: 0 });
     for (const node of some.rows.keys()) assert.ok([...graph.children(node)].filter((child) => some.rows.has(child)).length <= 20);
-    assert.ok(treeData(graph, { minSize: retained[1] }).rows.has(1), "what retains just enough");
+    assert.ok(treeData(graph, { minSize: graph.retained[1] }).rows.has(1), "what retains just enough");
     const { tree } = treeData(graph, { rows: 1 });
     assert.equal(tree.labels[1], `[${graph.children(0).length} more]`);
   });
