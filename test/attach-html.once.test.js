@@ -433,7 +433,7 @@ test("of the changes the largest 400 are told, and how many others there are", a
   const older = await attach(made.older), newer = await attach(made.newer), names = { before: "a", after: "b" };
   const change = diff(older, newer), { kinds, paths, totals } = changesData(change, names);
   for (const { kind, count, countBefore, bytes, bytesBefore } of kinds)
-    assert.deepEqual([countBefore, bytesBefore, count, bytes], [older, newer].flatMap((heap) => [heap.kinds()[kind].count, heap.kinds()[kind].bytes]));
+    assert.deepEqual([countBefore, bytesBefore, count, bytes], [older, newer].map((heap) => /** @type {Record<string, { count: number, bytes: number }>} */ (heap.kinds())[kind]).flatMap((one) => [one.count, one.bytes]));
   assert.deepEqual(totals.map(({ before, after }) => [before, after]), [older, newer].reduce((/** @type {number[][]} */ rows, heap) => {
     const { live, garbage } = heap.books();
     return [heap.image.bytes, live, garbage].map((figure, index) => [...(rows[index] ?? []), figure]);

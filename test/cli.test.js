@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { bytesOf, context } from "../cli/context.js";
+import { formatSize } from "../cli/print.js";
 import { columns } from "../cli/report.js";
 import { version } from "../cli/version.js";
 import { twoHeaps } from "./support/two_heaps.js";
@@ -112,6 +113,39 @@ test("tree and why take every path that tree prints, and those that the report h
   assert.match(run(["tree", "sample.dat", "[type metatables]/number"]).stderr, /nothing at the path/);
 });
 
+test("tree tells what is not shown behind the last line of its object, where that has lines", () => {
+  const words = ["tree", "sample.dat", "_G", "--depth", "2", "--top", "3"], { lines } = JSON.parse(say([...words, "--json"]));
+  const texts = say(words).trimEnd().split("\n").slice(1).map((line) => ({ indent: line.slice(33).search(/\S/), text: line.slice(33).trim(), bytes: line.slice(0, 10).trim() }));
+  /** @type {any[]} */ const expected = [], /** @type {any[]} */ open = [];
+  const close = (/** @type {number} */ depth) => { while (open.length > 0 && open.at(-1).indent > 2 * depth) expected.push(open.pop()); };
+  for (const [index, { depth, name, text, kind, retained, others }] of lines.entries()) {
+    close(depth);
+    expected.push({ indent: 2 * depth, text: `${name}  ${text || kind}`, bytes: formatSize(retained) });
+    if (others?.count > 0 && lines[index + 1]?.depth > depth) open.push({ indent: 2 * depth + 2, text: `${others.count} more`, bytes: formatSize(others.retained) });
+  }
+  close(-1);
+  assert.deepEqual(texts, expected);
+  assert.ok(texts.filter(({ text }) => text.endsWith(" more")).length > 2);
+});
+
+test("a sample is compressed where its name ends in .gz, in whatever letters, and told of where it has a name", () => {
+  const packed = run(["sample", "-o", "small.DAT.GZ"]), raw = readFileSync(inFolder("sample.dat"));
+  assert.match(packed.stderr, /^small\.DAT\.GZ: [\d,]+ bytes, the memory of a small token process\. Try: membuddy small\.DAT\.GZ\n$/);
+  assert.deepEqual([...readFileSync(inFolder("small.DAT.GZ")).subarray(0, 2)], [0x1f, 0x8b]);
+  assert.ok(gunzipSync(readFileSync(inFolder("small.DAT.GZ"))).equals(raw));
+  const { stdout, stderr } = spawnSync(process.execPath, ["--preserve-symlinks", bin, "sample", "-o", "-"], { maxBuffer: 2 ** 28 });
+  assert.ok(stdout.equals(raw) && stderr.length === 0);
+});
+
+test("serve says its address, answers there, and is done when it is ended", async () => {
+  const child = spawn(process.execPath, ["--preserve-symlinks", bin, "serve"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+  const address = String(await new Promise((resolve) => child.stdout.once("data", resolve)));
+  assert.match(address, /^http:\/\/127\.0\.0\.1:\d+\/\n$/);
+  assert.match(await (await fetch(address.trim())).text(), /<title>MemBuddy/);
+  child.kill("SIGTERM");
+  assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
+});
+
 test("the paths in the help of tree and why are some of the sample", () => {
   const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
   assert.ok(examples.length >= 5);
@@ -126,6 +160,18 @@ describe("membuddy FILE", () => {
     assert.match(stdout, /unaccounted: 0 bytes/);
     assert.ok(!stdout.includes("\x1b"));
     assert.equal(stdout.split("Largest by path")[1].trimEnd().split("\n").length, 1 + 1 + 5 + 1);
+  });
+
+  test("lines of kinds and paths are in order, and what is left out is told with its bytes", () => {
+    const { sizes, totalSizes, kinds } = JSON.parse(say(["sample.dat", "--json"])), text = say(["sample.dat", "--top", "7"]);
+    const [kindLines, pathLines] = [/Kinds of live objects\n.*\n([^]*?)\n\n/, /Largest by path.*\n.*\n([^]*)/].map((part) => (part.exec(text)?.[1] ?? "").trimEnd().split("\n"));
+    const largest = Object.entries(kinds).filter(([, { count }]) => count > 0).sort(([, a], [, b]) => b.bytes - a.bytes);
+    assert.deepEqual(kindLines.map((line) => line.trim().split(/ {2,}/)), largest.map(([kind, { bytes, count }]) => [bytes, count].map((figure) => figure.toLocaleString("en-US")).concat(kind.replace("_", " "))));
+    const paths = Object.keys(sizes).map((path) => ({ path, total: totalSizes[path] ?? sizes[path] })).sort((a, b) => b.total - a.total || (a.path < b.path ? -1 : 1));
+    assert.deepEqual(pathLines.slice(0, 7).map((line) => [line.slice(0, 9).trim(), line.trim().split(/ {2,}/).at(-1)]), paths.slice(0, 7).map(({ path, total }) => [formatSize(total), path]));
+    const others = paths.slice(7).map(({ path }) => sizes[path]);
+    assert.equal(pathLines[7], `... and ${others.length} others, totalling ${formatSize(others.reduce((sum, bytes) => sum + bytes, 0))}`);
+    assert.ok(Math.min(...paths.map(({ total }) => total)) > 0);
   });
 
   test("as JSON: one object whose sums meet", () => {
