@@ -17,7 +17,7 @@ function lineTexts(line, { colours }) {
   const figures = `${formatSize(line.retained).padStart(10)}  ${`${(100 * line.share).toFixed(1)} %`.padStart(7)}  ${formatSize(line.own).padStart(10)}  `;
   const what = line.kind === "state" ? "" : colours.gray(`  ${line.text || line.kind}`);
   const texts = [`${figures}${indent(line.depth)}${colours.cyan(line.name)}${what}`];
-  if (line.others && line.others.count > 0)
+  if (line.others)
     texts.push(colours.gray(`${formatSize(line.others.retained).padStart(10)}${" ".repeat(23)}${indent(line.depth + 1)}${grouped(line.others.count)} more`));
   return texts;
 }
