@@ -288,13 +288,15 @@ local function answer_message(message, action, compute)
   if options.patch then pcall(publish, answer) end -- it has been answered by now
 end
 
+local function tell(message, action, problem)
+  local refusal = type(problem) == "table" and get(problem, "refusal") or "the report failed: " .. shown(problem, 160)
+  reply(message, { Action = action .. "-Error", Error = refusal, Data = refusal })
+end
+
 local function handler(action, compute)
   return function(message)
     local ok, problem = pcall(answer_message, message, action, compute)
-    if not ok then
-      local refusal = type(problem) == "table" and problem.refusal or "the report failed: " .. shown(problem, 160)
-      pcall(reply, message, { Action = action .. "-Error", Error = refusal, Data = refusal })
-    end
+    if not ok then pcall(tell, message, action, problem) end
     pcall(collectgarbage) -- aos does so behind each message, but needs room for the answer before
   end
 end

@@ -428,6 +428,27 @@ test("a report is given whatever a program has made of the libraries' names and 
   ]).sort());
 });
 
+test("no message fails for what its answer raises, nor where strings have no methods any more", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  assert.equal(await process.eval(`
+    local methods, trap = debug.getmetatable(""), setmetatable({}, { __index = function() error("a metamethod ran") end })
+    local problems, given, message = {}, {}, { Tags = {}, From = Owner }
+    local function handle(handler, reply)
+      message.reply = reply
+      local ok, problem = pcall(handler.handle, message)
+      if not ok then problems[#problems + 1] = handler.name .. ": " .. tostring(problem) end
+    end
+    for _, handler in ipairs(Handlers.list) do
+      if handler.name:find("^Membuddy") then
+        handle(handler, function(fields) given[#given + 1] = fields.Error error(trap) end)
+        debug.setmetatable("", nil)
+        handle(handler, function() end)
+        debug.setmetatable("", methods)
+      end
+    end
+    return table.concat(problems, "; ") .. table.concat(given, "; ")`), Array(3).fill("the report failed: a table").join("; "));
+});
+
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage);
   const text = await process.eval(readFileSync(inRoot("src/example.lua"), "utf8"));
