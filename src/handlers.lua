@@ -1,6 +1,6 @@
 -- Reports by message: Membuddy-Report, Membuddy-Account, Membuddy-Checks. A chunk on MemBuddy's public functions:
 --
---   chunk(membuddy, options)   adds the three handlers, or replaces them; options false removes them
+--   chunk(membuddy, options, loaded)   adds the three handlers, or replaces them; options false removes them
 --
 -- Options: `open`, who may ask besides the owner (true: everybody; or a table, address = true); `patch`, true if every
 -- report that is given is also published through patch@1.0.
@@ -9,10 +9,11 @@
 -- nothing else. A reply has at most 200 lines and 64 KB, whatever the heap; and it is no deeper than a report that takes
 -- little memory, which a process never gives back.
 
-local membuddy, options = ...
+local membuddy, options, loaded = ...
 local get, type, next, pcall, error, ipairs, tostring, tonumber = rawget, type, next, pcall, error, ipairs, tostring, tonumber
-local math, string, table, collectgarbage = math, string, table, collectgarbage -- the program may name something else so
-local format, concat, utf8_length = string.format, table.concat, (package.loaded.utf8 or utf8).len
+-- The program may name something else so.
+local math, string, table, _G, collectgarbage = loaded.math, loaded.string, loaded.table, loaded._G, collectgarbage
+local format, concat, utf8_length = string.format, table.concat, (loaded.utf8 or utf8).len
 
 local most_lines, most_depth, reply_bytes, most_target_bytes = 200, 3, 65536, 1024
 local actions = { "Membuddy-Report", "Membuddy-Account", "Membuddy-Checks" }

@@ -72,7 +72,7 @@ function membuddy.serve(options)
       refuse(option .. " is a " .. type(value), "true or false" .. (name == "open" and ", or a table, address = true" or ""))
     end
   end
-  return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options)
+  return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options, loaded)
 end
 
 -- An earlier one that answers messages hands that on.

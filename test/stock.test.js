@@ -404,14 +404,17 @@ test("aos 2.0.6: names of libraries may mean something else, numbers and boolean
 test("a report is given whatever a program has made of the libraries' names and hands to our handlers", async () => {
   const { process } = await withBlueprint(ourImages[0]);
   const answers = await process.eval(`
-    utf8 = 0
-    require("membuddy").serve()
-    local answers, globals, next, owner = {}, _G, next, Owner
+    local answers, globals, next, owner, serve, kept = {}, _G, next, Owner, require("membuddy").serve, {}
+    for _, name in next, { "utf8", "math", "string", "table", "package", "debug", "_G" } do
+      kept[name], globals[name] = globals[name], 0
+    end
+    serve()
+    for name, value in next, kept do globals[name] = value end
     local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 2 }, { Depth = -2 } }
     for _, handler in ipairs(Handlers.list) do
       for _, tags in next, handler.name:find("^Membuddy") and asked or {} do
         local saved, given = {}
-        for _, name in next, { "math", "string", "table", "collectgarbage", "ao" } do
+        for _, name in next, { "math", "string", "table", "collectgarbage", "ao", "_G" } do
           saved[name], globals[name] = globals[name], 0
         end
         handler.handle({ From = owner, Tags = tags, reply = function(fields) given = fields end })
