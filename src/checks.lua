@@ -32,7 +32,7 @@ local aos_inbox_cap = 10000
 
 local function clip(value)
   local kind = type(value)
-  local text = (kind == "string" or kind == "number") and tostring(value) or kind
+  local text = (kind == "string" or kind == "number") and value .. "" or kind -- never through __tostring
   if #text > 43 then text = text:sub(1, 40) .. "..." end
   return (text:gsub("[%c\127-\255]", "?"))
 end

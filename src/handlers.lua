@@ -44,7 +44,7 @@ end
 
 local encoders = {
   string = quoted,
-  boolean = tostring,
+  boolean = function(boolean) return boolean and "true" or "false" end, -- never through __tostring, as below
   number = function(number)
     if number ~= number or number == math.huge or number == -math.huge then return "null" end
     return math.type(number) == "integer" and format("%d", number) or format("%.14g", number)
@@ -75,10 +75,10 @@ end
 
 local function refuse(...) error({ refusal = format(...) }, 0) end
 
--- Never through __tostring: a table may come in a tag that another handler made.
+-- A table may come in a tag that another handler made, and numbers may have a __tostring too.
 local function shown(value, most)
   if type(value) ~= "string" and type(value) ~= "number" then return "a " .. type(value) end
-  return (tostring(value):sub(1, most or 40):gsub("[%c\127-\255]", "?"))
+  return ((value .. ""):sub(1, most or 40):gsub("[%c\127-\255]", "?"))
 end
 
 -- A whole number from a tag, at most `most`.

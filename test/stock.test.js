@@ -452,6 +452,27 @@ test("no message fails for what its answer raises, nor where strings have no met
     return table.concat(problems, "; ") .. table.concat(given, "; ")`), Array(3).fill("the report failed: a table").join("; "));
 });
 
+test("where numbers and booleans have a __tostring, no report and no check calls it", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  assert.equal(await process.eval(`
+    local type, next, debug, list, texts, given = type, next, debug, Handlers.list, {}, nil
+    Inbox[#Inbox + 1] = { From = 5, Action = 0.5 }
+    local message = { From = Owner, Tags = {}, reply = function(fields) given = fields.Error or fields.Data end }
+    for _, value in next, { 0, true } do debug.setmetatable(value, { __tostring = function() error("a metamethod ran") end }) end
+    for i = 1, #list do
+      if list[i].name:find("^Membuddy") then
+        for _, Depth in next, { 1, -1 } do
+          message.Tags.Depth = Depth
+          list[i].handle(message)
+          texts[#texts + 1] = given:match("a metamethod ran") or given:match("^tag Depth is %-1;") or given:match("^{") or given
+        end
+      end
+    end
+    for _, check in next, require("membuddy").checks() do texts[#texts + 1] = check.error end
+    debug.setmetatable(0, nil) debug.setmetatable(true, nil)
+    return table.concat(texts, " ")`), "{ tag Depth is -1; { { { {");
+});
+
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage);
   const text = await process.eval(readFileSync(inRoot("src/example.lua"), "utf8"));
