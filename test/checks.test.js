@@ -229,6 +229,90 @@ test("of one table 64 children are looked into, of the globals all", async () =>
   assert.equal((await checkOf(process, "duplicate_strings")).found, false, "shorter ones are none");
 });
 
+test("what is counted is bounded: 200 names, 200 coroutines' places and 200 holders, 250 long strings, 100 sources or 1 MB of them, 200000 entries", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`for i = 1, 200 do Inbox[#Inbox + 1] = { From = "sender " .. i } end for i = 1, 9 do Inbox[#Inbox + 1] = { From = "too late" } end
+    Held = {} for i = 1, 300 do
+      local message, group = { Id = "i", From = "f", Tags = {}, Timestamp = 1 }, i // 50
+      Held[group] = Held[group] or {}
+      table.insert(Held[group], function() return message end)
+    end`);
+  const { senders } = await checkOf(process, "inbox");
+  assert.ok(senders.every((/** @type {{ name: string }} */ { name }) => name !== "too late"), JSON.stringify(senders));
+  assert.equal((await checkOf(process, "held_messages")).count, 200);
+  const waiting = JSON.parse(await process.eval(`local kept, list = Handlers.coroutines, {}
+    for i = 1, 210 do list[i] = coroutine.create(print) end
+    Handlers.coroutines = list
+    local check = require("membuddy").checks()[3]
+    Handlers.coroutines = kept
+    return require("json").encode(check)`));
+  assert.deepEqual([waiting.count, waiting.places[0].count], [210, 200]);
+
+  const counts = async (/** @type {string} */ code, /** @type {string} */ name) => {
+    await process.eval(`Inbox, Held, Many = {}, nil, nil ${code}`);
+    return (await checkOf(process, name)).count;
+  };
+  const copies = await counts(`Many = {} for i = 1, 300 do local text = ("s"):rep(200) .. i Many[i], Many[600 - i] = text, text:sub(1, -2) .. text:sub(-1) end`, "duplicate_strings");
+  assert.ok(copies > 200 && copies <= 250, `${copies} copies`);
+  const source = (/** @type {number} */ bytes) => `Many = {} for i = 1, 200 do local group = i // 40 Many[group] = Many[group] or {}
+    table.insert(Many[group], load("-- " .. ("c"):rep(${bytes}) .. i .. "\\nreturn x")) end`;
+  const few = await counts("", "sources");
+  const many = (await counts(source(300), "sources")) - few;
+  assert.ok(many > 50 && many <= 100, `${many} sources`);
+  const large = (await counts(source(100000), "sources")) - few;
+  assert.ok(large > 5 && large <= 11, `${large} large sources`);
+  const strings = (/** @type {number} */ entries) => `Many = {} for i = 1, ${entries} do Many[i] = i end for i = 1, 10 do Many[#Many + 1] = ("e"):rep(500) end`;
+  assert.ok(await counts(strings(100000), "duplicate_strings") >= 9);
+  assert.ok(await counts(strings(200000), "duplicate_strings") < 9);
+});
+
+test("option objects says how many tables and functions are looked into", async () => {
+  const process = await spawnProcess(image.file);
+  assert.equal(await process.eval(`
+    local message, counts = { Id = "i", From = "f", Tags = {}, Timestamp = 1 }, {}
+    Held = function() return message end
+    for i, objects in ipairs({ 1, 1000 }) do counts[i] = require("membuddy").checks({ objects = objects })[8].count end
+    return table.concat(counts, " ")`), "0 1");
+});
+
+test("a source is found beside a function that was met before, and of sources as long the first by name is told", async () => {
+  const process = await spawnProcess(image.file);
+  const before = await checkOf(process, "sources");
+  await process.eval(`local met, new = load("return 1 -- met" .. ("m"):rep(300)), load("return 1 -- new" .. ("n"):rep(300))
+    Once, Again = { met }, { { { met, new } } }
+    local bundle = {}
+    for name in ("utf8 string table math package debug os io coroutine"):gmatch("%w+") do bundle[name] = ("x"):rep(200000) .. ("%-10s"):format(name) end
+    package.searchers[#package.searchers + 1] = function() return bundle end`);
+  const after = await checkOf(process, "sources");
+  assert.equal(after.count - before.count, 2 + 9);
+  assert.match(after.text, /, is coroutine in package\.searchers$/);
+});
+
+test("growth is worth a line from 4 KB, names the three paths that grew most, and tells fewer objects from more", async () => {
+  const process = await spawnProcess(image.file);
+  const growth = async (/** @type {string} */ code) => JSON.parse(await process.eval(`local membuddy = require("membuddy") membuddy.mark()
+    local marked, profile = membuddy.marked, membuddy.profile ${code}
+    local checks = membuddy.checks() membuddy.profile = profile return require("json").encode(checks[9])`));
+  assert.equal((await growth("marked.totalSize = marked.totalSize - 2500")).found, false);
+  const { found, paths, text, count } = await growth(`marked.totalSize, marked.objects = marked.totalSize - 6000, marked.objects + 100000
+    for path, bytes in pairs(marked.sizes) do marked.sizes[path] = 0 end`);
+  assert.deepEqual([found, paths.length], [true, 3]);
+  assert.match(text, /^objects fewer than at membuddy\.mark\(\); grown: _G\/package \(\d/);
+  assert.ok(count > 99000 && count < 101000, `${count} objects fewer`);
+  assert.equal((await growth(`membuddy.profile = function() error("no profile", 0) end`)).error, "no profile");
+});
+
+test("Colors that are no colours are left alone", async () => {
+  const process = await spawnProcess(image.file);
+  assert.match(await process.eval(`for i = 1, 20 do Inbox[i] = {} end local kept = Colors
+    local lines, write = {}, print
+    print = function(line) lines[#lines + 1] = line end
+    Colors = { blue = {}, gray = 5, reset = true }
+    require("membuddy").print({ checks = true })
+    Colors, print = kept, write
+    return table.concat(lines, "\\n")`), /\nChecks:\n {4}inbox: /);
+});
+
 test("sources are found behind every function of a table", async () => {
   const process = await spawnProcess(image.file);
   await process.eval(`Plugins = {} for i = 1, 40 do Plugins["p" .. i] = load("-- " .. ("c"):rep(1000) .. i .. "\\nreturn x") end`);
