@@ -67,6 +67,18 @@ test("checks that a program made impossible are one line of the report, which st
   assert.match(text, /Total size: .*\n.*\n[^]*\nChecks: none, since membuddy.checks:\d+: attempt to index a string value/);
 });
 
+test("without the memory for them the checks are an empty array and the error, and one line of the report", async () => {
+  const process = await spawnProcess(image.file);
+  assert.equal(await process.eval(`
+    local membuddy, kept, write, lines = require("membuddy"), package.loaded.debug, print, {}
+    package.loaded.debug = setmetatable({}, { __index = function() error("not enough memory", 0) end })
+    local list, reason = membuddy.checks()
+    print = function(line) lines[#lines + 1] = line end
+    membuddy.print({ checks = true })
+    package.loaded.debug, print = kept, write
+    return #list .. " " .. reason .. "; " .. lines[#lines]`), "0 not enough memory; Checks: none, since not enough memory");
+});
+
 test("a check that fails is named in the report, and is no finding", async () => {
   const process = await spawnProcess(image.file);
   const text = await process.eval(`

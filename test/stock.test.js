@@ -265,7 +265,7 @@ test("counts are whole numbers in digits, or inf; all else is refused in words t
   await process.eval(`Deep = {} local at = Deep for i = 1, 20 do at.d = {} at = at.d end for i = 1, 300 do Deep[i] = { i } end`);
   const report = async (/** @type {Record<string, string>} */ tags) => JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "Deep", ...tags })).data);
   const depthOf = (/** @type {any} */ { lines }) => Math.max(...lines.map((/** @type {any} */ line) => line.path.split("/").length - 1));
-  const most = depthOf(await report({ Depth: "inf", Top: "inf" }));
+  const most = depthOf(await report({ Depth: "inf", Top: "infinity" }));
   assert.equal(most, 3);
   for (const Depth of ["1000000000", "9223372036854775807", "99999999999999999999", "1".repeat(5000)]) {
     assert.equal(depthOf(await report({ Depth, Top: "inf" })), most, Depth.slice(0, 30));
@@ -289,9 +289,11 @@ test("counts are whole numbers in digits, or inf; all else is refused in words t
 
 test("a Target may begin with _G and not be it, and what may not be asked for is told in full", async () => {
   const { process } = await withBlueprint(ourImages[0]);
-  await process.eval(`_GameState, _G2, Keys, Num = { {} }, { 2 }, { [true] = { 1 }, [1.5] = { 2 } }, 5`);
-  for (const Target of ["_GameState", "_GameState/1", "_G2", "_G/_G2", "_G", "_G/", "Keys/true", "Keys/1.5"])
+  await process.eval(`_GameState, _G2, Keys, Num = { {} }, { 2 }, { [true] = { 1 }, [false] = { 3 }, [1.5] = { 2 }, [-1 / 0] = { 4 }, A = {}, B = false }, 5`);
+  for (const Target of ["_GameState", "_GameState/1", "_G2", "_G/_G2", "_G", "_G/", "Keys/true", "Keys/false", "Keys/1.5", "Keys/-inf"])
     assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report", Target })).data).path, Target);
+  assert.match((await ask(process, { Action: "Membuddy-Report", Target: "Keys/B" })).data, /the target is a boolean, which/);
+  assert.match((await ask(process, { Action: "Membuddy-Report", Target: "Keys/\u000041" })).data, /^Target Keys\/\?41 is not there/, "and not A");
   assert.match((await ask(process, { Action: "Membuddy-Report", Target: "Num" })).data,
     /the target is a number, which holds no memory; accepted: a table, string, function, coroutine or userdata$/);
   const refused = await process.eval(`
@@ -397,6 +399,14 @@ test("aos 2.0.6: names of libraries may mean something else, numbers and boolean
       debug.setmetatable(value, nil)
       if not ok then problems[#problems + 1] = tostring(problem) end
     end
+    local debug, lines = package.loaded.debug, {}
+    package.loaded.debug = setmetatable({}, { __index = function() error("not enough memory", 0) end })
+    local list, reason = membuddy.checks()
+    print = function(line) lines[#lines + 1] = line end
+    membuddy.print({ top = 1 })
+    package.loaded.debug, print = debug, write
+    if #list > 0 or reason ~= "not enough memory" then problems[#problems + 1] = tostring(reason) end
+    if lines[#lines] ~= "Checks: none, since not enough memory" then problems[#problems + 1] = lines[#lines] end
     return concat(problems, "; ")`);
   assert.equal(problems, "");
 });
@@ -410,7 +420,7 @@ test("a report is given whatever a program has made of the libraries' names and 
     end
     serve()
     for name, value in next, kept do globals[name] = value end
-    local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 2 }, { Depth = -2 } }
+    local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 2 }, { Depth = -2 }, { Depth = 2.5 } }
     for _, handler in ipairs(Handlers.list) do
       for _, tags in next, handler.name:find("^Membuddy") and asked or {} do
         local saved, given = {}
@@ -426,8 +436,8 @@ test("a report is given whatever a program has made of the libraries' names and 
     end
     return table.concat(answers, "\\n")`);
   assert.deepEqual(answers.split("\n").sort(), ["Membuddy-Account", "Membuddy-Checks", "Membuddy-Report"].flatMap((name) => [
-    ...Array(name.endsWith("Report") ? 3 : 4).fill(`${name}: ${name}-Response`), `${name}: tag Format is a boolean; accepted: json, prometheus`,
-    ...(name.endsWith("Report") ? [`${name}: tag Depth is -2; accepted: a whole number from 0, or inf`] : []),
+    ...Array(name.endsWith("Report") ? 3 : 5).fill(`${name}: ${name}-Response`), `${name}: tag Format is a boolean; accepted: json, prometheus`,
+    ...(name.endsWith("Report") ? ["-2", "2.5"].map((depth) => `${name}: tag Depth is ${depth}; accepted: a whole number from 0, or inf`) : []),
   ]).sort());
 });
 
@@ -603,6 +613,21 @@ test("a process without msg.reply is answered through Send", async () => {
   await process.eval(`Handlers.prepend("old", function(msg) msg.reply = nil return "continue" end, function() end)`);
   const reply = await ask(process, { Action: "Membuddy-Account" });
   assert.equal(JSON.parse(reply.data).unaccounted, 0);
+});
+
+test("a message may have its fields beside Tags, or instead, and a reply that is no function", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  assert.equal(await process.eval(`
+    local send, sent = Send, {}
+    Send = function(message) sent[#sent + 1] = (message.Target == Owner and "to the owner: " or "") .. message.Data end
+    for _, handler in ipairs(Handlers.list) do
+      for _, Tags in ipairs({ false, {} }) do
+        local message = { From = Owner, Action = handler.name, Format = "xml", Tags = Tags, reply = "to whom it may concern" }
+        if handler.name:find("^Membuddy") and handler.pattern(message) then handler.handle(message) end
+      end
+    end
+    Send = send
+    return table.concat(sent, "; ")`), Array(6).fill("to the owner: tag Format is xml; accepted: json, prometheus").join("; "));
 });
 
 // ---- apm ----
