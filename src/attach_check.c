@@ -450,7 +450,7 @@ static void check_global_state(checker *c, lua_State *L) {
   size_t count = 0;
   for (const lua_State *thread = g->twups; thread; thread = thread->twups) {
     check_kind(c, obj2gco((lua_State *)thread), KIND_THREAD);
-    if (thread == thread->twups || ++count > c->bytes / sizeof(lua_State)) break;
+    if (++count > c->bytes / sizeof(lua_State)) refuse(c, ATTACH_ENDLESS, thread, 0);
   }
 }
 

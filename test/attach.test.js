@@ -263,6 +263,16 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /4,294,967,288 bytes/);
   });
 
+  test("a list of threads with open upvalues that does not end", async () => {
+    for (const [name, list] of /** @type {const} */ ([["lua53-wasm32", 104], ["lua54-wasm32", 156]])) {
+      const { at, word, put, memory: damaged } = await spawned(name, "return 1");
+      const main = at("[main thread]");
+      put(word(main + 16) + list, main);
+      put(main + 44, main); // as where it is in no list
+      await assertRefused(damaged, /comes back to/);
+    }
+  });
+
   test("a list of gray objects that leads to none, to one without a link, or nowhere else", async () => {
     const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = { 'text' }");
     const state = word(at("[main thread]") + 16), table = at("Kept"); // the collector's state is at 77, its gray list at 100
