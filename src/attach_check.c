@@ -328,6 +328,7 @@ static void check_entry(void *context, label_kind kind, uintptr_t place, GCObjec
 
 static void check_sizes(const checker *c, const Table *table) {
   if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
+  check_count(c, sizenode(table), sizeof(Node)); /* whose bytes may be 0 in 32 bits */
   check_count(c, (double)layout_array_count(table), sizeof(TValue));
   check_pointer(c, table->node, sizeof(Node));
 }

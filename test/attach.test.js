@@ -263,6 +263,18 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /4,294,967,288 bytes/);
   });
 
+  test("a table of so many entries that 32 bits say 0 bytes, or a number that is none", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua53-wasm32", "Kept = { key = true }");
+    const state = word(at("[main thread]") + 16), flags = at("Kept") + 4, rest = word(flags) & 0xffffff; // one entry: the exponent is 0
+    for (const [exponent, bytes] of [[27, 32], [32, 0]]) {
+      const total = word(state + 8);
+      put(state + 8, total - bytes);
+      put(flags, rest | (exponent << 24));
+      await assertRefused(damaged, /bytes or entries, which cannot be/);
+      put(state + 8, total);
+    }
+  });
+
   test("a list of threads with open upvalues that does not end", async () => {
     for (const [name, list] of /** @type {const} */ ([["lua53-wasm32", 104], ["lua54-wasm32", 156]])) {
       const { at, word, put, memory: damaged } = await spawned(name, "return 1");
