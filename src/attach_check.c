@@ -107,10 +107,10 @@ static void check_value(const checker *c, const GCObject *object) {
   if (kind == KIND_PROTO || kind == KIND_UPVALUE)
     refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
 }
-/* Of a value with this tag. */
+/* Of a value with this tag. Those of prototypes and cells lie behind those of values. */
 static void check_tagged(const checker *c, int tag, const GCObject *object) {
   check_object(c, object);
-  if ((tag ^ object->tt) & ~(BIT_ISCOLLECTABLE | LAYOUT_MARK_BIT))
+  if ((tag & 0x0F) >= LUA_NUMTAGS || (tag ^ object->tt) & ~(BIT_ISCOLLECTABLE | LAYOUT_MARK_BIT))
     refuse(c, ATTACH_BAD_POINTER, c->in_hand, (double)(uintptr_t)object);
 }
 

@@ -263,6 +263,16 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /4,294,967,288 bytes/);
   });
 
+  test("a value that is a prototype or an upvalue's cell, by its tag as well", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "local kept = {} Kept = { key = function() return kept end }");
+    const node = word(at("Kept") + 16), tags = word(node + 8) & ~0xff;
+    for (const [object, tag] of [[at("Kept/key/[upvalue kept]"), 0x49], [word(at("Kept/key") + 12), 0x4a]]) {
+      put(node, object);
+      put(node + 8, tags | tag);
+      await assertRefused(damaged, /refers to 0x/);
+    }
+  });
+
   test("a table of so many entries that 32 bits say 0 bytes, or a number that is none", async () => {
     const { at, word, put, memory: damaged } = await spawned("lua53-wasm32", "Kept = { key = true }");
     const state = word(at("[main thread]") + 16), flags = at("Kept") + 4, rest = word(flags) & 0xffffff; // one entry: the exponent is 0
