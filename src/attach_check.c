@@ -333,11 +333,12 @@ static void check_sizes(const checker *c, const Table *table) {
   check_pointer(c, table->node, sizeof(Node));
 }
 
-/* What `__mode` is looked for along. That it is not there is noted as Lua notes it: many tables may
-** have this one, and its entries stand in one chain. */
+/* What `__mode` is looked for along. That it is not there is noted as Lua notes it, and nobody looks
+** again: many tables may have this one, and its entries stand in one chain. */
 static void check_metatable(checker *c, const global_State *g, Table *metatable) {
   if (metatable == c->known_metatable) return;
   check_kind(c, obj2gco(metatable), KIND_TABLE);
+  if (metatable->flags & (1u << TM_MODE)) return;
   check_sizes(c, metatable);
   const Node *node = gnode(metatable, lmod(g->tmname[TM_MODE]->hash, sizenode(metatable)));
   for (int left = sizenode(metatable); gnext(node) != 0; left--) {
