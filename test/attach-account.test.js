@@ -238,10 +238,10 @@ describe("what does not fit together", () => {
   before(async () => {
     told = await readImage(bytesOf(image));
     const process = await spawnProcess(image.file);
-    await process.eval("One, Two = {}, {} for i = 1, 128 do One[i], Two[i] = 0, 0 end Text = ('x'):rep(999) return 1");
+    await process.eval("One, Two, Few = {}, {}, {} for i = 1, 128 do One[i], Two[i] = 0, 0 end for i = 1, 32 do Few[i] = 0 end Text = ('x'):rep(999) return 1");
     memory = new Uint8Array(process.memory ?? []).slice().buffer;
     const heap = await attach(memory), graph = heap.graph();
-    at = Object.fromEntries(["One", "Two", "Text"].map((name) => [name, heap.walker.call.attach_object_of(graph.find(name))]));
+    at = Object.fromEntries(["One", "Two", "Few", "Text", "[main thread]"].map((name) => [name, heap.walker.call.attach_object_of(graph.find(name))]));
     heap.close();
   });
 
@@ -249,18 +249,37 @@ describe("what does not fit together", () => {
   async function accountsOf(change) {
     const words = new DataView(memory.slice(0));
     change((address, word) => words.setUint32(address, word, true), (address) => words.getUint32(address, true));
-    const heap = await attach(words.buffer), accounts = [readAccount(heap, told), readAccount(heap)];
+    const heap = await attach(words.buffer);
+    new Uint8Array(heap.walker.buffer(), heap.walker.subjectBytes + 6 * pageBytes).fill(0xff); // what is borrowed need not be zero
+    const accounts = [readAccount(heap, told), readAccount(heap)];
     heap.close();
     accounts.forEach(assertWhole);
     return accounts;
   }
   const arrayOf = 12; // a table's: [next 4][tag, marks 4][entries 4][array 4]
+  const freeHeads = () => {
+    const bytes = new Uint8Array(memory);
+    return chunkHeads(bytes, told).filter((head) => (wordAt(bytes, head, 32) & 2) === 0);
+  };
+  /** Moves a table's array, as if there were a chunk. @param {(address: number, word: number) => void} put @param {(address: number) => number} word @param {number} elsewhere */
+  const moveArray = (put, word, elsewhere) => {
+    const array = word(at.One + arrayOf);
+    for (let i = 0; i < 128 * 16; i += 4) put(elsewhere + i, word(array + i));
+    put(at.One + arrayOf, elsewhere);
+  };
 
   const blocks = /** @type {Record<string, Parameters<typeof accountsOf>[0]>} */ ({
     "behind the heap": (put, word) => {
-      const array = word(at.One + arrayOf), elsewhere = memory.byteLength - 4096;
-      for (let i = 0; i < 128 * 16; i += 4) put(elsewhere + i, word(array + i));
-      put(at.One + arrayOf, elsewhere);
+      put(memory.byteLength - 4100, (128 * 16 + 8) | 3);
+      moveArray(put, word, memory.byteLength - 4096);
+    },
+    "before the heap": (put, word) => moveArray(put, word, (told.stackLow ?? 0) + 4096),
+    "in a free chunk": (put, word) => moveArray(put, word, (freeHeads().find((head) => (word(head) & ~7) > 128 * 16 + 8) ?? 0) + 4),
+    "that begins within a word": (put, word) => {
+      const array = word(at.One + arrayOf);
+      for (let i = 0; i < 128 * 16; i += 4) put(array + i, 0);
+      put(array, 1); // and what stands there in the place of a head is a large number
+      put(at.One + arrayOf, array + 1);
     },
     "within a chunk": (put, word) => {
       const array = word(at.One + arrayOf);
@@ -286,6 +305,44 @@ describe("what does not fit together", () => {
       put(array + 4, end);
     });
     for (const { known, parts } of accounts) assert.deepEqual([known.chunks, parts.asyncify], [true, undefined]);
+  });
+
+  /** The account where a table's array is nobody's, and begins with these words. @param {"One" | "Few"} table @param {(buffer: number, end: number) => [number, number]} words @param {Parameters<typeof accountsOf>[0]} [change] */
+  async function asyncifyOf(table, words, change = () => {}) {
+    let bytes = 0;
+    const accounts = await accountsOf((put, word) => {
+      const buffer = word(at[table] + arrayOf), state = word(at["[main thread]"] + 16), count = word(at[table] + 8);
+      bytes = word(buffer - 4) & ~7;
+      put(state + 8, word(state + 8) - 16 * count); // what Lua counts
+      put(at[table] + 8, 0);
+      words(buffer, buffer + bytes - 4).forEach((value, index) => put(buffer + 4 * index, value));
+      change(put, word);
+    });
+    assert.deepEqual(accounts.map(({ known }) => known.chunks), [true, true]);
+    return accounts.map(({ parts }) => (parts.asyncify ?? 0) / bytes);
+  }
+
+  test("a block in use is Asyncify's buffer if it is large, and begins with a way that stands in it and one to its end", async () => {
+    for (const words of /** @type {((buffer: number, end: number) => [number, number])[]} */ ([
+      (buffer, end) => [buffer + 4, end], (buffer, end) => [end - 16, end - 16], (_, end) => [end, end],
+    ])) assert.deepEqual(await asyncifyOf("One", words), [1, 1], `${words}`);
+    for (const words of /** @type {((buffer: number, end: number) => [number, number])[]} */ ([
+      (buffer, end) => [buffer, end], (_, end) => [end, end - 4], (buffer, end) => [buffer + 16, end + 4], (buffer, end) => [buffer + 16, end - 20],
+    ])) assert.deepEqual(await asyncifyOf("One", words), [0, 0], `${words}`);
+    assert.deepEqual(await asyncifyOf("Few", (buffer, end) => [buffer + 16, end]), [0, 0]);
+  });
+
+  test("a free block that looks like Asyncify's buffer does not hide it", async () => {
+    let count = 0;
+    const shares = await asyncifyOf("One", (buffer, end) => [buffer + 16, end], (put, word) => {
+      for (const head of freeHeads().filter((one) => one > word(at.One + arrayOf) && (word(one) & ~7) >= 1024 && word(one) < memory.byteLength)) {
+        put(head + 4, head + 20);
+        put(head + 8, head + (word(head) & ~7));
+        count++;
+      }
+    });
+    assert.ok(count > 0);
+    assert.deepEqual(shares, [1, 1]);
   });
 
   test("regions that cannot be are not believed", async () => {
