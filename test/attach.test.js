@@ -308,6 +308,96 @@ describe("damage that the sum of all blocks does not show is refused", () => {
   });
 });
 
+describe("one word that is wrong is refused", () => {
+  /** @typedef {{ at: (path: string) => number, word: (address: number) => number, put: (address: number, value: number) => void, free: number }} Words  free: where nothing is */
+  /** @type {ArrayBuffer} */ let sound;
+  /** @type {Record<string, number>} */ let places;
+  const names = ["Kept", "Kept/1", "Kept/2", "Kept/3", "Many", "Waiting", "Get", "Get/[upvalue open]", "io/stdout", "[main thread]"];
+  before(async () => {
+    const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
+    await process.eval(`Kept = { "text", {}, function(one) return one, 1.5, "constant" end } Many = {} for i = 1, 128 do Many[i] = false end
+      Waiting = coroutine.create(function() local open = {} Get = function() return open end coroutine.yield() return open end) coroutine.resume(Waiting)`);
+    sound = /** @type {Uint8Array} */ (process.memory).slice().buffer;
+    const heap = await attach(sound), graph = heap.graph();
+    places = Object.fromEntries(names.map((name) => [name, heap.walker.call.attach_object_of(graph.find(name))]));
+    heap.close();
+  });
+  /** @param {(words: Words) => void} change */
+  function changed(change) {
+    const view = new DataView(sound.slice(0));
+    change({ at: (path) => places[path], word: (address) => view.getUint32(address, true), put: (address, value) => view.setUint32(address, value, true), free: sound.byteLength - 8192 });
+    return view.buffer;
+  }
+  const stateOf = (/** @type {Words} */ { at, word }) => word(at("[main thread]") + 16);
+  const frameOf = (/** @type {Words} */ { at, word }) => word(word(at("Waiting") + 20) + 8); // before that of yield: [function][top][previous][next]
+  /** One more table, which nobody refers to. @param {Words} it @param {number} address */
+  const addTable = (it, address) => {
+    for (let i = 0; i < 32; i += 4) it.put(address + i, it.word(it.at("Kept/2") + i));
+    it.put(address, it.word(stateOf(it) + 88)); // the first of all objects
+    it.put(stateOf(it) + 88, address);
+    it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) + 32); // what Lua counts
+  };
+
+  test("but not one more object that nobody refers to", async () => {
+    const { garbage } = (await attach(changed(() => {}))).books();
+    assert.equal((await attach(changed((it) => addTable(it, it.free)))).books().garbage, garbage + 32);
+  });
+
+  /** @type {Record<string, [(words: Words) => void, RegExp]>} */
+  const lies = {
+    "an object that begins within a word": [(it) => addTable(it, it.free + 1), /is in a list of objects, and is none/],
+    "a list of objects that comes back": [({ at, put }) => put(at("Kept/2"), at("Kept/2")), /comes back to/],
+    "an object that bears a mark": [({ at, word, put }) => put(at("Kept/2") + 4, word(at("Kept/2") + 4) | 0x8000), /is in a list of objects, and is none/],
+    "a block with an object in its middle": [(it) => { addTable(it, it.free); it.put(it.at("Many") + 12, it.free - 1024); }, /2,048 bytes or entries, which cannot be/],
+    "a block where nothing can be": [({ at, put }) => put(at("Kept") + 12, 0), /bytes or entries, which cannot be/],
+    "constants whose negative number has as many bytes": [({ at, word, put }) => put(word(at("Kept/3") + 12) + 16, word(word(at("Kept/3") + 12) + 16) - 2 ** 28), /-268,435,\d+ bytes or entries, which cannot be/],
+    "a userdata whose length and header are 0 together": [(it) => {
+      it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) - 16 - it.word(it.at("io/stdout") + 8));
+      it.put(it.at("io/stdout") + 8, -16);
+    }, /4,294,967,280 bytes or entries/],
+    "a string table that has as many bytes": [(it) => it.put(stateOf(it) + 32, it.word(stateOf(it) + 32) | 2 ** 30), /bytes or entries, which cannot be/],
+    "a live object that refers to a dead one": [(it) => {
+      it.put(stateOf(it) + 76, (it.word(stateOf(it) + 76) & 0xffff00ff) | (3 << 8)); // it sweeps
+      it.put(it.at("Kept/2") + 4, (it.word(it.at("Kept/2") + 4) & 0xffffc7ff) | ((it.word(stateOf(it) + 76) & 0x18 ^ 0x18) << 8));
+    }, /refers to 0x/],
+    "a prototype on a stack": [(it) => it.put(it.word(frameOf(it)) + 16, it.word(it.at("Kept/3") + 12)), /refers to 0x/],
+    "a frame that is not the one before its next": [(it) => it.put(it.word(it.at("Waiting") + 20) + 8, it.at("Waiting") + 52), /refers to 0x/],
+    "a frame that is in no list": [(it) => it.put(it.at("Waiting") + 20, it.free), /refers to 0x/],
+    "a list of frames that comes back": [(it) => {
+      const first = it.at("Waiting") + 52, last = it.word(it.at("Waiting") + 20);
+      it.put(last + 12, first);
+      it.put(first + 8, last);
+    }, /comes back to/],
+    "a stack that is used beyond its end": [({ at, word, put }) => put(at("Waiting") + 12, word(at("Waiting") + 24) + 16 * 6), /bytes or entries, which cannot be/],
+    "an open upvalue outside of its stack": [({ at, put, free }) => put(at("Get/[upvalue open]") + 8, free), /refers to 0x/],
+    "an open upvalue that no thread lists": [({ at, put }) => put(at("Waiting") + 32, 0), /refers to 0x0/],
+    "an open upvalue that is no object": [({ at, word, put, free }) => {
+      for (let i = 0; i < 32; i += 4) put(free + i, word(at("Get/[upvalue open]") + i));
+      put(at("Waiting") + 32, free);
+    }, /refers to 0x/],
+    "a list of open upvalues that comes back": [({ at, put }) => put(at("Get/[upvalue open]") + 16, at("Get/[upvalue open]")), /comes back to/],
+    "a userdata's metatable that is no table": [({ at, put }) => put(at("io/stdout") + 12, at("Kept/1")), /refers to 0x/],
+    "a table's metatable that is no table": [({ at, put }) => put(at("Kept") + 24, at("Kept/1")), /refers to 0x/],
+    "a function's prototype that is none": [({ at, put }) => put(at("Kept/3") + 12, at("Kept")), /refers to 0x/],
+    "a function's upvalue that is none": [({ at, put }) => put(at("Get") + 16, at("Kept")), /refers to 0x/],
+    "a source that is no text": [({ at, word, put }) => put(word(at("Kept/3") + 12) + 76, at("Kept")), /refers to 0x/],
+    "a frame whose function is in no list": [(it) => {
+      const frame = frameOf(it);
+      it.put(it.free + 4, 6); // it reads like a Lua function
+      it.put(it.word(frame), it.free);
+      it.put(it.at("Waiting") + 12, it.word(it.at("Waiting") + 28)); // and nothing on the stack is looked at
+    }, /refers to 0x/],
+    "a frame whose function is between two slots": [(it) => it.put(frameOf(it), it.word(frameOf(it)) + 8), /refers to 0x/],
+    "entries that are elsewhere, where there are none": [({ at, put }) => put(at("Kept/2") + 16, sound.byteLength), /refers to 0x/],
+    "a name of a metamethod that is no text": [(it) => it.put(stateOf(it) + 172, it.at("Kept")), /refers to 0x/],
+    "a type's metatable that is no table": [(it) => it.put(stateOf(it) + 272, it.at("Kept/1")), /refers to 0x/],
+    "a registry that is no table": [(it) => it.put(stateOf(it) + 40, it.at("Kept/1")), /refers to 0x/],
+    "a registry that is no object": [(it) => it.put(stateOf(it) + 48, 0), /refers to 0x0/],
+    "a sum that is not Lua's": [(it) => it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) + 8), /add up to 8 bytes less/],
+  };
+  for (const [what, [change, told]] of Object.entries(lies)) test(what, () => assertRefused(changed(change), told));
+});
+
 test("metatables whose entries stand in one chain take the time of their length, however many tables have them", async () => {
   const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
   await process.eval(`Metatables = { {}, {} } for i = 1, 2^16 do Metatables[1][i + 0.5], Metatables[2][i + 0.5] = true, true end
