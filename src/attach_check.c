@@ -333,8 +333,8 @@ static void check_sizes(const checker *c, const Table *table) {
   check_pointer(c, table->node, sizeof(Node));
 }
 
-/* What `__mode` is looked for along. That it is not there is noted as Lua notes it, and nobody looks
-** again: many tables may have this one, and its entries stand in one chain. */
+/* What `__mode` is looked for along. That it is not there is noted as Lua notes it, and nobody
+** looks again: many tables may have this one, and its entries stand in one chain. */
 static void check_metatable(checker *c, const global_State *g, Table *metatable) {
   if (metatable == c->known_metatable) return;
   check_kind(c, obj2gco(metatable), KIND_TABLE);
