@@ -84,11 +84,11 @@ static size_t put_character(char **at, const unsigned char *text, size_t left) {
 
 void text_write_escaped(const char *bytes, size_t length, size_t limit) {
   const unsigned char *text = (const unsigned char *)bytes;
-  size_t end = length < limit ? length : limit;
-  for (size_t i = 0; i < end;) {
+  size_t end = length < limit ? length : limit, i = 0;
+  while (i < end) {
     char *at = text_room(), *last = at + TEXT_ROOM - 8; /* no character takes more */
     while (i < end && at < last) i += put_character(&at, text + i, length - i);
     text_done(at);
   }
-  if (end < length) text_write("\xE2\x80\xA6");
+  if (i < length) text_write("\xE2\x80\xA6");
 }

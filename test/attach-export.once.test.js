@@ -182,6 +182,14 @@ test("the DevTools of a real browser show our figures", { skip: noBrowser }, asy
   assert.equal(totalSize, heap.books().luaSize);
 });
 
+test("a text that ends within its last character's bytes has no ellipsis", async () => {
+  const process = await spawnProcess(ourImages[0].file), whole = `${"x".repeat(1023)}\u00e9`;
+  await process.eval(`Whole, Cut = "${whole}", "${whole}x"`);
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+  const { strings } = JSON.parse(new TextDecoder().decode(await heap.export("heapsnapshot")));
+  assert.deepEqual(strings.filter((/** @type {string} */ text) => text.startsWith(whole)).sort(), [whole, `${whole}…`]);
+});
+
 test("an object has the same id in a later snapshot", async () => {
   const process = await spawnProcess(ourImages[0].file);
   /** @type {Set<number>[]} */ const found = [];
