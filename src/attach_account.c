@@ -156,14 +156,14 @@ size_t platform_chunk_bytes(const void *block, size_t bytes) {
 
 static int starts_before(double begin, double end) { return begin >= 0 && begin <= end; }
 
-/* The host's word for the regions, where they can be right. */
+/* The host's word for the regions, where they can be right. Where it says nothing, and no chunk was
+** found, the heap is too small for Lua's blocks: see `read_account`. */
 static int take_regions(double heap_begin, double heap_end, double stack_low, double stack_high,
                         double static_begin, double static_end) {
   struct platform_memory *m = &subject.memory;
-  if (heap_end == 0 || !starts_before(stack_low, stack_high) ||
-      !starts_before(static_begin, static_end) || !starts_before(heap_begin, heap_end) ||
-      stack_high > heap_begin || static_end > heap_begin || heap_end > (double)m->memory_bytes ||
-      (stack_low < static_end && static_begin < stack_high))
+  if (!starts_before(stack_low, stack_high) || !starts_before(static_begin, static_end) ||
+      !starts_before(heap_begin, heap_end) || stack_high > heap_begin || static_end > heap_begin ||
+      heap_end > (double)m->memory_bytes || (stack_low < static_end && static_begin < stack_high))
     return 0;
   if (subject.chunks_end > 0 &&
       (heap_begin > (double)subject.chunks_begin || heap_end < (double)subject.chunks_end))

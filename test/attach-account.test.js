@@ -374,6 +374,17 @@ describe("what does not fit together", () => {
     heap.close();
   });
 
+  test("a heap that is smaller than Lua's blocks is not believed, where no chunks say so", async () => {
+    const heap = await attach(memory);
+    for (const heapEnd of [(told.heapBegin ?? 0) + 16, 0]) {
+      new DataView(heap.walker.buffer()).setUint32(16, heapEnd, true); // reserved, and nobody's
+      const account = readAccount(heap, { ...told, mallocState: memory.byteLength - 8, breakPointer: 16 });
+      assertWhole(account);
+      assert.deepEqual([account.known.chunks, account.known.regions], [false, false]);
+    }
+    heap.close();
+  });
+
   test("without a module and without chunks only the length is known", async () => {
     const [, { known, parts }] = await accountsOf((put) => { for (let i = 0; i < 120; i++) put((told.mallocState ?? 0) + 4 * i, 0); });
     assert.deepEqual([known.chunks, known.regions, Object.keys(parts)], [false, false, ["live", "garbage", "runtime", "unknown"]]);
