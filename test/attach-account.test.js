@@ -324,7 +324,7 @@ describe("what does not fit together", () => {
 
   test("a block in use is Asyncify's buffer if it is large, and begins with a way that stands in it and one to its end", async () => {
     for (const words of /** @type {((buffer: number, end: number) => [number, number])[]} */ ([
-      (buffer, end) => [buffer + 4, end], (buffer, end) => [end - 16, end - 16], (_, end) => [end, end],
+      (buffer, end) => [buffer + 4, end], (_, end) => [end - 16, end - 16], (_, end) => [end, end],
     ])) assert.deepEqual(await asyncifyOf("One", words), [1, 1], `${words}`);
     for (const words of /** @type {((buffer: number, end: number) => [number, number])[]} */ ([
       (buffer, end) => [buffer, end], (_, end) => [end, end - 4], (buffer, end) => [buffer + 16, end + 4], (buffer, end) => [buffer + 16, end - 20],
