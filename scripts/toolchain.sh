@@ -204,6 +204,15 @@ patch_programs() {
   for file in "$libraries"/lib{LLVM,clang-cpp}.so.*; do [ -L "$file" ] || patch_file "$file"; done
 }
 
+# What the machine happens to have another one need not have.
+check_libraries() {
+  local program strays
+  strays=$(for program in "$unpacked"/usr/bin/wasm-{opt,merge} "$unpacked"/usr/lib/llvm-19/bin/{clang,wasm-ld,llvm-nm,llvm-ar,clang-format}; do
+    "$interpreter" --list "$program"
+  done | awk -v ours="$unpacked/" '$2 == "=>" && index($3, ours) != 1 { print $1 }' | sort -u | xargs)
+  [ -z "$strays" ] || fail "programs of the private toolchain load $strays from the machine; toolchain.lock lacks their packages"
+}
+
 write_emscripten_config() {
   local node
   node=$(command -v node) || fail "node is not on PATH; install Node.js 18 to 22 and run again"
@@ -256,6 +265,7 @@ install_private() {
   debian_update "$advice"
   install_packages
   patch_programs
+  check_libraries
   write_emscripten_config
   write_private_programs
   build_system_libraries
