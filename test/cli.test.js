@@ -531,11 +531,15 @@ describe("import { attach } from \"membuddy\"", () => {
 
   test("has types", () => {
     writeFileSync(inFolder("program.mts"), `
-      import { attach, type Results, type ReportOptions } from "membuddy";
+      import { attach, diff, summarize } from "membuddy";
+      import type { Diff, ExportOptions, Graph, ReportOptions, Results, Sink, Summary } from "membuddy";
       const options: ReportOptions = { depth: 2, children: false, target: "Inbox" };
       const heap = await attach("sample.dat", { onProgress: ({ phase }) => phase.length });
       const results: Results = heap.profile(options);
       const bytes: number = results.sizes["_G"] + heap.kinds().table.count + heap.account().memory + heap.retained("_G/Inbox");
+      const summary: Summary = summarize(heap, { depth: 2 }), change: Diff = diff(summary, summary), graph: Graph = heap.graph();
+      const narrow: ExportOptions = { depth: graph.nodeCount, minSize: 0 }, sink: Sink = { write: (piece) => piece.length };
+      await heap.export("json", narrow, sink);
       // @ts-expect-error an option that there is not
       heap.profile({ dept: 2 });
       // @ts-expect-error as in Lua, where all is math.huge
@@ -545,7 +549,7 @@ describe("import { attach } from \"membuddy\"", () => {
       await attach({ Memory: new SharedArrayBuffer(65536) });
       // @ts-expect-error no input
       await attach(7);
-      export { bytes };`);
+      export { bytes, change };`);
     writeFileSync(inFolder("inputs.mts"), `
       import { readFileSync } from "node:fs";
       import { attach } from "membuddy";
