@@ -69,6 +69,9 @@ export function openBrowser(address) {
 
 /** Resolves when a signal has ended the server. @param {import("node:http").Server} server */
 export const ended = (server) => new Promise((resolve) => {
-  const end = () => server.close(resolve).closeAllConnections?.();
+  const end = () => {
+    server.close(resolve); // which gives nothing back in Node.js 18
+    server.closeAllConnections?.();
+  };
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, end);
 });
