@@ -249,7 +249,10 @@ export function makePicture(tree) {
     if (block && block !== pointed) drawDetails(block);
     pointed = block;
   });
-  canvas.addEventListener("pointerleave", () => drawDetails(active));
+  canvas.addEventListener("pointerleave", () => {
+    pointed = undefined;
+    drawDetails(active);
+  });
   canvas.addEventListener("focusin", (event) => activate(blockOf(event.target)));
   canvas.addEventListener("transitionend", () => canvas.classList.remove("moving"));
   new ResizeObserver(draw).observe(canvas);
