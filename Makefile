@@ -40,9 +40,10 @@ ifeq ($(CFLAGS_$(config)),)
 $(error config='$(config)' is not known; it is debug, release or sanitize)
 endif
 
-# What the rules of wasm/image.mk and test/native.mk wait for (order-only: their contents matter, not their age).
-TOOLCHAIN_READY := build/toolchain/ready
+# What the rules of wasm/image.mk and test/native.mk wait for (order-only: their contents matter, not their age; but for
+# the toolchain's version).
 TOOLCHAIN_VERSION := build/toolchain/version
+TOOLCHAIN_READY := build/toolchain/ready
 LUA_READY := $(LUA_VERSIONS:%=build/lua-%/.source)
 SPECIMENS_READY := build/specimens/.ready
 NODE_MODULES_READY := node_modules/.package-lock.json

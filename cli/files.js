@@ -78,6 +78,9 @@ function followLinks(path, most = 40) {
   return path;
 }
 
+/** Whether a result is made beside what is there, and takes its place. @param {Stats | undefined} there */
+const isReplaced = (there) => !there || (there.isFile() && !isSame(there, fstatSync(standardOutput)));
+
 /**
  * That a result can go to this path, before there is one.
  * @param {string} path `-` is the standard output @param {string[]} [inputs]  that are read for it
@@ -90,7 +93,7 @@ export function checkOutput(path, inputs = []) {
   try {
     there = statSync(path, { throwIfNoEntry: false });
     if (there?.isFile()) accessSync(path, constants.W_OK);
-    if (!there || (there.isFile() && !isSame(there, fstatSync(standardOutput)))) accessSync(dirname(followLinks(path)), constants.W_OK); // where it is made, to be renamed
+    if (isReplaced(there)) accessSync(dirname(followLinks(path)), constants.W_OK);
   } catch (error) {
     throw unwritable(path, error);
   }
@@ -182,7 +185,7 @@ async function replaceFile(path, mode, produce) {
  */
 export async function writeWhole(path, produce) {
   const there = checkOutput(path);
+  if (isReplaced(there)) return replaceFile(path, there?.mode, produce);
   if (isSame(there, fstatSync(standardOutput))) return writeThrough(path === "-" ? "the standard output" : path, standardOutput, produce); // by whatever name
-  if (there && !there.isFile()) return withDescriptor(path, path, "w", (descriptor) => writeThrough(path, descriptor, produce));
-  return replaceFile(path, there?.mode, produce);
+  return withDescriptor(path, path, "w", (descriptor) => writeThrough(path, descriptor, produce));
 }

@@ -147,7 +147,7 @@ function findStack(wasm) {
 /** Static data stands before the stack or behind it. @param {WasmModule} wasm @param {number | undefined} low @param {number | undefined} high @param {number | undefined} heapBegin */
 function findStaticData(wasm, low, high, heapBegin) {
   if (low === undefined || high === undefined || wasm.segments.length === 0) return {};
-  const first = Math.min(...wasm.segments.map(({ address }) => address));
+  const first = wasm.segments.reduce((least, { address }) => Math.min(least, address), Infinity);
   if (first >= high) return { staticBegin: high, staticEnd: heapBegin };
   return { staticBegin: Math.min(first, emscriptenGlobalBase), staticEnd: low };
 }

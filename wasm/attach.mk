@@ -20,7 +20,7 @@ attach_optimize = $(WASM_OPT) --all-features -O2 $(attach_pieces)
 attach: $(attach_files) ## the modules that read a process from outside
 
 define attach_rules
-dist/attach-$(1).wasm $(if $(filter wasm64,$(3)),dist/attach-$(1)-large.wasm) &: $$(attach_sources) $$(wildcard src/*.h) src/sources.mk wasm/attach.mk $$(image_$(2):src=.source) $(TOOLCHAIN_VERSION) | $$(image_ready)
+dist/attach-$(1).wasm $(if $(filter wasm64,$(3)),dist/attach-$(1)-large.wasm) &: $$(attach_sources) $$(wildcard src/*.h) src/sources.mk wasm/attach.mk $(call image_made_from,$(2))
 	@echo "dist/attach-$(1)"
 	@work=build/image/attach-$(1).$$$$$$$$ && mkdir -p dist $$$$work && \
 	 $$(EMCC) $$(attach_cflags) $$(image_width_$(3)) -sSIDE_MODULE=2 -sWASM_BIGINT -sBINARYEN_EXTRA_PASSES=$(attach_pieces) -Isrc -I$$(image_$(2)) \

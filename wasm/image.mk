@@ -79,10 +79,13 @@ image_memory = $(if $(filter default,$(PRESET)),$(measured_$(1)),$(preset_$(PRES
 
 image_part = $(word $(1),$(subst -, ,$(2)))
 
+# What an object is compiled from and with, besides our own. $(1): Lua version
+image_made_from = $(image_$(1):src=.source) $(TOOLCHAIN_VERSION) | $(image_ready)
+
 # $(1): variant, $(2): Lua version (lua54), $(3): width (wasm64). A .source is written when the sources become others, as by
 # LUA_DIR.
 define image_rules
-build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image.mk $$(image_$(2):src=.source) $(TOOLCHAIN_VERSION) | $$(image_ready)
+build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image.mk $(call image_made_from,$(2))
 	@echo "$(1): Lua"
 	@work=$$(@D)/lua.$$$$$$$$ && mkdir -p $$$$work && sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
 	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
@@ -95,14 +98,14 @@ build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image
 	@touch $$@
 
 build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/done \
-  wasm/image.mk $$(image_$(2):src=.source) $(TOOLCHAIN_VERSION) | $$(image_ready)
+  wasm/image.mk $(call image_made_from,$(2))
 	@work=$$(@D)/boot.$$$$$$$$ && mkdir -p $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
 	 -I$$$$root/wasm/boot -I$$$$root/src -I$$$$root/$$(image_$(2)) \
 	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)) && \
 	 rm -rf $$(@D)/boot && mv $$$$work $$(@D)/boot
 	@touch $$@
 
-dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk $$(image_$(2):src=.source) $(TOOLCHAIN_VERSION) | $$(image_ready)
+dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard src/*.h) $$(wildcard src/sources.mk) wasm/image.mk $(call image_made_from,$(2))
 	@echo "$$@"
 	@work=build/image/$(1)/membuddy.$$$$$$$$ && mkdir -p dist $$$$work && root=$$(CURDIR) && (cd $$$$work && \
 	 printf '%s\n' $$(patsubst src/%,'#include "%"',$$(filter-out $$(image_border) $$(MEMBUDDY_HOT),$$(MEMBUDDY_SOURCES))) >membuddy.c && \

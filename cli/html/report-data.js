@@ -99,12 +99,15 @@ const baseOf = (label) => label.replace(/#\d+$/, "");
  * @param {{ node: number, label: string }[]} namesakes  rows below its table's @param {boolean} isQuick  whether a path may be followed
  */
 function nodeOf(graph, { path, retained }, step, namesakes, isQuick) {
-  const fits = (/** @type {number} */ node) => graph.retained[node] === retained;
+  const fits = (/** @type {number} */ node) => graph.retained[node] === retained; // no node has none
   const named = namesakes.find(({ label }) => label === step)?.node ?? (isQuick ? graph.find(path) : noNode);
-  if (named !== noNode && fits(named)) return named;
+  if (fits(named)) return named;
   const fitting = namesakes.find(({ node }) => fits(node));
   if (fitting || named === noNode) return fitting?.node;
-  if (graph.kindName(named) === "upvalue") return [graph.follow(named, "[value]")].find((node) => node !== noNode && fits(node)) ?? named;
+  if (graph.kindName(named) === "upvalue") {
+    const value = graph.follow(named, "[value]");
+    return fits(value) ? value : named;
+  }
   const isAmbiguous = step !== baseOf(step) || namesakes.length > 1 || (isQuick && graph.find(`${path}#2`) !== noNode);
   return isAmbiguous ? undefined : named; // the bytes of a table with weak keys differ, too
 }
@@ -118,8 +121,9 @@ function findRows(graph, tree, rows, lines) {
   const nodes = new Map([...rows].map(([node, row]) => [row, node]));
   /** @type {Map<string, { node: number, label: string }[]>} */ const children = new Map();
   for (const [node, row] of rows) {
-    const label = tree.labels[row], key = `${tree.parents[row]}/${baseOf(label)}`;
-    children.set(key, [...(children.get(key) ?? []), { node, label }]);
+    const label = tree.labels[row], key = `${tree.parents[row]}/${baseOf(label)}`, namesakes = children.get(key);
+    if (namesakes) namesakes.push({ node, label });
+    else children.set(key, [{ node, label }]);
   }
   const found = new Map([["", 0]]);
   for (const line of [...lines].sort((a, b) => a.path.length - b.path.length)) {
