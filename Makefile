@@ -47,7 +47,6 @@ TOOLCHAIN_READY := build/toolchain/ready
 LUA_READY := $(LUA_VERSIONS:%=build/lua-%/.source)
 SPECIMENS_READY := build/specimens/.ready
 NODE_MODULES_READY := node_modules/.package-lock.json
-DEVTOOLS_READY := build/devtools/.pin
 
 export TOOLCHAIN LUA_DIR AOS_PROCESS
 unexport CDPATH # or the scripts' cd speaks
@@ -57,7 +56,7 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
-.PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens clean distclean FORCE
+.PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens test-tools clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
 all: images archives attach html sample types ## what stands in dist/: the images, the archives for the official builder, the modules for the outside
@@ -74,7 +73,7 @@ help: ## this list
 demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs a real aos process in it, prints where its memory went
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js dist/membuddy-lua54-wasm64$(image_suffix).wasm
 
-test: images archives attach html sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) $(DEVTOOLS_READY) ## every suite: native under sanitizers, images under each Node.js
+test: images archives attach html sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) test-tools ## every suite: native under sanitizers, images under each Node.js
 	@node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
@@ -123,9 +122,8 @@ $(NODE_MODULES_READY): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not on PATH; install it beside Node.js 18 to 22" >&2; exit 1; }
 	@mkdir -p build && exec 9>build/npm.lock && flock 9 && { [ $@ -nt package-lock.json ] && [ $@ -nt package.json ] || npm ci --no-audit --no-fund; } && touch $@
 
-# Its test is skipped where it cannot be had.
-$(DEVTOOLS_READY): scripts/toolchain.lock scripts/devtools.sh scripts/devtools.js | $(NODE_MODULES_READY)
-	@scripts/devtools.sh && touch $@ || echo "the loader of Chrome's DevTools is not there; its tests are skipped" >&2
+test-tools: $(NODE_MODULES_READY)
+	@scripts/test-tools.sh
 
 # --- make check -----------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 /**
- * Takes the types out of the loader of Chrome's DevTools and of what it imports, so that Node.js runs it as it is. What it
+ * Takes the types out of the loader of Chrome's DevTools and of what it imports, so that Node.js or a browser runs it as it is. What it
  * needs of DevTools beside (translations, the texts of an editor) has stand-ins, since it is far more than a loader.
  *
  *   node devtools.js SOURCES OUT
@@ -33,13 +33,13 @@ function write(file, text) {
 }
 
 const done = new Set();
-const waiting = [`${worker}/HeapSnapshotLoader.js`, `${worker}/HeapSnapshot.js`];
+const waiting = [`${worker}/heap_snapshot_worker-entrypoint.js`];
 for (let file = waiting.pop(); file; file = waiting.pop()) {
   if (done.has(file)) continue;
   done.add(file);
   const text = standIns[file] ?? compiled(file);
   write(file, text);
-  for (const [, imported] of text.matchAll(/(?:from|import)\s*\(?['"](\.[^'"]+)['"]/g))
+  for (const [, imported] of text.matchAll(/(?:from|import)\s*\(?['"](\.[^'"\n]+)['"]/g))
     waiting.push(path.posix.normalize(path.posix.join(path.posix.dirname(file), imported)));
 }
 write("package.json", '{ "type": "module" }\n');

@@ -430,12 +430,11 @@ describe("the consumers of stacks", () => {
     assert.match(text(leaf?.name ?? 0), /^\([a-z ]+\)$/, "the leaf comes first");
   });
 
-  const hasGo = spawnSync("go", ["version"]).status === 0;
-  test("go tool pprof -top prints our figures", { skip: hasGo ? false : "go is not on PATH (Debian: golang-go)" }, async () => {
+  const pprof = fileURLToPath(new URL("../build/test-tools/pprof/pprof", import.meta.url));
+  test("go tool pprof -top prints our figures", { skip: fs.existsSync(pprof) ? false : "scripts/test-tools.sh could not fetch pprof" }, async () => {
     const file = path.join(folder, "a.pb.gz");
     fs.writeFileSync(file, await heap.export("pprof"));
-    const environment = { ...process.env, HOME: folder, GOCACHE: folder, GOFLAGS: "-mod=mod" };
-    const top = execFileSync("go", ["tool", "pprof", "-top", "-unit=B", "-nodecount=1000", file], { encoding: "utf8", env: environment, stdio: ["ignore", "pipe", "ignore"] });
+    const top = execFileSync(pprof, ["-top", "-unit=B", "-nodecount=1000", file], { encoding: "utf8", env: { ...process.env, HOME: folder }, stdio: ["ignore", "pipe", "ignore"] });
     assert.match(top, new RegExp(`of ${luaBytes}B total`));
     const strings = sum([...stacks(readBranches(heap, {}).branches)].filter(({ frames }) => frames[frames.length - 1].name === "(string)").map(({ bytes }) => bytes));
     assert.match(top, new RegExp(`^ *${strings}B .*\\(string\\)$`, "m"));

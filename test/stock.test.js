@@ -545,7 +545,7 @@ test("in a process that is full a report is given or refused, and its message ne
   assert.ok(given > 24, `${given} of 48 were given`);
 });
 
-const parser = inRoot("build/openmetrics");
+const parser = inRoot("build/test-tools/openmetrics");
 const python = [inRoot("build/toolchain/bin/python3"), "/usr/bin/python3"].find(existsSync);
 // Its package would load servers and ssl first: only the parser is wanted.
 const parse = `import sys, json, types
@@ -554,7 +554,7 @@ package.__path__ = [sys.argv[1] + "/prometheus_client"]
 sys.modules["prometheus_client"] = package
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
 print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in f.samples]] for f in families(sys.stdin.read())]))`;
-const canParse = python && existsSync(parser) ? {} : { skip: "Prometheus's parser could not be had (scripts/openmetrics.sh)" };
+const canParse = python && existsSync(parser) ? {} : { skip: "Prometheus's parser could not be had (scripts/test-tools.sh)" };
 
 test("Format prometheus: Prometheus's own parser accepts the text, and reads the figures", canParse, async () => {
   const { process } = await withBlueprint(ourImages[0]);

@@ -20,12 +20,6 @@ $(stock_products) &: $(stock_sources) scripts/stock.js scripts/pack-lua.js packa
 	@node scripts/stock.js dist
 
 all: stock
-test: stock openmetrics aoconnect
-
-.PHONY: openmetrics aoconnect
-openmetrics:
-	@scripts/openmetrics.sh
-aoconnect:
-	@scripts/aoconnect.sh
+test: stock
 
 endif

@@ -12,7 +12,7 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { processId } from "./process.js";
 
-const library = new URL("../../build/aoconnect/browser.js", import.meta.url);
+const library = new URL("../../build/test-tools/aoconnect/browser.js", import.meta.url);
 
 /** @typedef {{ target: string, tags: { name: string, value: string }[], data: string }} Item */
 

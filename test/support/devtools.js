@@ -1,17 +1,20 @@
 /**
  * The consumers of our files, as their makers ship them: the loader of Chrome's DevTools, out of their sources
- * (scripts/devtools.sh) and inside of a browser, and the importer of speedscope.
+ * (scripts/devtools.js) and inside of a browser, and the importer of speedscope.
  */
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import vm from "node:vm";
-import { startBrowser } from "./browser.js";
+import { hasDevtools, startBrowser } from "./browser.js";
 
 const root = new URL("../../", import.meta.url);
-const loader = new URL("build/devtools/entrypoints/heap_snapshot_worker/", root);
+const devtools = new URL("build/test-tools/devtools/", root);
+const worker = "entrypoints/heap_snapshot_worker/";
+const loader = new URL(worker, devtools);
 
 /** Why the loader is not there; false where it is. */
-export const devtoolsMissing = fs.existsSync(loader) ? false : "build/devtools is not there: npm could not fetch chrome-devtools-frontend";
+export const devtoolsMissing = fs.existsSync(loader) ? false : "build/test-tools/devtools is not there: npm could not fetch chrome-devtools-frontend";
 
 /** What the loader takes for granted in a browser of its age. */
 function addNewerBuiltins() {
@@ -52,14 +55,18 @@ export async function loadSnapshot(file) {
 }
 
 /**
- * What the DevTools of a real browser make of a file: the messages are those that its page sends to its workers.
+ * What DevTools make of a file in a real browser, its own where it brings them: the messages are those that their page
+ * sends to its workers.
  * @param {Uint8Array} file @returns {Promise<{ totalSize: number, retainedSizes: number[], dominatorsTree: number[] }>}
  */
 export async function loadInBrowser(file) {
   const browser = await startBrowser();
   try {
     const page = await browser.newPage();
-    const script = "devtools://devtools/bundled/entrypoints/heap_snapshot_worker/heap_snapshot_worker-entrypoint.js";
+    const from = hasDevtools ? "devtools://devtools/bundled/" : "http://devtools.invalid/";
+    const script = `${from}${worker}heap_snapshot_worker-entrypoint.js`;
+    if (!hasDevtools)
+      await page.context().route(`${from}**`, (route) => route.fulfill({ path: fileURLToPath(new URL(route.request().url().slice(from.length), devtools)) }));
     await page.goto(script);
     return await page.evaluate(loadInPage, { script, text: new TextDecoder().decode(file) });
   } finally {
