@@ -124,9 +124,11 @@ LAYOUT_INLINE int layout_is_table(const GCObject *object) {
   return (object->tt & 0x0F) == LUA_TTABLE;
 }
 
-/* A table that nothing is special about: without a metatable, and no spare bit of `tt` set. */
-LAYOUT_INLINE int layout_is_plain_table(GCObject *object) {
-  return object->tt == LUA_TTABLE && gco2t(object)->metatable == NULL;
+/* Nothing is special about it: a table without a metatable or a Lua function, and no spare bit of
+** `tt` set. */
+LAYOUT_INLINE int layout_is_unremarkable(GCObject *object) {
+  return object->tt == LUA_TTABLE ? gco2t(object)->metatable == NULL
+                                  : object->tt == LAYOUT_LUA_FUNCTION;
 }
 
 /* Strings are values: no weak table loses them. */
@@ -232,13 +234,12 @@ LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visit
   if (metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco((Table *)metatable));
 }
 
-/* The entries of a table's array that are objects. */
-LAYOUT_INLINE void layout_each_in_array(const Table *table, reference_visitor visit,
-                                        void *context) {
-  size_t count = layout_array_count(table);
-  for (size_t i = 0; i < count; i++) {
-    GCObject *value = object_of(&table->array[i]);
-    if (value) visit(context, LABEL_INDEX, i + 1, NULL, value);
+/* The values of an array that are objects. */
+LAYOUT_INLINE void layout_each_value(const TValue *values, size_t count, label_kind kind,
+                                     reference_visitor visit, void *context) {
+  for (const TValue *slot = values, *end = values + count; slot < end; slot++) {
+    GCObject *value = object_of(slot);
+    if (value) visit(context, kind, (uintptr_t)(slot - values) + 1, NULL, value);
   }
 }
 
@@ -255,17 +256,8 @@ LAYOUT_INLINE void layout_each_in_nodes(const Table *table, reference_visitor vi
 
 /* Every entry of a table but those without any object. */
 LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
-  layout_each_in_array(table, visit, context);
+  layout_each_value(table->array, layout_array_count(table), LABEL_INDEX, visit, context);
   layout_each_in_nodes(table, visit, context);
-}
-
-/* The values of an array that are objects. */
-LAYOUT_INLINE void layout_each_value(const TValue *values, size_t count, label_kind kind,
-                                     reference_visitor visit, void *context) {
-  for (size_t i = 0; i < count; i++) {
-    GCObject *value = object_of(&values[i]);
-    if (value) visit(context, kind, i + 1, NULL, value);
-  }
 }
 
 LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_visitor visit,
@@ -361,6 +353,10 @@ LAYOUT_INLINE void layout_each_thread_block(const global_State *g, lua_State *th
     visit(context, info, sizeof *info);
 }
 
+LAYOUT_INLINE size_t layout_lua_function_bytes(const LClosure *closure) {
+  return (size_t)sizeLclosure(closure->nupvalues);
+}
+
 LAYOUT_INLINE void layout_each_block(const global_State *g, GCObject *object, block_visitor visit,
                                      void *context) {
   switch (layout_kind(object)) {
@@ -368,7 +364,7 @@ LAYOUT_INLINE void layout_each_block(const global_State *g, GCObject *object, bl
   case KIND_STRING: visit(context, object, layout_string_bytes(gco2ts(object))); break;
   case KIND_FUNCTION:
     visit(context, object,
-          layout_is_lua_function(object) ? (size_t)sizeLclosure(gco2lcl(object)->nupvalues)
+          layout_is_lua_function(object) ? layout_lua_function_bytes(gco2lcl(object))
                                          : (size_t)sizeCclosure(gco2ccl(object)->nupvalues));
     break;
   case KIND_PROTO: layout_each_proto_block(gco2p(object), visit, context); break;

@@ -52,6 +52,7 @@ LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
 }
 
 LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
+#define LAYOUT_LUA_FUNCTION LUA_VLCL
 LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
   return (o->tt & 0x3F & ~LAYOUT_SPARE_TT_BITS) == LUA_VLCL;
 }

@@ -65,7 +65,8 @@ typedef struct {
   /* the queue, and what stands at its end */
   GCObject *head;
   GCObject **end; /* the word that will hold what is queued next */
-  size_t level_left, next_level, next_level_work;
+  size_t level_left;
+  size_t next_level_work, next_level_other; /* to visit; separators and second looks */
   size_t parked; /* weak tables in the level to come that will be looked at again */
   size_t level;  /* its number, from the first root on */
   int next_level_is_open;
@@ -129,7 +130,6 @@ static void note_holder(walker *w) {
 /* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
 LAYOUT_INLINE size_t claim_of_kind(walker *w, GCObject *object, object_kind kind, size_t bytes) {
   object->marked |= LAYOUT_MARK_BIT;
-  if (object == w->watched) note_holder(w);
   tally(w, kind, bytes);
   return bytes;
 }
@@ -138,6 +138,7 @@ LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
 }
 static size_t claim_new(walker *w, GCObject *object) {
   object_kind kind = layout_kind(object);
+  if (object == w->watched) note_holder(w);
   return claim_of_kind(w, object, kind,
                        kind == KIND_STRING ? layout_string_bytes(gco2ts(object))
                                            : walk_object_bytes(w->g, object));
@@ -173,7 +174,12 @@ LAYOUT_INLINE void push(walker *w, GCObject *object, GCObject **link) {
   *w->end = object;
   *link = NULL;
   w->end = link;
-  w->next_level++;
+}
+/* The same of what is not to be visited. */
+static void push_other(walker *w, GCObject *object, int role) {
+  push(w, object, layout_link(object));
+  set_role(object, role);
+  w->next_level_other++;
 }
 
 LAYOUT_INLINE GCObject *pop_linked(walker *w, GCObject **link) {
@@ -187,8 +193,7 @@ static GCObject *pop(walker *w) { return pop_linked(w, layout_link(w->head)); }
 
 static void push_separator(walker *w, int depth) {
   GCObject *object = w->owners[depth].object;
-  push(w, object, layout_link(object));
-  set_role(object, FIRST_SEPARATOR + depth);
+  push_other(w, object, FIRST_SEPARATOR + depth);
   w->separators[depth] = object;
   w->separator_depth = depth;
 }
@@ -205,7 +210,7 @@ static void step_into(walker *w, GCObject *object, uint32_t node, int has_node);
 
 /* Of the level to come nothing is known yet. */
 static void begin_next_level(walker *w) {
-  w->next_level = w->next_level_work = w->parked = 0;
+  w->next_level_work = w->next_level_other = w->parked = 0;
   w->separator_depth = w->first_depth = -1;
   w->next_level_is_open = 0;
 }
@@ -255,9 +260,12 @@ static size_t claim_plain_key(walker *w, label_kind kind, GCObject *key) {
   return layout_is_string(key) ? claim(w, key) : 0;
 }
 
-LAYOUT_INLINE void found(walker *w, size_t bytes) {
+LAYOUT_INLINE void found_new(walker *w, size_t bytes) {
   w->found_bytes += bytes;
-  w->found_count += bytes > 0;
+  w->found_count++;
+}
+static void found(walker *w, size_t bytes) {
+  if (bytes > 0) found_new(w, bytes);
 }
 
 /* What a userdata that can't be queued holds stands in the queue below the owner of the userdata;
@@ -271,7 +279,7 @@ static void find_by_userdata(walker *w, GCObject *object) {
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
   while (object && !is_marked(object)) {
-    found(w, claim_new(w, object));
+    found_new(w, claim_new(w, object));
     GCObject **link = layout_link(object);
     if (link) {
       enqueue(w, object, link);
@@ -516,10 +524,7 @@ static int visit_weak_table(walker *w, Table *table, int weakness) {
 /* The object in hand is the innermost owner, or (deeper) belongs to it. */
 static void park(walker *w, GCObject *object, int is_owner) {
   queue_separators(w);
-  if (!is_owner) {
-    push(w, object, layout_link(object));
-    set_role(object, TO_REVISIT);
-  }
+  if (!is_owner) push_other(w, object, TO_REVISIT);
   w->parked++;
 }
 
@@ -583,23 +588,22 @@ static void visit_proto_deep(walker *w, const Proto *proto);
 static void visit_closure_deep(walker *w, const LClosure *closure);
 
 static void visit_strong_references(walker *w, GCObject *object) {
-  if (layout_is_table(object)) {
+  /* the loops for the most usual objects don't look for the one that is watched */
+  object_kind kind = w->watched ? KIND_UNKNOWN : layout_kind(object);
+  int is_deep = w->node == TREE_NONE;
+  if (kind == KIND_TABLE) {
     layout_each_metatable(gco2t(object)->metatable, visit, w);
-    if (w->node == TREE_NONE)
+    if (is_deep)
       visit_entries_deep(w, gco2t(object));
     else
       visit_entries_in_tree(w, gco2t(object));
-    return;
-  }
-  if (w->node != TREE_NONE) {
-    walk_each_reference(object, visit_in_tree, w);
-    add_shared_entries(w);
-  } else if (layout_is_lua_function(object)) {
-    visit_closure_deep(w, gco2lcl(object));
-  } else if (layout_kind(object) == KIND_PROTO) {
+  } else if (is_deep && kind == KIND_PROTO) {
     visit_proto_deep(w, gco2p(object));
+  } else if (is_deep && kind == KIND_FUNCTION && layout_is_lua_function(object)) {
+    visit_closure_deep(w, gco2lcl(object));
   } else {
-    walk_each_reference(object, visit_deep, w);
+    walk_each_reference(object, visit, w);
+    if (!is_deep) add_shared_entries(w);
   }
 }
 
@@ -780,14 +784,30 @@ static void enter_owner(walker *w, GCObject *object, int depth) {
 
 SMALL_CODE_ENDS
 
-/* Most objects are tables and strings: they are taken in the loop. */
+/* Most of what refers to others: tables and Lua functions. */
+LAYOUT_INLINE int is_usual(const GCObject *object) {
+  return layout_is_table(object) || layout_is_lua_function(object);
+}
+LAYOUT_INLINE size_t usual_bytes(GCObject *object) {
+  return layout_is_table(object) ? layout_table_bytes(gco2t(object))
+                                 : layout_lua_function_bytes(gco2lcl(object));
+}
+LAYOUT_INLINE GCObject **usual_link(GCObject *object) {
+  return layout_is_table(object) ? &gco2t(object)->gclist : &gco2lcl(object)->gclist;
+}
+LAYOUT_INLINE size_t claim_usual(walker *w, GCObject *object) {
+  object_kind kind = layout_is_table(object) ? KIND_TABLE : KIND_FUNCTION;
+  return claim_of_kind(w, object, kind, usual_bytes(object));
+}
+
+/* They and strings are taken in the loop. */
 LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   if (is_marked(object)) return;
   if (layout_is_string(object)) {
-    found(w, claim_new_string(w, object));
-  } else if (layout_is_table(object)) {
-    found(w, claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object))));
-    enqueue(w, object, &gco2t(object)->gclist);
+    found_new(w, claim_new_string(w, object));
+  } else if (is_usual(object)) {
+    found_new(w, claim_usual(w, object));
+    enqueue(w, object, usual_link(object));
   } else {
     discover_other(w, object);
   }
@@ -807,7 +827,7 @@ static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
 
 static LAYOUT_APART void discover_part(walker *w, GCObject *object) {
   if (layout_is_string(object))
-    found(w, claim_new_string(w, object));
+    found_new(w, claim_new_string(w, object));
   else
     discover_other(w, object);
 }
@@ -841,7 +861,7 @@ LAYOUT_INLINE int is_small(const walker *w, size_t bytes) {
   return bytes <= w->t->threshold_bytes && w->t->wanted_count == 0;
 }
 
-LAYOUT_INLINE uint32_t add_table(walker *w, label_kind kind, uintptr_t place,
+LAYOUT_INLINE uint32_t add_usual(walker *w, label_kind kind, uintptr_t place,
                                  const GCObject *object, size_t bytes) {
   if (is_small(w, bytes) && tree_has_many(w->t, w->node)) return tree_refuse(w->t, w->node, bytes);
   return add_holder(w, kind, place, object, bytes);
@@ -855,17 +875,17 @@ LAYOUT_INLINE void add_string(walker *w, label_kind kind, uintptr_t place, const
     add_entry(w, kind, place, object, bytes);
 }
 
-/* Most objects are tables and strings: they are taken in the loop. */
+/* They and strings are taken in the loop. */
 LAYOUT_INLINE void discover_entry(walker *w, label_kind kind, uintptr_t place, GCObject *object,
                                   size_t key_bytes) {
   if (is_marked(object)) {
     meet_again(w, kind, place, object, key_bytes);
   } else if (layout_is_string(object)) {
     add_string(w, kind, place, object, claim_new_string(w, object) + key_bytes);
-  } else if (layout_is_table(object)) {
-    size_t bytes = claim_of_kind(w, object, KIND_TABLE, layout_table_bytes(gco2t(object)));
-    uint32_t node = add_table(w, kind, place, object, bytes + key_bytes);
-    enqueue(w, object, &gco2t(object)->gclist);
+  } else if (is_usual(object)) {
+    size_t bytes = claim_usual(w, object);
+    uint32_t node = add_usual(w, kind, place, object, bytes + key_bytes);
+    enqueue(w, object, usual_link(object));
     set_line_role(object, node, key_bytes);
   } else {
     discover_in_tree(w, kind, place, object, key_bytes);
@@ -891,17 +911,24 @@ static LAYOUT_APART void visit_entries_in_tree(walker *w, const Table *table) {
   layout_each_entry(table, visit_entry_in_tree, w);
 }
 
-/* The same of a child that is a plain table, in a loop: what it found stays with what its siblings
-** found, unless that makes it a line. */
-LAYOUT_INLINE void visit_plain_folded(walker *w, const Table *table, uint32_t parent) {
+LAYOUT_INLINE void visit_plain_deep(walker *w, GCObject *object) {
+  if (layout_is_table(object))
+    visit_entries_deep(w, gco2t(object));
+  else
+    visit_closure_deep(w, gco2lcl(object));
+}
+
+/* The same of a plain child, in a loop: what it found stays with what its siblings found, unless
+** that makes it a line. */
+LAYOUT_INLINE void visit_plain_folded(walker *w, GCObject *object, uint32_t parent) {
   size_t siblings_bytes = w->found_bytes;
   uint32_t siblings_count = w->found_count;
   w->folded_below = parent;
   w->next_level_is_open = 0;
-  visit_entries_deep(w, table);
+  visit_plain_deep(w, object);
   size_t bytes = w->found_bytes - siblings_bytes;
   if (bytes == 0 ||
-      (w->folded_below != TREE_NONE && !tree_is_admitted(w->t, layout_table_bytes(table) + bytes)))
+      (w->folded_below != TREE_NONE && !tree_is_admitted(w->t, usual_bytes(object) + bytes)))
     return;
   tree_charge(w->t, parent, siblings_bytes);
   w->found_bytes = bytes;
@@ -923,26 +950,26 @@ static int stays_with_owners(const walker *w) {
 ** list is a single level. */
 static int goes_on(walker *w) {
   if (w->level_left > 0) return 1;
-  if (w->next_level_work == 0 || w->next_level > w->next_level_work) return 0;
+  if (w->next_level_work == 0 || w->next_level_other > 0) return 0;
   if (w->parked_work != MARKING || !stays_with_owners(w)) return 0;
   w->level++;
-  w->level_left = w->next_level;
-  w->next_level = w->next_level_work = 0;
+  w->level_left = w->next_level_work;
+  w->next_level_work = 0;
   return 1;
 }
 
-/* A run of tables that nothing is special about: most of what stands in a queue. */
-static void visit_plain_tables(walker *w) {
+/* A run of objects that nothing is special about: most of what stands in a queue. */
+static void visit_plain_run(walker *w) {
   uint32_t parent = w->has_line_below ? w->owners[w->depth].node : TREE_NONE;
   w->node = TREE_NONE;
   do {
-    Table *table = gco2t(w->in_hand = pop_linked(w, &gco2t(w->head)->gclist));
+    GCObject *object = w->in_hand = pop_linked(w, usual_link(w->head));
     if (parent == TREE_NONE)
-      visit_entries_deep(w, table);
+      visit_plain_deep(w, object);
     else
-      visit_plain_folded(w, table, parent);
+      visit_plain_folded(w, object, parent);
     w->level_left--;
-  } while (goes_on(w) && layout_is_plain_table(w->head));
+  } while (goes_on(w) && layout_is_unremarkable(w->head));
   w->folded_below = TREE_NONE;
   if (parent != TREE_NONE) charge_found(w);
 }
@@ -977,7 +1004,7 @@ static void start_level(walker *w) {
   int first_depth = w->first_depth, stays = stays_with_owners(w);
   memcpy(first, w->first, sizeof first);
   w->level++;
-  w->level_left = w->next_level;
+  w->level_left = w->next_level_work + w->next_level_other;
   begin_next_level(w);
   if (stays)
     see_lines_below(w);
@@ -988,12 +1015,13 @@ static void start_level(walker *w) {
 static void visit_level(walker *w) {
   start_level(w);
   while (w->level_left > 0)
-    if (layout_is_plain_table(w->head))
-      visit_plain_tables(w);
+    if (layout_is_unremarkable(w->head) && !w->watched)
+      visit_plain_run(w);
     else
       visit_next(w);
   charge_found(w);
-  if (w->next_level == 0 && w->parked == 0) begin_next_level(w); /* after the last of a list */
+  if (w->next_level_work + w->next_level_other + w->parked == 0)
+    begin_next_level(w); /* after the last of a list */
 }
 
 /* One round over the parked tables, which are alone in the queue. True if it found work: something
