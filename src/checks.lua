@@ -11,8 +11,13 @@
 -- bytes each.
 
 local membuddy, request, options, loaded = ...
-local get, type, next = rawget, type, next
+local get, type, next, error = rawget, type, next, error
 loaded = loaded or _G
+for _, name in next, { "debug", "string" } do
+  if type(loaded[name]) ~= "table" then
+    error("membuddy: checks need Lua's library '" .. name .. "', which package.loaded no longer has", 0)
+  end
+end
 local debug, string, table, math = loaded.debug, loaded.string, loaded.table, loaded.math
 local coroutine, os, package, _G = loaded.coroutine, loaded.os, loaded.package, loaded._G
 local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupvalue

@@ -79,6 +79,21 @@ test("without the memory for them the checks are an empty array and the error, a
     return #list .. " " .. reason .. "; " .. lines[#lines]`), "0 not enough memory; Checks: none, since not enough memory");
 });
 
+test("without a library of Lua's that they need the checks say which", async () => {
+  const process = await spawnProcess(image.file);
+  assert.equal(await process.eval(`
+    local membuddy, kept, write, lines = require("membuddy"), package.loaded.debug, print, {}
+    package.loaded.debug = nil
+    local _, checked = pcall(membuddy.checks)
+    local _, marked = pcall(membuddy.mark)
+    print = function(line) lines[#lines + 1] = line end
+    membuddy.print({ checks = true })
+    package.loaded.debug, print = kept, write
+    return checked .. "; " .. tostring(checked == marked) .. "; " .. lines[#lines]`),
+  "membuddy: checks need Lua's library 'debug', which package.loaded no longer has; true; " +
+    "Checks: none, since membuddy: checks need Lua's library 'debug', which package.loaded no longer has");
+});
+
 test("a check that fails is named in the report, and is no finding", async () => {
   const process = await spawnProcess(image.file);
   const text = await process.eval(`
