@@ -5,6 +5,7 @@
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+architecture=$(dpkg --print-architecture 2>/dev/null || true)
 suite=trixie # the first Debian release whose Emscripten knows wasm64
 debian_default_mirror=http://deb.debian.org/debian
 apt_state=$root/build/apt
@@ -40,7 +41,7 @@ apt_options() {
     -o "Dir::State=$apt_state" -o "Dir::State::lists=$apt_state/lists" -o "Dir::State::status=$apt_state/status" \
     -o "Dir::Cache=$apt_state/cache" -o "Dir::Cache::archives=$apt_state/cache/archives" \
     -o Dir::Cache::pkgcache=packages.bin -o Dir::Cache::srcpkgcache=sources.bin \
-    -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Debug::NoLocking=1
+    -o "APT::Architecture=$architecture" -o "APT::Architectures::=$architecture" -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Debug::NoLocking=1
 }
 
 debian_apt() { # apt-get|apt-cache ARGUMENT...
@@ -52,7 +53,7 @@ debian_apt() { # apt-get|apt-cache ARGUMENT...
 write_sources_list() { # MIRROR
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=''
   [ -r "$keyring" ] && signed=" signed-by=$keyring"
-  printf '%s\n' "deb [arch=$(dpkg --print-architecture) lang=none target=Packages$signed] $1 $suite main" \
+  printf '%s\n' "deb [arch=$architecture lang=none target=Packages$signed] $1 $suite main" \
     "deb-src [lang=none target=Sources$signed] $1 $suite main" >"$apt_state/sources.list"
 }
 

@@ -30,10 +30,10 @@ from_npm() { # PACKAGE PATH...
 
 # As with the toolchain, a later version is taken on the word of the archive's signature, which apt verifies.
 from_debian() { # PACKAGE
-  local architecture version checksum file
-  read -r architecture version checksum < <(awk -v p="$1" '$1 == "debian" && $2 == p { print $3, $4, $5 }' "$lock_file")
+  local version checksum file
   debian_update "$skipped"
-  [ "$architecture" = all ] || [ "$architecture" = "$(dpkg --print-architecture)" ] || fail "$1 is pinned for $architecture alone"
+  read -r version checksum < <(awk -v p="$1" -v a="$architecture" '$1 == "debian" && $2 == p && ($3 == a || $3 == "all") { print $4, $5 }' "$lock_file") ||
+    fail "$1 is not pinned for $architecture"
   say "downloading $1 from Debian"
   debian_apt apt-get -qq download "$1" >&2
   file=$(echo ./*.deb)

@@ -28,7 +28,7 @@ not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' '.
   './usr/share/emscripten/cache/sysroot/lib/*/*asan*' './usr/share/emscripten/cache/sysroot/lib/*/lib[cuGwmes]*an_*'
   './usr/share/emscripten/cache/sysroot/lib/*/libwasmfs*' './usr/share/emscripten/cache/sysroot/lib/*/libwebgpu*'
    './usr/share/emscripten/cache/sysroot/lib/*/lib*-except.a'
-  './usr/lib/llvm-19/lib/clang/19/lib/linux/*i386*' './usr/lib/x86_64-linux-gnu/gconv/*'
+  './usr/lib/llvm-19/lib/clang/19/lib/linux/*i386*' './usr/lib/*-linux-gnu/gconv/*'
   './usr/lib/llvm-19/build/*' './usr/lib/llvm-19/share/*')
 
 # ready holds: sdk or private, where, and what it was made from (a moved clone or a changed lock is redone).
@@ -95,7 +95,8 @@ use_sdk() {
 
 # --- the private toolchain --------------------------------------------------------------------------------------
 
-locked_packages() { awk '$1 == "compiler" || $1 == "support" { print $2 }' "$lock_file"; }
+locked_packages() { awk -v a="$architecture" '/^(compiler|support) / && $2 == a { print $3 }' "$lock_file"; }
+locked() { awk -v a="$architecture" -v p="$1" '/^(compiler|support) / && $2 == a && $3 == p { print $1, $4, $5 }' "$lock_file"; } # PACKAGE
 
 served_packages() { # -> "package version sha256" as the signed index has them
   # shellcheck disable=SC2046
@@ -104,10 +105,14 @@ served_packages() { # -> "package version sha256" as the signed index has them
 }
 
 print_lock() {
-  debian_update "$advice"
+  local package version sha256
   grep -E '^#' "$lock_file" || true
-  served_packages | while read -r package version sha256; do
-    printf '%s %s %s %s\n' "$(awk -v p="$package" '$2 == p { print $1 }' "$lock_file")" "$package" "$version" "$sha256"
+  for architecture in amd64 arm64; do
+    apt_state=$root/build/apt-$architecture
+    debian_update "$advice"
+    served_packages | while read -r package version sha256; do
+      printf '%s %s %s %s %s\n' "$(locked "$package" | cut -d ' ' -f 1)" "$architecture" "$package" "$version" "$sha256"
+    done
   done
   awk '$1 != "compiler" && $1 != "support" && !/^#/' "$lock_file"
 }
@@ -116,7 +121,7 @@ print_lock() {
 # the archive's signature, and said: then the bytes of our images may differ from the published ones.
 check_served() { # PACKAGE VERSION SHA256
   local kind locked_version locked_sha256
-  read -r kind locked_version locked_sha256 < <(awk -v p="$1" '$2 == p { print $1, $3, $4 }' "$lock_file")
+  read -r kind locked_version locked_sha256 < <(locked "$1")
   if [ "$2" = "$locked_version" ]; then
     [ "$3" = "$locked_sha256" ] || fail "the archive's index gives $1 $2 the checksum $3, toolchain.lock has $locked_sha256"
   elif [ "$kind" = compiler ]; then
@@ -178,14 +183,16 @@ install_packages() {
   done 3<"$prefix/missing"
 }
 
-libraries=$unpacked/usr/lib/x86_64-linux-gnu
-interpreter=$libraries/ld-linux-x86-64.so.2
+case $architecture in
+  amd64) libraries=$unpacked/usr/lib/x86_64-linux-gnu interpreter=$libraries/ld-linux-x86-64.so.2 ;;
+  arm64) libraries=$unpacked/usr/lib/aarch64-linux-gnu interpreter=$libraries/ld-linux-aarch64.so.1 ;;
+esac
 run_patchelf() { "$interpreter" --library-path "$libraries" "$unpacked/usr/bin/patchelf" "$@"; }
 
 # The programs must load the unpacked libraries, not the machine's: libraries of theirs that say themselves where to
 # look (LLVM's) as well, for the program's word is not asked then. A renamed copy is patched, so that an interruption
 # cannot leave half a program. patchelf breaks Python; that is started through the interpreter instead.
-places=$libraries:$libraries/binaryen:$unpacked/usr/lib/llvm-19/lib
+places=${libraries:-}:${libraries:-}/binaryen:$unpacked/usr/lib/llvm-19/lib
 
 patch_file() { # FILE OPTION...
   [ "$(run_patchelf --print-rpath "$1")" != "$places" ] || return 0
@@ -260,7 +267,8 @@ build_system_libraries() {
 }
 
 install_private() {
-  [ "$(uname -m)" = x86_64 ] || fail "the private toolchain is for x86_64, this machine is $(uname -m); $advice"
+  require_apt "$advice"
+  [ -n "${libraries:-}" ] || fail "the private toolchain is for amd64 and arm64, this machine is $architecture; $advice"
   [[ $prefix != *[[:space:]:\'\"]* ]] || fail "the path '$prefix' holds a space, a colon or a quote, which make and emcc cannot take; move the clone"
   debian_update "$advice"
   install_packages
