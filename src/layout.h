@@ -221,6 +221,7 @@ LAYOUT_HELPER const TValue *layout_field(const Table *table, const char *name) {
   size_t length = strlen(name);
   for (unsigned int i = 0; i < (unsigned int)sizenode(table); i++) {
     const Node *node = gnode(table, i);
+    if (layout_is_empty(gval(node))) continue; /* its key may be gone */
     GCObject *key = layout_node_key(node);
     if (key == NULL || !layout_is_string(key)) continue;
     const TString *string = gco2ts(key);

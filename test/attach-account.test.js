@@ -390,6 +390,17 @@ describe("what does not fit together", () => {
     assert.deepEqual([known.chunks, known.regions, Object.keys(parts)], [false, false, ["live", "garbage", "runtime", "unknown"]]);
   });
 
+  test("the key of an entry that was removed is not read: it may be gone", async () => {
+    const { parts } = (await accountsOf(() => {}))[0];
+    const [account] = await accountsOf((put, word) => {
+      const registry = word(word(at["[main thread]"] + 16) + 40), count = 1 << (word(registry + 4) >>> 24);
+      const [node = 0] = Array.from({ length: count }, (_, i) => word(registry + 16) + 24 * i).filter((one) => (word(one + 8) & 0x0f) === 0);
+      put(node + 8, (word(node + 8) & ~0xff00) | 0x4400); // [value 8][tag, key's tag, next 8][key]
+      put(node + 16, -16);
+    });
+    assert.deepEqual(account.parts, parts);
+  });
+
   test("words that look like the allocator's, but for one, do not hide it", async () => {
     const [, honest] = await accountsOf(() => {});
     const state = (told.mallocState ?? 0) + 8, decoy = (told.stackLow ?? 0) + 64, most = memory.byteLength;
