@@ -59,8 +59,13 @@ LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
 LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisshrstring(value); }
 
 /* `shrlen` of a long string is 0xFF since 5.4.7 only: the variant decides. */
+LAYOUT_HELPER size_t layout_string_length(const TString *string) {
+  return string->tt == LUA_VSHRSTR ? (size_t)string->shrlen : string->u.lnglen;
+}
+#undef tsslen
+#define tsslen(string) layout_string_length(string)
 LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
-  return sizelstring(string->tt == LUA_VSHRSTR ? (size_t)string->shrlen : string->u.lnglen);
+  return sizelstring(tsslen(string));
 }
 
 /* `alimit` may be a hint for `#`; then the array ends at the next power of two. */

@@ -412,6 +412,22 @@ test("metatables whose entries stand in one chain take the time of their length,
   assert.ok(performance.now() - begin < 2000);
 });
 
+test("texts are as long as they are where Lua left a long string's short length undefined, as before 5.4.7", async () => {
+  const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
+  await process.eval("local key = ('k'):rep(50) Kept = { [key] = {}, text = ('long '):rep(12) }");
+  const bytes = /** @type {Uint8Array} */ (process.memory).slice(), names = ["Kept/text", `Kept/${"k".repeat(50)} (key)`];
+  const told = async () => {
+    const heap = await attach(bytes), graph = heap.graph(), nodes = names.map((name) => graph.find(name));
+    const found = nodes.map((node) => ({ text: graph.text(node), path: graph.path(node), at: heap.walker.call.attach_object_of(node) }));
+    graph.end();
+    return { found, report: heap.profile({ target: "Kept" }) };
+  };
+  const expected = await told();
+  assert.equal(expected.found[0].text, `"${"long ".repeat(12)}"`);
+  for (const { at } of expected.found) bytes[at + 7] = 3; // [next 4][tag][marks][extra][short length]
+  assert.deepEqual(await told(), expected);
+});
+
 describe("two heaps in one memory", () => {
   /** @type {Uint8Array} */ let larger;
   before(async () => {
