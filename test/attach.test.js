@@ -509,7 +509,15 @@ describe("targets by path", () => {
     for (const name of ["none", "k77#2"]) assert.throws(() => large.profile({ target: `${above}/${name}` }), /^MembuddyError: membuddy: there is nothing at the path /);
     assert.ok(large.retained(`${above}/k77`) > 0);
   });
-  test("a path that leads nowhere is an error that names it", () => assert.throws(() => heap.profile({ target: "Deep/nothing" }), /nothing at the path 'Deep\/nothing'; accepted: a path/));
+  test("a path that leads nowhere is an error that names it, also where a name begins so, or is longer than any", () => {
+    for (const target of ["Deep/nothing", "Deep/lis", "Deep/lists", "Deeper", "_", "[main", "[registry]s", "x".repeat(5000)])
+      assert.throws(() => heap.profile({ target }), (/** @type {any} */ { name, message }) => name === "MembuddyError" && message.startsWith(`membuddy: there is nothing at the path '${target.slice(0, 100)}`), target);
+  });
+  test("a global with a number for its name is called so", async () => {
+    const process = await spawnProcess(image.file);
+    await process.eval("for i = 1, 256 do _G[i] = { i } end");
+    assert.equal((await attach(/** @type {Uint8Array} */ (process.memory))).profile({ target: "_G/2" }).target, "2");
+  });
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {
     const closed = await attach(memory);
