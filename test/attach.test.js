@@ -225,6 +225,13 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     await assertRefused(damaged, /refers to 0x/);
   });
 
+  test("an upvalue's cell that bears a mark", async () => {
+    const { at, word, put, memory: damaged } = await spawned("lua53-wasm32", "local kept = 'kept' Kept = { function() return kept end }");
+    const count = word(at("Kept/1") + 16) + 4; // of its holders
+    put(count, word(count) | 2 ** 31);
+    await assertRefused(damaged, /is in a list of objects, and is none/);
+  });
+
   test("an upvalue whose value is somewhere else", async () => {
     const { at, put, memory: damaged } = await spawned("lua54-wasm32", "local kept = 'kept' Kept = { function() return kept end }");
     const cell = at("Kept/1/[upvalue kept]");
@@ -240,6 +247,10 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     put(flags, word(flags) & 0xff00ffff); // as where Lua did not note yet that no `__mode` is in it
     for (const slot of [0, 1]) put(node + 24 * slot + 12, slot === 0 ? 1 : -1);
     await assertRefused(damaged, /comes back to/);
+    for (const steps of [[1, 0], [0, -1]]) { // as long as it can be
+      for (const slot of [0, 1]) put(node + 24 * slot + 12, steps[slot]);
+      assert.equal((await attach(damaged)).books().unaccounted, 0);
+    }
   });
 
   test("a frame of Lua whose function is none", async () => {
@@ -312,11 +323,12 @@ describe("one word that is wrong is refused", () => {
   /** @typedef {{ at: (path: string) => number, word: (address: number) => number, put: (address: number, value: number) => void, free: number }} Words  free: where nothing is */
   /** @type {ArrayBuffer} */ let sound;
   /** @type {Record<string, number>} */ let places;
-  const names = ["Kept", "Kept/1", "Kept/2", "Kept/3", "Many", "Waiting", "Get", "Get/[upvalue open]", "io/stdout", "[main thread]"];
+  const names = ["Kept", "Kept/1", "Kept/2", "Kept/3", "Many", "Waiting", "Get", "Get/[upvalue open]", "Shut/[upvalue closed]", "io/stdout", "[main thread]"];
   before(async () => {
     const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
     await process.eval(`Kept = { "text", {}, function(one) return one, 1.5, "constant" end } Many = {} for i = 1, 128 do Many[i] = false end
-      Waiting = coroutine.create(function() local open = {} Get = function() return open end coroutine.yield() return open end) coroutine.resume(Waiting)`);
+      Waiting = coroutine.create(function() local open = {} Get = function() return open end coroutine.yield() return open end) coroutine.resume(Waiting)
+      local closed = {} Shut = function() return closed end`);
     sound = /** @type {Uint8Array} */ (process.memory).slice().buffer;
     const heap = await attach(sound), graph = heap.graph();
     places = Object.fromEntries(names.map((name) => [name, heap.walker.call.attach_object_of(graph.find(name))]));
@@ -346,11 +358,26 @@ describe("one word that is wrong is refused", () => {
   /** @type {Record<string, [(words: Words) => void, RegExp]>} */
   const lies = {
     "an object that begins within a word": [(it) => addTable(it, it.free + 1), /is in a list of objects, and is none/],
+    "an object of no kind": [(it) => { addTable(it, it.free); it.put(it.free + 4, it.word(it.free + 4) & ~0xff | 11); }, /is in a list of objects, and is none/],
+    "a function of a kind that is no object": [({ at, word, put }) => {
+      put(at("Kept/3") + 4, word(at("Kept/3") + 4) | 0x10);
+      put(word(at("Kept") + 12) + 40, word(word(at("Kept") + 12) + 40) | 0x10);
+    }, /is in a list of objects, and is none/],
+    "a main thread that is in no list": [(it) => {
+      let last = it.word(stateOf(it) + 88);
+      while (it.word(last) !== it.at("[main thread]")) last = it.word(last);
+      it.put(last, 0);
+    }, /is in a list of objects, and is none/],
     "a list of objects that comes back": [({ at, put }) => put(at("Kept/2"), at("Kept/2")), /comes back to/],
     "an object that bears a mark": [({ at, word, put }) => put(at("Kept/2") + 4, word(at("Kept/2") + 4) | 0x8000), /is in a list of objects, and is none/],
     "a block with an object in its middle": [(it) => { addTable(it, it.free); it.put(it.at("Many") + 12, it.free - 1024); }, /2,048 bytes or entries, which cannot be/],
+    "a block with an object in its first word": [(it) => { addTable(it, it.free); it.put(it.at("Many") + 12, it.free); }, /2,048 bytes or entries, which cannot be/],
+    "a block with an object in its last word": [(it) => { addTable(it, it.free); it.put(it.at("Many") + 12, it.free - 2044); }, /2,048 bytes or entries, which cannot be/],
+    "an array whose larger number has as many bytes": [({ at, word, put }) => put(at("Many") + 8, word(at("Many") + 8) + 2 ** 28), /268,435,584 bytes or entries, which cannot be/],
     "a block where nothing can be": [({ at, put }) => put(at("Kept") + 12, 0), /bytes or entries, which cannot be/],
     "constants whose negative number has as many bytes": [({ at, word, put }) => put(word(at("Kept/3") + 12) + 16, word(word(at("Kept/3") + 12) + 16) - 2 ** 28), /-268,435,\d+ bytes or entries, which cannot be/],
+    ...Object.fromEntries(Object.entries({ instructions: [20, 2 ** 30], prototypes: [28, 2 ** 30], "local variables": [32, 2 ** 30], upvalues: [12, 2 ** 29] }).map(([what, [field, more]]) =>
+      [`${what} whose larger number has as many bytes`, [({ at, word, put }) => put(word(at("Kept/3") + 12) + field, word(word(at("Kept/3") + 12) + field) + more), /bytes or entries, which cannot be/]])),
     "a userdata whose length and header are 0 together": [(it) => {
       it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) - 16 - it.word(it.at("io/stdout") + 8));
       it.put(it.at("io/stdout") + 8, -16);
@@ -361,6 +388,7 @@ describe("one word that is wrong is refused", () => {
       it.put(it.at("Kept/2") + 4, (it.word(it.at("Kept/2") + 4) & 0xffffc7ff) | ((it.word(stateOf(it) + 76) & 0x18 ^ 0x18) << 8));
     }, /refers to 0x/],
     "a prototype on a stack": [(it) => it.put(it.word(frameOf(it)) + 16, it.word(it.at("Kept/3") + 12)), /refers to 0x/],
+    "an upvalue's cell on a stack": [(it) => it.put(it.word(frameOf(it)) + 16, it.at("Get/[upvalue open]")), /refers to 0x/],
     "a frame that is not the one before its next": [(it) => it.put(it.word(it.at("Waiting") + 20) + 8, it.at("Waiting") + 52), /refers to 0x/],
     "a frame that is in no list": [(it) => it.put(it.at("Waiting") + 20, it.free), /refers to 0x/],
     "a list of frames that comes back": [(it) => {
@@ -370,6 +398,7 @@ describe("one word that is wrong is refused", () => {
     }, /comes back to/],
     "a stack that is used beyond its end": [({ at, word, put }) => put(at("Waiting") + 12, word(at("Waiting") + 24) + 16 * 6), /bytes or entries, which cannot be/],
     "an open upvalue outside of its stack": [({ at, put, free }) => put(at("Get/[upvalue open]") + 8, free), /refers to 0x/],
+    "an open upvalue just behind its stack": [({ at, word, put }) => put(at("Get/[upvalue open]") + 8, word(at("Waiting") + 24) + 5 * 16), /refers to 0x/],
     "an open upvalue that no thread lists": [({ at, put }) => put(at("Waiting") + 32, 0), /refers to 0x0/],
     "an open upvalue that is no object": [({ at, word, put, free }) => {
       for (let i = 0; i < 32; i += 4) put(free + i, word(at("Get/[upvalue open]") + i));
@@ -380,6 +409,8 @@ describe("one word that is wrong is refused", () => {
     "a table's metatable that is no table": [({ at, put }) => put(at("Kept") + 24, at("Kept/1")), /refers to 0x/],
     "a function's prototype that is none": [({ at, put }) => put(at("Kept/3") + 12, at("Kept")), /refers to 0x/],
     "a function's upvalue that is none": [({ at, put }) => put(at("Get") + 16, at("Kept")), /refers to 0x/],
+    "a closed upvalue whose value is none": [({ at, put, free }) => put(at("Shut/[upvalue closed]") + 16, free), /refers to 0x/],
+    "a local variable's name that is no text": [({ at, word, put }) => put(word(word(at("Kept/3") + 12) + 72), at("Kept")), /refers to 0x/],
     "a source that is no text": [({ at, word, put }) => put(word(at("Kept/3") + 12) + 76, at("Kept")), /refers to 0x/],
     "a frame whose function is in no list": [(it) => {
       const frame = frameOf(it);
@@ -389,8 +420,10 @@ describe("one word that is wrong is refused", () => {
     }, /refers to 0x/],
     "a frame whose function is between two slots": [(it) => it.put(frameOf(it), it.word(frameOf(it)) + 8), /refers to 0x/],
     "entries that are elsewhere, where there are none": [({ at, put }) => put(at("Kept/2") + 16, sound.byteLength), /refers to 0x/],
-    "a name of a metamethod that is no text": [(it) => it.put(stateOf(it) + 172, it.at("Kept")), /refers to 0x/],
-    "a type's metatable that is no table": [(it) => it.put(stateOf(it) + 272, it.at("Kept/1")), /refers to 0x/],
+    "a name of the first metamethod that is no text": [(it) => it.put(stateOf(it) + 172, it.at("Kept")), /refers to 0x/],
+    "a name of the last metamethod that is no text": [(it) => it.put(stateOf(it) + 268, it.at("Kept")), /refers to 0x/],
+    "the first type's metatable that is no table": [(it) => it.put(stateOf(it) + 272, it.at("Kept/1")), /refers to 0x/],
+    "the last type's metatable that is no table": [(it) => it.put(stateOf(it) + 304, it.at("Kept/1")), /refers to 0x/],
     "a registry that is no table": [(it) => it.put(stateOf(it) + 40, it.at("Kept/1")), /refers to 0x/],
     "a registry that is no object": [(it) => it.put(stateOf(it) + 48, 0), /refers to 0x0/],
     "a sum that is not Lua's": [(it) => it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) + 8), /add up to 8 bytes less/],
