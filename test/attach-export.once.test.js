@@ -22,7 +22,7 @@ import { spawnProcess } from "./support/process.js";
 /** Everything that an edge or a name can be. */
 const hostile = String.raw`
   Plain = { one = {}, two = "a string that is longer than forty characters, and so is on its own", [1] = {}, [2] = {}, [7] = {},
-    ["a\u{2028}b"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
+    ["a\u{2028}b"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, [0] = {}, [io.stdout] = {}, [coroutine.create(print)] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
   Plain[Plain] = Plain
   Keys = { {}, {}, {} }
   Alike = { { 1, 2, 3 }, { {} }, ["1"] = {}, ["2"] = { 1 }, [2.5] = {}, ["2.5"] = { 1 }, [""] = { 1, 2 } }
@@ -38,7 +38,11 @@ const hostile = String.raw`
   function Sibling() second = first end
   Waiting = coroutine.create(function(argument) local held = { argument } coroutine.yield(held) return held end)
   coroutine.resume(Waiting, { "argument" })
+  Open = coroutine.create(function() local held = {} Getter = function() return held end coroutine.yield() return held end)
+  coroutine.resume(Open)
   Sourced = load("return 1", "@a/folder/file.lua")
+  Sources = { load("return 1", "=" .. ("s"):rep(99)), load("local kept = 'constant'\nreturn function() return kept, 'constant' end") }
+  Classes = { setmetatable({}, { __name = "one" }), setmetatable({}, { __name = "another" }), setmetatable({}, { __index = {} }), io.stdout, { number = 1 }, { table = {} } }
   Chain = {}
   local link = Chain
   for i = 1, 700 do link.next = { i = tostring(i) .. ("-"):rep(30) } link = link.next end
@@ -127,10 +131,17 @@ for (const { name } of ourImages) {
       const edges = edgesOf(global("Plain")).map(({ type, name: label, to }) => `${type} ${label} ${to.type()}`);
       const expected = ["property one object", "property two string", "element 1 object", "element 2 object", "element 7 object", "property -3 object",
         "property 1099511627776 object", "element 4294967295 object", "property 4294967296 object", "property 0.5 object", "property true object",
-        "property false object", "internal [function] object", "internal [table] object", "internal [key] closure", "internal [key] string",
+        "property false object", "element 0 object", "internal [userdata] object", "internal [thread] object", "internal [function] object", "internal [table] object", "internal [key] closure", "internal [key] string",
         'property a/b\\c"d;e\\x0A\\x00\\xFFé object'];
       const plain = edges.map((edge) => edge.replaceAll("\n", "\\x0A").replaceAll("\0", "\\x00"));
       for (const edge of expected) assert.ok(plain.includes(edge), `${edge} is not among\n${plain.join("\n")}`);
+    });
+
+    test("a prototype's edges say what they are, and a coroutine's open upvalue is called so", () => {
+      const [, chunk] = edgesOf(global("Sources")), [proto] = edgesOf(chunk.to).filter(({ name: label }) => label === "[proto]");
+      assert.deepEqual([...new Set(edgesOf(proto.to).map(({ type, name: label, to }) => `${type} ${label} ${to.type()}`))].sort(),
+        ["internal [constant] string", "internal [names] string", "internal [proto] code", "internal [source] string"]);
+      assert.ok(edgesOf(global("Open")).some(({ type, name: label, to }) => type === "internal" && label === "[open upvalue]" && to.rawName() === "upvalue"));
     });
 
     test("an upvalue has its name, a cell its value", () => {
@@ -159,6 +170,8 @@ for (const { name } of ourImages) {
     test("nodes have the names that a reader knows", () => {
       assert.match(global("Closure").rawName(), /:\d+$/);
       assert.equal(global("Metatable").rawName(), "a class");
+      assert.deepEqual(edgesOf(global("Classes")).map(({ to }) => to.rawName()), ["one", "another", "table", "FILE*", "table", "Object"]);
+      assert.deepEqual(edgesOf(global("Sources")).map(({ to }) => to.rawName()), [`${"s".repeat(80)}…:0`, "local kept = 'constant':0"]);
       assert.equal(global("Waiting").rawName(), "thread");
       assert.equal(global("Ephemeron").rawName(), "weak table");
       const [bytes, wide, long] = edgesOf(global("Binary")).map(({ to }) => to.rawName());
