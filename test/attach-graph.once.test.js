@@ -28,6 +28,8 @@ const program = `
   local shared = {name = "shared", inner = {1, 2, {"deep"}}}
   One, Two = {shared = shared}, {also = {shared = shared}}
   One.back = One; Two.one = One
+  Same = {one_name = {}} Same.other_name = Same.one_name
+  do local own = {{"held"}} Alone = function() return own end end
   local count = {total = 0}
   Add = function(n) count.total = count.total + n; return shared end
   Get = function() return count, shared end
@@ -255,6 +257,17 @@ for (const image of specimens)
       assert.deepEqual([same.paths, same.change.live, same.change.objects], [[], 0, 0]);
       assert.deepEqual([diff(summarize(heap, { depth: 2 }), again).paths, diff(again, summarize(heap, { depth: 2 })).paths], [[], []], "a heap is grouped as deep as the summary beside it");
       again.close();
+      graph = heap.graph();
+    });
+
+    test("a shape is a path with `[n]` for every number, a cell and its value are one, and what has two names is under the first", () => {
+      const first = graph.path(graph.find("Same/one_name")), second = first.endsWith("one_name") ? "other_name" : "one_name";
+      const globals = summarize(heap).shapes.below.get("_G")?.below ?? new Map();
+      const below = (/** @type {string} */ name) => globals.get(name).below;
+      assert.deepEqual(["[n]", "1", "1.5", "-3", "[table]", "true"].filter((name) => below("Keys").has(name)), ["[n]", "1", "[table]", "true"]);
+      const own = below("Alone").get("[upvalue own]");
+      assert.deepEqual([own.objects, [...own.below.keys()]], [2, ["[n]"]]);
+      assert.deepEqual([first.slice("_G/Same/".length), second].map((name) => below("Same").get(name).objects), [2, 1]); // the keys are objects, too
       graph = heap.graph();
     });
 
