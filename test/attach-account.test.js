@@ -414,6 +414,8 @@ describe("what does not fit together", () => {
       "the segment ends behind the memory": (read) => ({ [bytes]: most - read(base) + 8 }),
       "no foot is behind the top": (read) => ({ [bytes]: read(top) - read(base) + read(topBytes) }),
       "all of it lies behind the memory": (read) => ({ [top]: read(top) + 2 ** 30, [base]: read(base) + 2 ** 30, [least]: read(base) + 2 ** 30 }),
+      "it is a heap's behind Lua's": (read) => ({ [base]: at.Text, [least]: at.Text, [bytes]: read(base) + read(bytes) - at.Text }),
+      "the segment is shorter than its top": (read) => ({ [bytes]: at["[main thread]"] + 8 - read(base) }),
       "it is another heap's": () => ({ [topBytes]: 64, [top]: decoy + 1024, [base]: decoy + 960, [least]: decoy + 960, [bytes]: 256 }),
     };
     for (const [what, lie] of Object.entries(lies)) {
