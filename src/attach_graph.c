@@ -236,7 +236,9 @@ ATTACH_EXPORT uint32_t attach_node_text(uint32_t node) {
   if (object == NULL) return 0;
   if (layout_is_string(object)) {
     const TString *string = gco2ts((GCObject *)object);
-    size_t length = tsslen(string) < ATTACH_LONGEST_STRING ? tsslen(string) : ATTACH_LONGEST_STRING;
+    size_t length = layout_string_length(string) < ATTACH_LONGEST_STRING
+                        ? layout_string_length(string)
+                        : ATTACH_LONGEST_STRING;
     memcpy(text_room(), getstr(string), length);
     return (uint32_t)length;
   }

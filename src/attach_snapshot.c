@@ -155,7 +155,7 @@ static void end_string(void) { text_write("\""); }
 /* As its author named it: the first line, without Lua's mark of where it is from. */
 static void write_source(const TString *source) {
   const char *text = source ? getstr(source) : "?";
-  size_t length = source ? tsslen(source) : 1;
+  size_t length = source ? layout_string_length(source) : 1;
   if (length > 0 && (*text == '=' || *text == '@')) text++, length--;
   const char *end_of_line = memchr(text, '\n', length);
   if (end_of_line) length = (size_t)(end_of_line - text);
@@ -166,7 +166,8 @@ static void write_name_of_node(uint32_t node) {
   GCObject *object = graph_object(s.g, node);
   begin_string();
   if (layout_is_string(object)) {
-    text_write_escaped(getstr(gco2ts(object)), tsslen(gco2ts(object)), LONGEST_STRING);
+    text_write_escaped(getstr(gco2ts(object)), layout_string_length(gco2ts(object)),
+                       LONGEST_STRING);
   } else {
     write_source(gco2p(object)->source);
     text_write(":");

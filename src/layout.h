@@ -131,6 +131,14 @@ LAYOUT_INLINE int layout_is_unremarkable(GCObject *object) {
                                   : object->tt == LAYOUT_LUA_FUNCTION;
 }
 
+/* The variant decides: in the middle of 5.4 `shrlen` of a long string means nothing. */
+LAYOUT_HELPER size_t layout_string_length(const TString *string) {
+  return string->tt == LAYOUT_SHORT_STRING ? (size_t)string->shrlen : string->u.lnglen;
+}
+LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
+  return sizelstring(layout_string_length(string));
+}
+
 /* Strings are values: no weak table loses them. */
 LAYOUT_HELPER int layout_is_plain(const GCObject *object) {
   return object == NULL || layout_is_string(object);
@@ -225,7 +233,8 @@ LAYOUT_HELPER const TValue *layout_field(const Table *table, const char *name) {
     GCObject *key = layout_node_key(node);
     if (key == NULL || !layout_is_string(key)) continue;
     const TString *string = gco2ts(key);
-    if (tsslen(string) == length && memcmp(getstr(string), name, length) == 0) return gval(node);
+    if (layout_string_length(string) == length && memcmp(getstr(string), name, length) == 0)
+      return gval(node);
   }
   return NULL;
 }

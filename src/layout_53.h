@@ -49,16 +49,13 @@ LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
   }
 }
 
-LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
+#define LAYOUT_SHORT_STRING LUA_TSHRSTR
 #define LAYOUT_LUA_FUNCTION LUA_TLCL
+LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
 LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
   return (o->tt & 0x3F & ~LAYOUT_SPARE_TT_BITS) == LUA_TLCL;
 }
 LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisstring(value); }
-
-LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
-  return sizelstring(string->tt == LUA_TSHRSTR ? (size_t)string->shrlen : string->u.lnglen);
-}
 
 LAYOUT_HELPER size_t layout_array_count(const Table *table) { return table->sizearray; }
 

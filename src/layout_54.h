@@ -51,22 +51,13 @@ LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
   }
 }
 
-LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
+#define LAYOUT_SHORT_STRING LUA_VSHRSTR
 #define LAYOUT_LUA_FUNCTION LUA_VLCL
+LAYOUT_INLINE int layout_is_string(const GCObject *o) { return (o->tt & 0x0F) == LUA_TSTRING; }
 LAYOUT_INLINE int layout_is_lua_function(const GCObject *o) {
   return (o->tt & 0x3F & ~LAYOUT_SPARE_TT_BITS) == LUA_VLCL;
 }
 LAYOUT_INLINE int layout_is_mode_string(const TValue *value) { return ttisshrstring(value); }
-
-/* `shrlen` of a long string is 0xFF since 5.4.7 only: the variant decides. */
-LAYOUT_HELPER size_t layout_string_length(const TString *string) {
-  return string->tt == LUA_VSHRSTR ? (size_t)string->shrlen : string->u.lnglen;
-}
-#undef tsslen
-#define tsslen(string) layout_string_length(string)
-LAYOUT_HELPER size_t layout_string_bytes(const TString *string) {
-  return sizelstring(tsslen(string));
-}
 
 /* `alimit` may be a hint for `#`; then the array ends at the next power of two. */
 static LAYOUT_APART size_t layout_next_power(unsigned int limit) {

@@ -42,7 +42,8 @@ static size_t count_objects(const kind_tally kinds[KIND_COUNT]) {
 /* Pushes a path: that of the line above (NULL: none) and one more step, which ends with a zero. */
 static void push_path(lua_State *L, const TString *above, const char *step, size_t step_length) {
   char text[SHORT_PATH_BYTES];
-  size_t above_length = above ? tsslen(above) + 1 : 0, length = above_length + step_length;
+  size_t above_length = above ? layout_string_length(above) + 1 : 0,
+         length = above_length + step_length;
   if (length > sizeof text) {
     lua_pushfstring(L, "%s/%s", getstr(above), step);
     return;

@@ -90,7 +90,7 @@ static void write_escaped(writer *out, const char *bytes, size_t length, size_t 
 }
 
 static void write_lua_string(writer *out, const TString *string, size_t limit) {
-  write_escaped(out, getstr(string), tsslen(string), limit);
+  write_escaped(out, getstr(string), layout_string_length(string), limit);
 }
 
 /* Keys that are no text themselves. */
@@ -147,7 +147,7 @@ static void write_source(writer *out, const TString *source) {
     return;
   }
   const char *text = getstr(source);
-  size_t length = tsslen(source);
+  size_t length = layout_string_length(source);
   if (length > 0 && (*text == '=' || *text == '@')) text++, length--;
   const char *end_of_line = memchr(text, '\n', length);
   if (end_of_line) length = (size_t)(end_of_line - text);
@@ -253,7 +253,7 @@ static void read_sort_key(sort_key *s, const tree *t, uint32_t node) {
   s->text_bytes = 0;
   if (ttisstring(&s->key)) {
     s->text = getstr(tsvalue(&s->key));
-    s->text_bytes = tsslen(tsvalue(&s->key));
+    s->text_bytes = layout_string_length(tsvalue(&s->key));
   } else if (!ttisinteger(&s->key)) {
     s->text_bytes = path_node_label(s->room, t, node); /* objects read alike, whichever they are */
   }
