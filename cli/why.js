@@ -153,9 +153,9 @@ function describeChain(graph, nodes) {
   return { path: steps.map(({ name }) => name).join("/"), steps };
 }
 
-/** @param {Graph} graph @param {number} target @param {number[][]} chains @param {number} most @param {number} longestPath */
-function otherReferences(graph, target, chains, most, longestPath) {
-  const known = new Set([0, ...chains.map((chain) => chain[chain.length - 2] ?? 0)]);
+/** Those of shortest chains are none, shown or not. @param {Graph} graph @param {Uint32Array} levels @param {number} target @param {number} most @param {number} longestPath */
+function otherReferences(graph, levels, target, most, longestPath) {
+  const known = new Set([0, ...holdersOf(graph, levels, target)]);
   const others = [], addPath = countPaths("`--chains`");
   for (const from of keepersOf(graph, target)) {
     if (others.length >= most) break;
@@ -180,6 +180,6 @@ export function why(graph, path, { chains: most = 10, longestPath = Infinity } =
   return {
     path: graph.path(target), ...describe(graph, target), chainCount,
     chains: chains.map((nodes) => describeChain(graph, nodes)),
-    others: otherReferences(graph, target, chains, most, longestPath),
+    others: otherReferences(graph, levels, target, most, longestPath),
   };
 }

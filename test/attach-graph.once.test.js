@@ -315,6 +315,7 @@ describe("why, of what is as deep as it is large", () => {
     await subject.eval(`Ring = {} local last = Ring for i = 1, 20000 do last.next = {head = Ring, back = last} last = last.next end
       List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end Near = {} last.far = Near
       Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end
+      local both = {} for _, name in ipairs({ "A", "B", "C" }) do Three = Three or {} Three[name] = { both } end Three.far = { { { both } } }
       Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory))).graph();
   });
@@ -333,6 +334,9 @@ describe("why, of what is as deep as it is large", () => {
     assert.equal(why(graph, "Near", { longestPath: 32 }).others[0].path, `_G/List${"/n".repeat(14)}/…${"/n".repeat(16)}`);
     assert.equal(why(graph, "Hub", { chains: Infinity, longestPath: 32 }).others.length, 2300);
     assert.throws(() => why(graph, "Hub", { chains: Infinity }), { name: "MembuddyError", message: /more than 134,217,728 characters .*ask for less \(`--chains`\)$/ });
+  });
+  test("references of shortest chains are told on no longer way, however few chains are shown", () => {
+    for (const chains of [1, 2, 3]) assert.deepEqual(why(graph, "Three/A/1", { chains }).others, [{ path: "_G/Three/far/1/1", label: "1" }], `${chains} of 3`);
   });
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
   test("lines of a tree have the paths of their nodes, also where these lose their middle", () => {
