@@ -27,6 +27,7 @@ import { countPaths } from "./results.js";
  * @property {Chain[]} chains  at most as many as asked for: first one for each object that refers to it directly
  * @property {number} references  to the object that could keep it
  * @property {{ path: string, label: string }[]} others  references that are on no shortest chain, at most as many
+ * @property {number} otherCount  objects that refer to it on no shortest chain
  */
 
 /** The object at a path; an upvalue's value rather than its cell. @param {Graph} graph @param {string} path */
@@ -157,15 +158,16 @@ function describeChain(graph, nodes) {
 function otherReferences(graph, levels, target, most, longestPath) {
   const known = new Set([0, ...holdersOf(graph, levels, target)]);
   const others = [], addPath = countPaths("`--chains`");
+  let otherCount = 0;
   for (const from of keepersOf(graph, target)) {
-    if (others.length >= most) break;
     if (known.has(from)) continue;
     known.add(from);
+    if (++otherCount > most) continue;
     const path = graph.path(from, longestPath);
     addPath(path);
     others.push({ path, label: graph.label(from, target) });
   }
-  return others;
+  return { others, otherCount };
 }
 
 /**
@@ -180,6 +182,6 @@ export function why(graph, path, { chains: most = 10, longestPath = Infinity } =
   return {
     path: graph.path(target), ...describe(graph, target), chainCount,
     chains: chains.map((nodes) => describeChain(graph, nodes)),
-    others: otherReferences(graph, levels, target, most, longestPath),
+    ...otherReferences(graph, levels, target, most, longestPath),
   };
 }

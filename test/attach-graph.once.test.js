@@ -338,6 +338,10 @@ describe("why, of what is as deep as it is large", () => {
   test("references of shortest chains are told on no longer way, however few chains are shown", () => {
     for (const chains of [1, 2, 3]) assert.deepEqual(why(graph, "Three/A/1", { chains }).others, [{ path: "_G/Three/far/1/1", label: "1" }], `${chains} of 3`);
   });
+  test("of other references as many are told as of chains, and how many there are", () => {
+    const { others, otherCount } = why(graph, "Hub", { chains: 3, longestPath: 32 });
+    assert.deepEqual([others.length, otherCount, why(graph, "Near").otherCount], [3, 2300, 1]);
+  });
   test("so does a head that all of a list refer to", () => assert.deepEqual([quickly("Ring").references, why(graph, "Ring").others], [1, []]));
   test("lines of a tree have the paths of their nodes, also where these lose their middle", () => {
     const list = graph.find("List");

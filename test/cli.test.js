@@ -128,6 +128,13 @@ test("tree tells what is not shown behind the last line of its object, where tha
   assert.ok(texts.filter(({ text }) => text.endsWith(" more")).length > 2);
 });
 
+test("why tells how many references on longer ways it leaves out", () => {
+  const { others, otherCount } = JSON.parse(say(["why", "sample.dat", "_G", "--chains", "2", "--json"]));
+  assert.ok(others.length === 2 && otherCount > 3);
+  assert.ok(say(["why", "sample.dat", "_G", "--chains", "2"]).endsWith(`\n     ... and ${otherCount - 2} others\n`));
+  assert.doesNotMatch(say(["why", "sample.dat", "_G", "--chains", String(otherCount)]), /others?\n$/);
+});
+
 test("a sample is compressed where its name ends in .gz, in whatever letters, and told of where it has a name", () => {
   const packed = run(["sample", "-o", "small.DAT.GZ"]), raw = readFileSync(inFolder("sample.dat"));
   assert.match(packed.stderr, /^small\.DAT\.GZ: [\d,]+ bytes, the memory of a small token process\. Try: membuddy small\.DAT\.GZ\n$/);

@@ -33,7 +33,7 @@ const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) :
 /** @param {import("../why.js").Why} found @param {Context} context */
 function lines(found, context) {
   const { colours } = context;
-  const { chains, chainCount, others } = found;
+  const { chains, chainCount, others, otherCount } = found;
   const steps = chains[0].steps.length;
   const head = `${countedChains(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
   return [
@@ -41,6 +41,7 @@ function lines(found, context) {
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
     ...chains.flatMap((chain, index) => chainLines(chain, index, context)),
     ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${path}/${colours.cyan(label)}`)] : []),
+    ...(otherCount > others.length ? [colours.gray(`     ... and ${counted(otherCount - others.length, "other")}`)] : []),
   ];
 }
 
