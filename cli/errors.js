@@ -33,5 +33,8 @@ const code = (character) => `\\x${character.charCodeAt(0).toString(16).toUpperCa
 /** A name that somebody else may have chosen, as a terminal shows it and does not obey it. @param {string} name */
 export const shownName = (name) => name.replace(/\p{Cc}/gu, code);
 
+/** The same as a word of a command line, to be pasted into a shell. @param {string} name */
+export const shownWord = (name) => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${shownName(name).replaceAll("'", "'\\''")}'`);
+
 /** The same of lines that are ours. @param {string} text */
 export const shownLines = (text) => text.split("\n").map(shownName).join("\n");

@@ -144,6 +144,11 @@ test("a sample is compressed where its name ends in .gz, in whatever letters, an
   assert.ok(stdout.equals(raw) && stderr.length === 0);
 });
 
+test("what is told to try after a sample can be pasted, also where its name has a space and a quote", () => {
+  const name = "a user's sample.dat", [, tried] = /Try: membuddy (.*)\n$/.exec(run(["sample", "-o", name]).stderr) ?? [];
+  assert.equal(execFileSync("bash", ["-c", `printf %s ${tried}`], { encoding: "utf8" }), name);
+});
+
 test("serve says its address, answers there, and is done when it is ended", async () => {
   const child = spawn(process.execPath, ["--preserve-symlinks", bin, "serve"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
   const address = String(await new Promise((resolve) => child.stdout.once("data", resolve)));

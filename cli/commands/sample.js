@@ -1,6 +1,6 @@
 /** `membuddy sample`: a memory to try the other commands on. It was made at build time, by a real process (scripts/sample.js). */
 import { readFile } from "node:fs/promises";
-import { MembuddyError, grouped, messageOf, shownName } from "../errors.js";
+import { MembuddyError, grouped, messageOf, shownName, shownWord } from "../errors.js";
 
 const made = new URL("../../dist/sample.dat.gz", import.meta.url);
 
@@ -12,7 +12,7 @@ async function writeSample(output, context) {
   });
   const bytes = output.toLowerCase().endsWith(".gz") ? compressed : (await import("node:zlib")).gunzipSync(compressed);
   await context.writeWhole(output, (file) => file.write(bytes));
-  if (output !== "-") context.tell(shownName(`${output}: ${grouped(bytes.length)} bytes, the memory of a small token process. Try: membuddy ${output}`));
+  if (output !== "-") context.tell(`${shownName(output)}: ${grouped(bytes.length)} bytes, the memory of a small token process. Try: membuddy ${shownWord(output)}`);
 }
 
 /** @param {import("commander").Command} program @param {import("../context.js").Context} context */
