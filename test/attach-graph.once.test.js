@@ -493,7 +493,7 @@ describe("what changed", () => {
       assert.ok(count > 1 && !/others?$/.test(changes[count + 1]));
       assert.doesNotMatch(await run("diff", file, later, "--top", String(count)), /others?\n$/);
       assert.match(await run("diff", file, later, "--top", String(count - 1)), /\n\.\.\. and 1 other\n$/);
-      assert.match(await run("diff", file, later, "--min-size", "1g"), /objects +path\n[\d,]+ changes are smaller\n$/);
+      assert.match(await run("diff", file, later, "--min-size", "1g"), /objects +path\n[\d,]+ smaller changes\n$/);
       await assert.rejects(run("why", file, "No/such"), (/** @type {any} */ error) => error.code === 1 && /^membuddy: there is nothing at the path 'No\/such'/.test(error.stderr));
     } finally {
       rmSync(folder, { recursive: true });

@@ -186,6 +186,12 @@ describe("membuddy FILE", () => {
     assert.ok(Math.min(...paths.map(({ total }) => total)) > 0);
   });
 
+  test("where every line is smaller than asked for, it says how many those are", () => {
+    const count = Object.keys(JSON.parse(say(["sample.dat", "--json"])).sizes).length;
+    assert.ok(say(["sample.dat", "--min-size", "1g"]).endsWith(`  path\n${count} smaller lines\n`));
+    assert.ok(!say(["sample.dat", "--top", "0"]).includes("smaller line"));
+  });
+
   test("as JSON: one object whose sums meet", () => {
     const report = JSON.parse(say(["sample.dat", "--json"]));
     const bytes = readFileSync(inFolder("sample.dat")).length;

@@ -49,7 +49,7 @@ function pathLines(paths, { top, minSize }, { colours }) {
     "", colours.bold("By path") + colours.gray(" (total: with everything below; numbers in paths read [n])"),
     colours.gray(head), ...lines.map((line, index) => colourOf[shown[index].change](line)),
     ...(telling.length > shown.length ? [colours.gray(`... and ${counted(telling.length - shown.length, "other")}`)] : []),
-    ...(telling.length === 0 ? [colours.gray(`${grouped(paths.length)} changes are smaller`)] : []),
+    ...(telling.length === 0 ? [colours.gray(counted(paths.length, "smaller change"))] : []),
   ];
 }
 
