@@ -410,6 +410,7 @@ describe("the consumers of stacks", () => {
     assert.deepEqual(profiles.map((/** @type {any} */ { name, unit, weights }) => [name, unit, weights]),
       [["bytes", "bytes", found.map(({ bytes }) => bytes)], ["objects", "none", found.map(({ count }) => count)]]);
     assert.equal(profiles[activeProfileIndex].name, "bytes");
+    for (const { startValue, endValue, weights } of profiles) assert.deepEqual([startValue, endValue], [0, sum(weights)]);
     assert.deepEqual(profiles[1].samples.map((/** @type {number[]} */ sample) => sample.map((frame) => shared.frames[frame])),
       found.map(({ frames }) => frames.map(({ name, source }) => ({ name, ...source }))));
   });
@@ -434,6 +435,9 @@ describe("the consumers of stacks", () => {
     assert.ok(profile.sample.every(({ value, locationId }) => value.length === 2 && locationId.every((id) => locations.has(Number(id)))));
     assert.equal(sum(profile.sample.map(({ value }) => Number(value[1]))), luaBytes);
     assert.equal(text(profile.defaultSampleType), "inuse_space");
+    assert.deepEqual([text(profile.periodType?.type ?? 0), text(profile.periodType?.unit ?? 0), Number(profile.period), Number(profile.timeNanos)], ["space", "bytes", 1, 0]);
+    assert.deepEqual(profile.mapping.map(({ id, filename, ...has }) => [Number(id), text(filename), has.hasFunctions, has.hasFilenames, has.hasLineNumbers]), [[1, "Lua", true, true, true]]); // else go tool pprof looks for symbols
+    assert.ok(profile.location.every(({ mappingId }) => Number(mappingId) === 1) && profile.function.every(({ name, systemName }) => name === systemName));
     const { branches } = readBranches(heap, {}), found = [...stacks(branches)];
     assert.deepEqual(profile.sample.map(({ value }) => value.map(Number)), found.map(({ count, bytes }) => [count, bytes]));
     const sourceOf = new Map(found.flatMap(({ frames }) => frames.map(({ name, source }) => [`${name} ${source?.file ?? ""} ${source?.line ?? 0}`, true])));
@@ -455,7 +459,7 @@ describe("the consumers of stacks", () => {
 
   test("json is what its description says", async () => {
     const tree = JSON.parse(new TextDecoder().decode(await heap.export("json", { depth: Infinity })));
-    assert.equal(tree.type, "membuddy-dominators");
+    assert.deepEqual([tree.type, tree.version, tree.nodes[0].name, tree.nodes[0].kind], ["membuddy-dominators", 1, "[process]", "process"]);
     assert.equal(tree.depth, null);
     assert.deepEqual(tree.image, heap.image);
     assert.equal(sum(tree.nodes.map((/** @type {any} */ node) => node.own + sum((node.more ?? []).map((/** @type {any} */ more) => more.bytes)))), tree.totalBytes);
