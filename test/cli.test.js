@@ -286,6 +286,7 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["--json"], 2, /^error: no memory is named/],
     [["serve", "--port", "99999"], 2, /^membuddy: 99999 is no port; accepted: 0 .* to 65535\n$/],
     [["export", "sample.dat", "-o", "x.foo"], 2, /^membuddy: the name x\.foo says no format; give --format.*\n$/],
+    [["export", "sample.dat", "-o", "-"], 2, /^membuddy: the standard output has no name that says a format; give --format, one of heapsnapshot, .*\n$/],
     [["export", "sample.dat", "-o", "x.json", "--with", "sample.dat"], 2, /^membuddy: --with is of the format html.*\n$/],
     [["export", "sample.dat", "-o", "x.heapsnapshot", "--depth", "3"], 2, /^membuddy: a heapsnapshot has every object.*\n$/],
   ];

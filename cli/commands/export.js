@@ -25,7 +25,7 @@ Examples:
 function chosenFormat({ format, output }) {
   const chosen = format ?? formatOfPath(output);
   if (chosen === undefined)
-    throw new UsageError(`the name ${output} says no format; give --format, one of ${formatNames.join(", ")}`);
+    throw new UsageError(`${output === "-" ? "the standard output has no name that says a format" : `the name ${output} says no format`}; give --format, one of ${formatNames.join(", ")}`);
   return chosen;
 }
 
