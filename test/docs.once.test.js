@@ -8,6 +8,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { formats } from "../cli/export/index.js";
 import * as membuddy from "../cli/index.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -136,6 +137,11 @@ describe("docs/javascript.md", () => {
     assert.deepEqual(missing(javascript, members.filter((name) => name !== "constructor")), []);
     heap.close();
   });
+});
+
+test("docs/formats.md has every format with the endings of its files", () => {
+  const told = [...read("docs/formats.md").matchAll(/^\| `(\w+)` \| ([^|]+) \|/gm)].map(([, name, endings]) => [name, [...endings.matchAll(/`([^`]+)`/g)].map(([, ending]) => ending)]);
+  assert.deepEqual(told, Object.entries(formats).map(([name, { endings }]) => [name, endings]));
 });
 
 describe("docs/command.md", () => {
