@@ -1,6 +1,7 @@
 /**
  * The dominator tree as lines: below each object stands what would go with it.
  */
+import { wholeName } from "./graph.js";
 import { countPaths } from "./results.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
@@ -104,7 +105,7 @@ function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines
     }
     const isBelow = abovePath !== undefined && above !== 0 && graph.parents[node] === above;
     const path = isBelow ? paths.below(abovePath, graph.name(node)) : paths.to(graph, node);
-    const line = describe(graph, node, depth, node === 0 ? "[process]" : paths.written(path), isBelow);
+    const line = describe(graph, node, depth, node === 0 ? wholeName : paths.written(path), isBelow);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
     if (shown < children.length) line.others = othersOf(graph, children, shown);

@@ -29,6 +29,9 @@ const arrays = {
   childFirst: 8, children: 9, referrerFirst: 10, referrers: 11,
 };
 
+/** What node 0 is called: all that lives, above the roots. */
+export const wholeName = "[process]";
+
 /** Heads of several roots, which the report lists below them. */
 const heads = ["[state]", "[type metatables]", "[finalizers]", "[resurrected]", "[touched upvalues]"];
 /** Lists, where each entry is called by its place. */
@@ -136,7 +139,7 @@ export class Graph {
 
   /** The label of a node's last step on its shortest path, as in a report. @param {number} node */
   name(node) {
-    if (node === 0) return "[process]";
+    if (node === 0) return wholeName;
     const known = this.#names.get(this.#checked(node));
     if (known !== undefined) return known;
     const name = numbered(this.#walker.text(this.#walker.call.attach_path_label(node)), this.parents[node] === 0);
@@ -280,6 +283,8 @@ export const onlyKeyAt = (path) =>
 export function nothingAt(path) {
   if (isNoObject(path))
     return new MembuddyError(`membuddy: '${path}' is a line of the report, but no object; accepted: the path of one, such as _G/Inbox or Inbox`);
+  if (path === wholeName)
+    return new MembuddyError(`membuddy: '${path}' is the whole in \`tree\`, but no object; accepted: the path of one, such as _G/Inbox or Inbox`);
   const above = /^(.+)\/(?:\.\.\.|\[\d+ more\])$/s.exec(path)?.[1];
   return new MembuddyError(above === undefined
     ? `membuddy: there is nothing at the path '${path}'; accepted: a path as a report gives it, such as _G/Inbox or Inbox`

@@ -103,6 +103,8 @@ test("tree and why take every path that tree prints, and those that the report h
     assert.equal(JSON.parse(say(["tree", "sample.dat", path, "--json"])).lines[0].path, name);
     assert.equal(JSON.parse(say(["why", "sample.dat", path, "--json"])).chains[0].path, name);
   }
+  assert.equal(say(["tree", "sample.dat", lines[0].path]), say(["tree", "sample.dat"]));
+  for (const words of [["why", "sample.dat", lines[0].path], ["sample.dat", "--target", lines[0].path]]) assert.match(run(words).stderr, /^membuddy: '\[process\]' is the whole in `tree`, but no object; accepted: /);
   const proto = "_G/Dump/[proto .dump:487]/[constant]";
   for (const command of ["tree", "why"]) {
     assert.match(run([command, "sample.dat", proto]).stderr, /^membuddy: '.*\[constant\]' is a sum of several objects; accepted: .*\[constant\]#1\n$/);

@@ -1,6 +1,7 @@
 /** `membuddy tree`: the dominator tree in the terminal. */
 import { treeLines } from "../dominator_tree.js";
 import { grouped } from "../errors.js";
+import { wholeName } from "../graph.js";
 import { formatSize } from "../print.js";
 import { findObject } from "../why.js";
 
@@ -64,7 +65,7 @@ export function register(program, context) {
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const graph = heap.graph();
-      const lines = treeLines(graph, path === undefined ? 0 : findObject(graph, path), { ...context.listLimits(options), isWhole: options.json });
+      const lines = treeLines(graph, path === undefined || path === wholeName ? 0 : findObject(graph, path), { ...context.listLimits(options), isWhole: options.json });
       if (options.json) return context.asJson({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);
       return [head, ...inOrder(lines, context)].join("\n");

@@ -6,7 +6,7 @@
  * bytes and the blocks that are no objects make what Lua counts.
  */
 import { MembuddyError, grouped } from "../errors.js";
-import { kindNames, numbered } from "../graph.js";
+import { kindNames, numbered, wholeName } from "../graph.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
 
@@ -123,7 +123,7 @@ function branchNames(graph, nodes, walker) {
   const paths = nodes.map((node) => steps(graph, node));
   const known = labels(graph, new Set(paths.flatMap(({ found }) => found)), walker);
   return paths.map(({ found, isCut }, index) => {
-    if (nodes[index] === 0) return "[process]";
+    if (nodes[index] === 0) return wholeName;
     return (isCut ? "…/" : "") + found.map((node) => known.get(node)).join("/");
   });
 }
