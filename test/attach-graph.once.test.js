@@ -335,6 +335,10 @@ describe("why, of what is as deep as it is large", () => {
     assert.equal(why(graph, "Hub", { chains: Infinity, longestPath: 32 }).others.length, 2300);
     assert.throws(() => why(graph, "Hub", { chains: Infinity }), { name: "MembuddyError", message: /more than 134,217,728 characters .*ask for less \(`--chains`\)$/ });
   });
+  test("a path of as many steps as it may have is whole, of a longer one both ends are told", () => {
+    const node = graph.find("List/n/n/n");
+    assert.deepEqual([6, 5, 4, 3, 1].map((most) => graph.path(node, most)), ["_G/List/n/n/n", "_G/List/n/n/n", "_G/List/…/n/n", "_G/…/n", "_G/…/n"]);
+  });
   test("references of shortest chains are told on no longer way, however few chains are shown", () => {
     for (const chains of [1, 2, 3]) assert.deepEqual(why(graph, "Three/A/1", { chains }).others, [{ path: "_G/Three/far/1/1", label: "1" }], `${chains} of 3`);
   });

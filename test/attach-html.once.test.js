@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { listen, makeServer } from "../cli/serve.js";
 import { summarize } from "../cli/diff.js";
-import { htmlReport } from "../cli/export/html.js";
+import { htmlReport, lastStep } from "../cli/export/html.js";
 import { changesData } from "../cli/html/changes-data.js";
 import { afterDrop } from "../cli/html/dropped.js";
 import { embed, safeText } from "../cli/html/embed.js";
@@ -114,6 +114,7 @@ describe("the file", () => {
   test("it is called by the file's name, as is the older memory", () => {
     const { title, changes } = dataOf(made.page);
     assert.deepEqual([title, changes.before, changes.after], ["newer.dat", "older.dat", "newer.dat"]);
+    assert.deepEqual(["a/b c.dat", "C:\\a\\b.dat", "a/", "/", "the memory"].map(lastStep), ["b c.dat", "b.dat", "a", "/", "the memory"]);
   });
 
   test("kinds and lines are those of the report, the largest first", async () => {
