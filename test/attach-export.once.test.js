@@ -22,7 +22,7 @@ import { spawnProcess } from "./support/process.js";
 /** Everything that an edge or a name can be. */
 const hostile = String.raw`
   Plain = { one = {}, two = "a string that is longer than forty characters, and so is on its own", [1] = {}, [2] = {}, [7] = {},
-    ["a\u{2028}b"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, [0] = {}, [io.stdout] = {}, [coroutine.create(print)] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
+    ["a\u{2028}b"] = {}, ["c\u{2029}d"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, [0] = {}, [io.stdout] = {}, [coroutine.create(print)] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
   Plain[Plain] = Plain
   Keys = { {}, {}, {} }
   Alike = { { 1, 2, 3 }, { {} }, ["1"] = {}, ["2"] = { 1 }, [2.5] = {}, ["2.5"] = { 1 }, [""] = { 1, 2 } }
@@ -259,7 +259,7 @@ describe("any format", () => {
 
   test("folded: no reader of lines finds an end within one", async () => {
     const text = new TextDecoder().decode(await (await open(anImage)).export("folded", { minSize: 0 }));
-    assert.ok(text.includes("a\\xE2\\x80\\xA8b"));
+    assert.ok(text.includes("a\\xE2\\x80\\xA8b") && text.includes("c\\xE2\\x80\\xA9d"));
     for (const line of text.trimEnd().split(/[\n\u2028\u2029]/)) assert.match(line, /^[^;].* \d+$/);
   });
 
@@ -489,6 +489,13 @@ describe("membuddy export", () => {
     const { status, stdout } = run(input, "-o", "-", "--format", "json", "--min-size", "4k", "--depth", "2");
     assert.equal(status, 0);
     assert.equal(stdout, new TextDecoder().decode(await (await open(anImage)).export("json", { minSize: 4096, depth: 2 })));
+  });
+
+  test("a module names the image on the page, and changes nothing of the tree as JSON", async () => {
+    const written = (/** @type {string} */ format, /** @type {string[]} */ ...module) => run(input, "-o", "-", "--format", format, "--min-size", "100k", ...module).stdout;
+    assert.equal(written("json", "--module", ourImages[0].file), written("json"));
+    const name = "MemBuddy's aos image";
+    assert.deepEqual([written("html", "--module", ourImages[0].file), written("html")].map((page) => page.includes(name)), [true, false]);
   });
 
   test("asks for a format that it cannot tell", () => {

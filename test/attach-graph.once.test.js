@@ -164,6 +164,7 @@ for (const image of specimens)
     test("texts show what a string is and where a function comes from, escaped", () => {
       assert.deepEqual(["Keys/[table]", "Keys/[table]#2"].map((where) => graph.text(graph.find(where))).sort(), ['"by another"', "table"]);
       assert.match(graph.text(graph.find("Add")), /^function \[proto .*\]$/);
+      assert.equal(graph.text(graph.find("Waiting")), "C function");
       assert.equal(graph.text(graph.find("Keys/\\x01\\xFF (key)")), '"\\x01\\xFF"');
       assert.equal(graph.text(graph.find("List/300/data")), `"${"x".repeat(64)}…"`);
     });
