@@ -160,6 +160,21 @@ test("serve says its address, answers there, and is done when it is ended", asyn
   assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
 });
 
+test("serve --open gives its address to the browser, and serves where there is none", { skip: process.platform !== "linux" && "other systems have no xdg-open" }, async () => {
+  mkdirSync(inFolder("programs"));
+  const told = inFolder("opened");
+  for (const hasBrowser of [false, true]) {
+    if (hasBrowser) writeFileSync(inFolder("programs/xdg-open"), `#!/bin/sh\necho "$@" > "${told}.new" && /bin/mv "${told}.new" "${told}"\n`, { mode: 0o755 });
+    const child = spawn(process.execPath, ["--preserve-symlinks", bin, "serve", "--open"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, PATH: inFolder("programs") } });
+    const address = String(await new Promise((resolve) => child.stdout.once("data", resolve)));
+    assert.equal((await fetch(address.trim())).status, 200);
+    while (hasBrowser && !existsSync(told)) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGINT");
+    assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
+    if (hasBrowser) assert.equal(readFileSync(told, "utf8"), address);
+  }
+});
+
 test("the paths in the help of tree and why are some of the sample", () => {
   const examples = ["tree", "why"].flatMap((command) => [...say([command, "--help"]).matchAll(/^ {2}membuddy (.+)$/gm)].map((match) => match[1]));
   assert.ok(examples.length >= 5);
