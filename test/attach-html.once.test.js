@@ -8,6 +8,7 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -475,10 +476,12 @@ describe("the server", () => {
       const refused = await ask({ host, port, method: "POST" }), head = await ask({ host, port, method: "HEAD" });
       assert.deepEqual([refused.statusCode, refused.headers.allow], [405, "GET, HEAD"]);
       assert.deepEqual([head.statusCode, head.headers["content-type"]], [200, "text/html; charset=utf-8"]);
-      for (const [name, value] of Object.entries({ "content-security-policy": /^default-src 'none'; .*frame-ancestors 'none'$/, "x-content-type-options": /^nosniff$/, "cache-control": /^no-store$/ }))
+      for (const [name, value] of Object.entries({ "content-security-policy": /^default-src 'none'; .*frame-ancestors 'none'$/, "x-content-type-options": /^nosniff$/, "cache-control": /^no-store$/,
+        "referrer-policy": /^no-referrer$/, "cross-origin-resource-policy": /^same-origin$/, "cross-origin-opener-policy": /^same-origin$/ }))
         for (const { headers } of [refused, head]) assert.match(String(headers[name]), value);
       for (const name of ["LOCALHOST", `localhost:${port}`, `[::1]:${port}`]) assert.equal((await ask({ host, port, headers: { host: name } })).statusCode, 200, name);
       for (const path of ["/", "//"]) assert.equal((await ask({ host, port, path, headers: { host: "evil.example" } })).statusCode, 403);
+      assert.equal(await new Promise((resolve) => http.get({ host, port, headers: { host: "evil.example" } }, (response) => resolve(text(response)))), "403\n");
       const other = await makeServer();
       await assert.rejects(listen(other, port), /port \d+ .*--port/);
     } finally {
