@@ -116,18 +116,22 @@ test("tree and why take every path that tree prints, and those that the report h
 });
 
 test("tree tells what is not shown behind the last line of its object, where that has lines", () => {
-  const words = ["tree", "sample.dat", "_G", "--depth", "2", "--top", "3"], { lines } = JSON.parse(say([...words, "--json"]));
-  const texts = say(words).trimEnd().split("\n").slice(1).map((line) => ({ indent: line.slice(33).search(/\S/), text: line.slice(33).trim(), bytes: line.slice(0, 10).trim() }));
+  const words = ["tree", "sample.dat", "_G", "--depth", "2", "--top", "3"], { lines, totalSize } = JSON.parse(say([...words, "--json"]));
+  const texts = say(words).trimEnd().split("\n").slice(1).map((line) => ({ indent: line.slice(33).search(/\S/), text: line.slice(33).trim(), bytes: line.slice(0, 10).trim(), share: line.slice(12, 19).trim(), own: line.slice(21, 31).trim() }));
   /** @type {any[]} */ const expected = [], /** @type {any[]} */ open = [];
   const close = (/** @type {number} */ depth) => { while (open.length > 0 && open.at(-1).indent > 2 * depth) expected.push(open.pop()); };
-  for (const [index, { depth, name, text, kind, retained, others }] of lines.entries()) {
+  for (const [index, { depth, name, text, kind, retained, share, own, others }] of lines.entries()) {
     close(depth);
-    expected.push({ indent: 2 * depth, text: `${name}  ${text || kind}`, bytes: formatSize(retained) });
-    if (others?.count > 0 && lines[index + 1]?.depth > depth) open.push({ indent: 2 * depth + 2, text: `${others.count} more`, bytes: formatSize(others.retained) });
+    expected.push({ indent: 2 * depth, text: `${name}  ${text || kind}`, bytes: formatSize(retained), share: `${(100 * retained / totalSize).toFixed(1)} %`, own: formatSize(own) });
+    assert.equal(share, retained / totalSize);
+    if (others?.count > 0 && lines[index + 1]?.depth > depth) open.push({ indent: 2 * depth + 2, text: `${others.count} more`, bytes: formatSize(others.retained), share: "", own: "" });
   }
   close(-1);
   assert.deepEqual(texts, expected);
   assert.ok(texts.filter(({ text }) => text.endsWith(" more")).length > 2);
+  const all = JSON.parse(say(["tree", "sample.dat", "--depth", "0", "--json"])).lines;
+  assert.equal(all.length, 1);
+  assert.match(say(["tree", "sample.dat", "--depth", "0"]), new RegExp(`\\n.*  \\[process\\]\\n +${formatSize(all[0].retained)} +${all[0].others.count} more\\n$`)); // else nothing were told
 });
 
 test("why tells how many references on longer ways it leaves out", () => {
@@ -162,17 +166,18 @@ test("serve says its address, answers there, and is done when it is ended", asyn
 
 test("serve --open gives its address to the browser, and serves where there is none", { skip: process.platform !== "linux" && "other systems have no xdg-open" }, async () => {
   mkdirSync(inFolder("programs"));
-  const told = inFolder("opened");
-  for (const hasBrowser of [false, true]) {
-    if (hasBrowser) writeFileSync(inFolder("programs/xdg-open"), `#!/bin/sh\necho "$@" > "${told}.new" && /bin/mv "${told}.new" "${told}"\n`, { mode: 0o755 });
-    const child = spawn(process.execPath, ["--preserve-symlinks", bin, "serve", "--open"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, PATH: inFolder("programs") } });
-    const address = String(await new Promise((resolve) => child.stdout.once("data", resolve)));
+  const told = inFolder("opened"), readTold = () => (existsSync(told) ? readFileSync(told, "utf8") : "");
+  /** @type {string} */ let address = "";
+  for (const [hasBrowser, ...options] of /** @type {[boolean, ...string[]][]} */ ([[false, "--open"], [true], [true, "--open"]])) {
+    if (hasBrowser) writeFileSync(inFolder("programs/xdg-open"), `#!/bin/sh\necho "$@" >> "${told}"\n`, { mode: 0o755 });
+    const child = spawn(process.execPath, ["--preserve-symlinks", bin, "serve", ...options], { cwd: folder, stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, PATH: inFolder("programs") } });
+    address = String(await new Promise((resolve) => child.stdout.once("data", resolve)));
     assert.equal((await fetch(address.trim())).status, 200);
-    while (hasBrowser && !existsSync(told)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (hasBrowser && options.length > 0 && !readTold().includes(address)) await new Promise((resolve) => setTimeout(resolve, 5));
     child.kill("SIGINT");
     assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
-    if (hasBrowser) assert.equal(readFileSync(told, "utf8"), address);
   }
+  assert.equal(readTold(), address, "the last alone");
 });
 
 test("the paths in the help of tree and why are some of the sample", () => {
