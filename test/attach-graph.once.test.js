@@ -488,6 +488,13 @@ describe("what changed", () => {
       assert.match(await run("tree", file, "Mail", "--depth", "1", "--top", "3"), /^ +retained.*\n.*_G\/Mail.*\n.* 100 .*\n(.*\n)+.*\d+ more\n$/);
       assert.equal(JSON.parse(await run("why", file, "Mail/7/Id", "--json")).chains[0].path, "_G/Mail/7/Id");
       assert.match(await run("why", file, `Fork${"/l/d".repeat(60)}`, "--chains", "2"), /\n\nmore than 9,007,199,254,740,991 shortest chains of 122 steps from a root, 2 of them:\n\n/);
+      const deep = `_G/Fork${"/l/d".repeat(60)}`, chain = (await run("why", file, deep, "--chains", "1")).trimEnd().split("\n\n")[2].split("\n");
+      assert.deepEqual([chain[0], chain.length, chain[21]], ["  1. 122 steps", 42, "     ... 82 steps ..."]);
+      assert.match(chain[1], /^ {5}_G +a root  table, retains /);
+      assert.match(chain[41], /^ {5}d +cut here: frees nothing, 2 references to it  table, retains 56 bytes$/);
+      assert.match(await run("tree", file, deep, "--depth", "0"), /  _G\/Fork(\/l\/d){7}\/…(\/l\/d){8}  table\n$/);
+      assert.equal(JSON.parse(await run("tree", file, deep, "--depth", "0", "--json")).lines[0].path, deep);
+      assert.match(await run("tree", file, "Fork", "--depth", "50", "--top", "1"), /^.{33} {80}_G.*\n.{33} {80}\(41\) _G.*\n.{33} {80}\(42\) _G/m);
       assert.match(await run("why", file, "Gone/a"), /1 shortest chain of 3 steps.*\n\n.*_G\/Gone\/a\n.*a root.*\n.*cut here: frees/s);
       assert.match(await run("diff", file, file), /nothing changed\n$/);
       assert.equal(JSON.parse(await run("diff", file, file, "--json")).type, "membuddy-diff");
