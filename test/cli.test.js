@@ -134,6 +134,23 @@ test("tree tells what is not shown behind the last line of its object, where tha
   assert.match(say(["tree", "sample.dat", "--depth", "0"]), new RegExp(`\\n.*  \\[process\\]\\n +${formatSize(all[0].retained)} +${all[0].others.count} more\\n$`)); // else nothing were told
 });
 
+test("why tells in the terminal what it tells as JSON", () => {
+  const what = (/** @type {any} */ { kind, text }) => (kind === "table" || text === "" ? kind : text);
+  const effect = (/** @type {any} */ { frees, references }) =>
+    (frees === null ? "a root" : `cut here: frees ${frees > 0 ? formatSize(frees) : `nothing, ${references} ${references === 1 ? "reference" : "references"} to it`}`);
+  for (const path of ["math/random/[upvalue chance]", "Inbox/1/Owner", "print", "_G"]) {
+    const found = JSON.parse(say(["why", "sample.dat", path, "--json"]));
+    const [head, title, chain, others] = say(["why", "sample.dat", path]).trimEnd().split("\n\n");
+    assert.equal(head, `${found.path}: ${what(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${found.references}`);
+    const [{ path: way, steps }] = found.chains;
+    assert.equal(title, `1 shortest chain of ${steps.length} step${steps.length === 1 ? "" : "s"} from a root:`);
+    assert.deepEqual(chain.split("\n").map((line) => line.trim().split(/ {2,}/)),
+      [[`1. ${way}`], ...steps.map((/** @type {any} */ step) => [step.name, effect(step), `${what(step)}, retains ${formatSize(step.retained)}`])]);
+    const told = found.others.map((/** @type {any} */ other) => `     ${other.path}/${other.label}`);
+    assert.deepEqual((others ?? "").split("\n").slice(1, 1 + told.length), told);
+  }
+});
+
 test("why tells how many references on longer ways it leaves out", () => {
   const { others, otherCount } = JSON.parse(say(["why", "sample.dat", "_G", "--chains", "2", "--json"]));
   assert.ok(others.length === 2 && otherCount > 3);
