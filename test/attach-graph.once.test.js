@@ -14,6 +14,7 @@ import { attach } from "../cli/attach.js";
 import { diff, summarize, tellingPaths } from "../cli/diff.js";
 import { treeLines } from "../cli/dominator_tree.js";
 import { noNode } from "../cli/graph.js";
+import { formatSize } from "../cli/print.js";
 import { freedByCut, why } from "../cli/why.js";
 import { ourImages, stockImage } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
@@ -501,6 +502,24 @@ describe("what changed", () => {
       const later = path.join(folder, "later.dat");
       writeFileSync(later, last);
       assert.match(await run("diff", file, later, "--depth", "0"), /live objects.*\n\nKinds of live objects\n +bytes +count +kind\n( *[+-].*\n)+$/);
+      const grouped = (/** @type {number} */ amount) => amount.toLocaleString("en-US");
+      for (const [older, newer] of [[file, later], [later, file]]) {
+        const told = JSON.parse(await run("diff", older, newer, "--json")), text = await run("diff", older, newer, "--top", "all", "--min-size", "0");
+        const signed = (/** @type {number} */ change, /** @type {(amount: number) => string} */ shown) => (change === 0 ? "" : (change > 0 ? "+" : "-") + shown(Math.abs(change)));
+        const rows = [
+          ...[["linear memory", "memory"], ["Lua", "luaSize"], ["of it, live", "live"], ["of it, garbage", "garbage"]].map(([title, name]) => [title, formatSize(told.a[name]), formatSize(told.b[name]), signed(told.change[name], formatSize)]),
+          ["live objects", grouped(told.a.objects), grouped(told.b.objects), signed(told.change.objects, grouped)],
+          ...Object.entries(told.kinds).filter(([, { count, bytes }]) => count !== 0 || bytes !== 0).sort(([, x], [, y]) => Math.abs(y.bytes) - Math.abs(x.bytes))
+            .map(([kind, { count, bytes }]) => [signed(bytes, formatSize), signed(count, grouped), kind.replace("_", " ")]),
+          ...tellingPaths(told.paths).map(({ path, change, total, own, objects }) => [signed(total, formatSize), signed(own, formatSize), signed(objects, grouped), change, path]),
+        ].map((row) => row.filter(Boolean).join("  "));
+        assert.ok(rows.some((row) => row.startsWith("-")) && rows.some((row) => row.startsWith("+")));
+        const heads = /^(.* -> .*|before  after  change|Kinds of live objects|bytes  count  kind|By path .*|total  own  objects  path|)$/;
+        assert.deepEqual(text.split("\n").map((line) => line.trim().replace(/ {2,}/g, "  ")).filter((line) => !heads.test(line)), rows);
+        const telling = tellingPaths(told.paths).map(({ total }) => Math.abs(total)), least = telling[telling.length >> 1];
+        assert.ok(told.paths.some((/** @type {any} */ { total }) => total <= -least) && told.paths.some((/** @type {any} */ { total }) => total >= least));
+        assert.equal((await run("diff", older, newer, "--top", "0", "--min-size", String(least))).trimEnd().split("\n").at(-1), `... and ${grouped(telling.filter((bytes) => bytes >= least).length)} others`);
+      }
       const changes = (await run("diff", file, later, "--top", "all")).split("By path")[1].trimEnd().split("\n"), count = changes.length - 2;
       assert.ok(count > 1 && !/others?$/.test(changes[count + 1]));
       assert.doesNotMatch(await run("diff", file, later, "--top", String(count)), /others?\n$/);
