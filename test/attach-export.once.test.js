@@ -498,6 +498,11 @@ describe("membuddy export", () => {
     assert.deepEqual([written("html", "--module", ourImages[0].file), written("html")].map((page) => page.includes(name)), [true, false]);
   });
 
+  test("writes the format that it is told, whatever the name of the output says", () => {
+    assert.equal(run(input, "-o", "b.folded", "--format", "json", "--min-size", "100k").status, 0);
+    assert.equal(JSON.parse(fs.readFileSync(path.join(folder, "b.folded"), "utf8")).type, "membuddy-dominators");
+  });
+
   test("asks for a format that it cannot tell", () => {
     const { status, stderr } = run(input, "-o", "a.txt");
     assert.equal(status, 2);
