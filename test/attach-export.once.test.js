@@ -503,6 +503,11 @@ describe("membuddy export", () => {
     assert.equal(JSON.parse(fs.readFileSync(path.join(folder, "b.folded"), "utf8")).type, "membuddy-dominators");
   });
 
+  test("an older memory is on the page", () => {
+    fs.copyFileSync(input, path.join(folder, "an older.dat"));
+    assert.deepEqual([["--with", "an older.dat"], []].map((older) => run(input, "-o", "-", "--format", "html", "--min-size", "100k", ...older).stdout.includes('"before":"an older.dat"')), [true, false]);
+  });
+
   test("asks for a format that it cannot tell", () => {
     const { status, stderr } = run(input, "-o", "a.txt");
     assert.equal(status, 2);
