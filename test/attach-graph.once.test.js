@@ -47,6 +47,7 @@ const program = `
     if first == "" then break end
   end
   List = {} for i = 1, 300 do List[i] = {id = "id" .. i, data = ("x"):rep(i), next = List[i - 1]} end
+  Texts = {"\\127", "\\194\\155", "a\\\\b\\"", "\\240\\159\\152\\128"}
   setmetatable(List, {__index = {default = "default"}, __name = "List"})
   return 1`;
 
@@ -166,6 +167,7 @@ for (const image of specimens)
       assert.deepEqual(["Keys/[table]", "Keys/[table]#2"].map((where) => graph.text(graph.find(where))).sort(), ['"by another"', "table"]);
       assert.match(graph.text(graph.find("Add")), /^function \[proto .*\]$/);
       assert.equal(graph.text(graph.find("Waiting")), "C function");
+      assert.deepEqual([1, 2, 3, 4].map((index) => graph.text(graph.find(`Texts/${index}`))), ['"\\x7F"', '"\\xC2\\x9B"', '"a\\\\b\\""', '"\u{1F600}"']); // no code of a terminal
       assert.equal(graph.text(graph.find("Keys/\\x01\\xFF (key)")), '"\\x01\\xFF"');
       assert.equal(graph.text(graph.find("List/300/data")), `"${"x".repeat(64)}…"`);
     });
