@@ -34,7 +34,7 @@ function pathRows(results, options) {
   const size = (/** @type {number | undefined} */ bytes) => (bytes === undefined ? "" : formatSize(bytes));
   const rows = lines.slice(0, options.top).map(({ path, own, total }) =>
     [size(total), Object.hasOwn(results.totalSizes, path) ? size(own) : "", size(results.retained?.[path]), path]);
-  return { rows, others: lines.slice(options.top), isEmpty: lines.length === 0 };
+  return { rows, others: lines.slice(options.top) };
 }
 
 /**
@@ -43,7 +43,7 @@ function pathRows(results, options) {
  */
 export function resultLines(results, options, { colours }) {
   const settled = readOptions(options);
-  const { rows, others, isEmpty } = pathRows(results, settled);
+  const { rows, others } = pathRows(results, settled);
   const rest = others.reduce((sum, { own }) => sum + own, 0);
   const held = results.target === undefined ? [] : [`Held by ${results.target}: ${formatSize(results.totalSize)}; others hold as well: ${formatSize(results.shared ?? 0)}`, ""];
   const [kindHead, ...kinds] = columns([["bytes", "count", "kind"], ...kindRows(results.kinds)], ["right", "right", "left"]);
@@ -52,7 +52,7 @@ export function resultLines(results, options, { colours }) {
     ...held, colours.bold("Kinds of live objects"), colours.gray(kindHead), ...kinds, "",
     colours.bold("Largest by path") + colours.gray(" (total: with everything below; retained: what would go with it)"), colours.gray(pathHead), ...paths,
     ...(others.length > 0 ? [colours.gray(`... and ${counted(others.length, "other")}, totalling ${formatSize(rest)}`)] : []),
-    ...(isEmpty ? [colours.gray(counted(Object.keys(results.sizes).length, "smaller line"))] : []),
+    ...(rows.length + others.length === 0 ? [colours.gray(counted(Object.keys(results.sizes).length, "smaller line"))] : []),
   ];
 }
 

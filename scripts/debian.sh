@@ -41,7 +41,13 @@ apt_options() {
     -o "Dir::State=$apt_state" -o "Dir::State::lists=$apt_state/lists" -o "Dir::State::status=$apt_state/status" \
     -o "Dir::Cache=$apt_state/cache" -o "Dir::Cache::archives=$apt_state/cache/archives" \
     -o Dir::Cache::pkgcache=packages.bin -o Dir::Cache::srcpkgcache=sources.bin \
-    -o "APT::Architecture=$architecture" -o "APT::Architectures::=$architecture" -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Debug::NoLocking=1
+    -o "APT::Architecture=$architecture" -o "APT::Architectures::=$architecture" \
+    -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Debug::NoLocking=1
+}
+
+# KIND VERSION SHA256 of a package, as the lock file has them for this architecture.
+locked_debian() { # PACKAGE
+  awk -v a="$architecture" -v p="$1" '($2 == a || $2 == "all") && $3 == p { print $1, $4, $5 }' "$lock_file"
 }
 
 debian_apt() { # apt-get|apt-cache ARGUMENT...

@@ -1,6 +1,7 @@
 /**
- * Takes the types out of the loader of Chrome's DevTools and of what it imports, so that Node.js or a browser runs it as it is. What it
- * needs of DevTools beside (translations, the texts of an editor) has stand-ins, since it is far more than a loader.
+ * Takes the types out of the loader of Chrome's DevTools and of what it imports, so that Node.js or a browser runs it as
+ * it is. What it needs of DevTools beside (translations, the texts of an editor) has stand-ins, since it is far more than
+ * a loader.
  *
  *   node devtools.js SOURCES OUT
  */

@@ -32,8 +32,7 @@ from_npm() { # PACKAGE PATH...
 from_debian() { # PACKAGE
   local version checksum file
   debian_update "$skipped"
-  read -r version checksum < <(awk -v p="$1" -v a="$architecture" '$1 == "debian" && $2 == p && ($3 == a || $3 == "all") { print $4, $5 }' "$lock_file") ||
-    fail "$1 is not pinned for $architecture"
+  read -r _ version checksum < <(locked_debian "$1") || fail "$1 is not pinned for $architecture"
   say "downloading $1 from Debian"
   debian_apt apt-get -qq download "$1" >&2
   file=$(echo ./*.deb)
@@ -102,12 +101,14 @@ make_pprof() {
 
 # ------------------------------------------------------------------------------------------------------------------
 
+pin=$(cat "$0" "$lock_file" "$root/scripts/devtools.js" | cksum)
+is_there() { [ "$(cat "$tools/$1/.pin" 2>/dev/null)" = "$pin" ]; } # NAME
+
 provide() { # NAME
-  local pin new=$tools/$1.new
-  pin=$(cat "$0" "$lock_file" "$root/scripts/devtools.js" | cksum)
-  [ "$(cat "$tools/$1/.pin" 2>/dev/null)" != "$pin" ] || return 0
+  local new=$tools/$1.new
+  is_there "$1" && return
   one_at_a_time "$tools/$1.lock"
-  [ "$(cat "$tools/$1/.pin" 2>/dev/null)" != "$pin" ] || return 0
+  is_there "$1" && return
   rm -rf "$new"
   mkdir -p "$new"
   cd "$new"

@@ -96,7 +96,6 @@ use_sdk() {
 # --- the private toolchain --------------------------------------------------------------------------------------
 
 locked_packages() { awk -v a="$architecture" '/^(compiler|support) / && $2 == a { print $3 }' "$lock_file"; }
-locked() { awk -v a="$architecture" -v p="$1" '/^(compiler|support) / && $2 == a && $3 == p { print $1, $4, $5 }' "$lock_file"; } # PACKAGE
 
 served_packages() { # -> "package version sha256" as the signed index has them
   # shellcheck disable=SC2046
@@ -111,7 +110,7 @@ print_lock() {
     apt_state=$root/build/apt-$architecture
     debian_update "$advice"
     served_packages | while read -r package version sha256; do
-      printf '%s %s %s %s %s\n' "$(locked "$package" | cut -d ' ' -f 1)" "$architecture" "$package" "$version" "$sha256"
+      printf '%s %s %s %s %s\n' "$(locked_debian "$package" | cut -d ' ' -f 1)" "$architecture" "$package" "$version" "$sha256"
     done
   done
   awk '$1 != "compiler" && $1 != "support" && !/^#/' "$lock_file"
@@ -121,7 +120,7 @@ print_lock() {
 # the archive's signature, and said: then the bytes of our images may differ from the published ones.
 check_served() { # PACKAGE VERSION SHA256
   local kind locked_version locked_sha256
-  read -r kind locked_version locked_sha256 < <(locked "$1")
+  read -r kind locked_version locked_sha256 < <(locked_debian "$1")
   if [ "$2" = "$locked_version" ]; then
     [ "$3" = "$locked_sha256" ] || fail "the archive's index gives $1 $2 the checksum $3, toolchain.lock has $locked_sha256"
   elif [ "$kind" = compiler ]; then

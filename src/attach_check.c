@@ -381,8 +381,8 @@ LAYOUT_INLINE void check_one(checker *c, const global_State *g, GCObject *object
   c->in_hand = object;
   forget(c, object);
   if (layout_is_string(object)) {
-    check_count(c, (double)layout_string_length(gco2ts(object)),
-                1); /* with the header it may begin anew at 0 */
+    /* first its length: with the header it may begin anew at 0 */
+    check_count(c, (double)layout_string_length(gco2ts(object)), 1);
     check_block(c, object, layout_string_bytes(gco2ts(object)));
     remember(c, object);
   } else if (layout_is_table(object)) {
