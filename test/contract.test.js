@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
+import { countingModule, reportBelow, stepsOf } from "./support/steps.js";
 
 const contract = readFileSync(new URL("heaps/contract.lua", import.meta.url), "utf8");
 
@@ -25,3 +26,10 @@ for (const image of ourImages) {
     assert.deepEqual(failed, []);
   });
 }
+
+test("a report below four times the frames takes no more than four times the work", async () => {
+  const process = await spawnProcess(countingModule(ourImages[0].file), { carryMemory: false });
+  const steps = (/** @type {number} */ frames) => stepsOf(() => process.eval(reportBelow(frames, "require('membuddy')")));
+  const [fewer, more] = [await steps(10000), await steps(40000)];
+  assert.ok(more < 4 * fewer, `${more} steps, below a quarter of the frames ${fewer}`);
+});

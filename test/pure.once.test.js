@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { ourImages } from "./support/images.js";
 import { errorsOfPaths, loadPure, shareOf } from "./support/pure.js";
 import { spawnProcess } from "./support/process.js";
+import { countingModule, reportBelow, stepsOf } from "./support/steps.js";
 
 /** @typedef {import("./support/process.js").Process} Process */
 
@@ -180,18 +181,25 @@ test("a budget stops the walk, and the report says so", async () => {
   assert.match(text, /Stopped early/);
 });
 
-test("30 thousand records in records, and as many whose keys are records: a report takes a moment, not a scan a record", async () => {
-  const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
+test("30 thousand records in records, and as many whose keys are records: a report takes no scan a record", async () => {
+  const process = await spawnProcess(countingModule(specimen("aos2_0_6")), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
   await loadPure(process);
-  const ms = async (/** @type {string} */ entry) => {
+  const steps = async (/** @type {string} */ entry) => {
     await process.eval(`Specimen = {} for i = 1, 30000 do ${entry} end collectgarbage() collectgarbage() return 1`);
-    const begin = performance.now();
-    await process.eval("return package.loaded.membuddy.profile().totalSize");
-    return performance.now() - begin;
+    return stepsOf(() => process.eval("return package.loaded.membuddy.profile().totalSize"));
   };
-  const flat = await ms("Specimen[i] = { { i } }");
+  const flat = await steps("Specimen[i] = { { i } }");
   for (const entry of ["Specimen[i] = { { { { { i } } } } }", "Specimen[{ { i } }] = { { i } }"]) {
-    const nested = await ms(entry);
-    assert.ok(nested < 10 * flat + 1000, `${entry}: ${nested} ms, of flat ones ${flat} ms`);
+    const nested = await steps(entry);
+    assert.ok(nested < 4 * flat, `${entry}: ${nested} steps, of flat ones ${flat}`);
   }
+});
+
+// Lua walks down a stack to look at one frame of it.
+test("a report below four times the frames takes about four times the work", async () => {
+  const process = await spawnProcess(countingModule(specimen("aos2_0_6")), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
+  await loadPure(process);
+  const steps = (/** @type {number} */ frames) => stepsOf(() => process.eval(reportBelow(frames, "package.loaded.membuddy")));
+  const [fewer, more] = [await steps(10000), await steps(40000)];
+  assert.ok(more < 6 * fewer, `${more} steps, below a quarter of the frames ${fewer}`);
 });
