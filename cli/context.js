@@ -130,8 +130,9 @@ export const context = {
     return command;
   },
 
-  /** @param {Command} command */
-  addModuleOption: (command) => context.addOptions(command, { module: { about: "the WASM that the process runs: tells stack, allocator and version exactly" } }),
+  /** @param {Command} command @param {string} whose */
+  addModuleOption: (command, whose = "the process runs") =>
+    context.addOptions(command, { module: { about: `the WASM that ${whose}: tells stack, allocator and version exactly` } }),
 
   /**
    * The options of what is listed, line by line, each told in the command's own words.

@@ -126,7 +126,8 @@ async function pourHandle(handle, sink, bytes) {
 /** @param {string} path @param {unknown} error */
 function unreadable(path, error) {
   if (error instanceof MembuddyError) return error;
-  const reason = /** @type {any} */ (error).code === "ENOENT" ? "there is no such file" : reasonOf(error);
+  const isMissing = /** @type {any} */ (error).code === "ENOENT", isAddress = /^\w+:\/\//.test(path);
+  const reason = !isMissing ? reasonOf(error) : isAddress ? "an address is no file; fetch it, and give what came" : "there is no such file";
   return new MembuddyError(`${path === "" ? "a file without a name" : path} cannot be read: ${reason}`, { cause: error });
 }
 

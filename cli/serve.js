@@ -52,11 +52,14 @@ export async function makeServer() {
   });
 }
 
+/** @type {Record<string, string>} why a port is not given, by Node.js's code */
+const refusals = { EADDRINUSE: "something else listens on it", EACCES: "the system does not allow it" };
+
 /** @param {import("node:http").Server} server @param {number} port 0: any free one @returns {Promise<string>} its address */
 export function listen(server, port) {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(new MembuddyError(
-      `port ${port} of ${loopback} cannot be listened on (${messageOf(error)}); name another with --port, or none for any that is free`, { cause: error })));
+    server.once("error", (/** @type {NodeJS.ErrnoException} */ error) => reject(new MembuddyError(
+      `port ${port} of ${loopback} cannot be had: ${refusals[error.code ?? ""] ?? messageOf(error)}; name another with --port, or none for any that is free`, { cause: error })));
     server.listen(port, loopback, () => resolve(`http://${loopback}:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}/`));
   });
 }

@@ -4,6 +4,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -13,6 +15,8 @@ import { bytesOf, context } from "../cli/context.js";
 import { formatSize } from "../cli/print.js";
 import { columns } from "../cli/report.js";
 import { version } from "../cli/version.js";
+import { ourImages } from "./support/images.js";
+import { spawnProcess } from "./support/process.js";
 import { twoHeaps } from "./support/two_heaps.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -181,6 +185,24 @@ test("serve says its address, answers there, and is done when it is ended", asyn
   assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
 });
 
+test("serve says that a port is taken, and what to do", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (other.address());
+  const { status, stderr } = run(["serve", "--port", String(port)]);
+  other.close();
+  assert.equal(status, 1);
+  assert.equal(stderr, `membuddy: port ${port} of 127.0.0.1 cannot be had: something else listens on it; name another with --port, or none for any that is free\n`);
+});
+
+test("the columns of why stand below one another, however wide the letters of a name are", async () => {
+  const process = await spawnProcess(ourImages[1].file);
+  await process.eval("Data = { ['余额'] = { ['a\u0301'] = { ab = {} } } } return 1");
+  writeFileSync(inFolder("wide.dat"), new Uint8Array(/** @type {Uint8Array} */ (process.memory)));
+  const chain = say(["why", "wide.dat", "Data/余额/a\u0301/ab"]).trimEnd().split("\n").slice(-4);
+  assert.deepEqual(chain.map((line) => line.split(/(?=cut here)/)[0]), ["     Data  ", "     余额  ", "     a\u0301     ", "     ab    "]);
+});
+
 test("serve --open gives its address to the browser, and serves where there is none", { skip: process.platform !== "linux" && "other systems have no xdg-open" }, async () => {
   mkdirSync(inFolder("programs"));
   const told = inFolder("opened"), readTold = () => (existsSync(told) ? readFileSync(told, "utf8") : "");
@@ -289,6 +311,8 @@ describe("membuddy FILE", () => {
 describe("what goes wrong is told in one line on the standard error", () => {
   /** @type {[string[], number, RegExp][]} */
   const failures = [
+    [["https://cu.example/state/PID"], 1, /^membuddy: https:.*PID cannot be read: an address is no file; fetch it, and give what came\n$/],
+    [["diff", "sample.dat", "sample.dat", "--module", path.join(root, "package.json")], 1, /^membuddy: .*package\.json can't be read: this is no WebAssembly module.*\n$/],
     [["nothing.dat"], 1, /^membuddy: nothing\.dat cannot be read: there is no such file\n$/],
     [[path.join(root, "package.json")], 1, /^membuddy: .*JSON.*\n$/],
     [["sample.dat", "--target", "_G/Handlers/..."], 1, /^membuddy: '_G\/Handlers\/\.\.\.' is a sum of several objects; accepted: the path of one, such as _G\/Handlers\n$/],

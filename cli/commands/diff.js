@@ -82,10 +82,11 @@ export function register(program, context) {
   context.addListOptions(command, {
     depth: "steps of a path that are told apart", top: "lines that are printed", minSize: "smallest change", json: "one JSON object, with all changes",
   }, { depth: 8, top: 20 });
+  context.addModuleOption(command, "both run");
   command.action(async (a, b, options) => {
-    const { depth, ...limits } = context.listLimits(options);
-    const before = await context.withHeap(a, {}, (heap) => summarize(heap, { depth }));
-    const after = await context.withHeap(b, {}, (heap) => summarize(heap, { depth }));
+    const { depth, ...limits } = context.listLimits(options), { module } = options;
+    const before = await context.withHeap(a, { module }, (heap) => summarize(heap, { depth }));
+    const after = await context.withHeap(b, { module }, (heap) => summarize(heap, { depth }));
     const found = diff(before, after);
     context.print(options.json ? context.asJson(found) : lines(found, limits, context).join("\n"));
   });

@@ -1,4 +1,5 @@
 /** `membuddy why`: the shortest chains of references that keep an object alive, and what cutting one would free. */
+import stringWidth from "string-width";
 import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
 import { why } from "../why.js";
@@ -19,9 +20,10 @@ function effect({ frees, references }, { colours }) {
 function chainLines({ path, steps }, index, context) {
   const { colours } = context;
   const shown = steps.length <= 40 ? steps : [...steps.slice(0, 20), null, ...steps.slice(-20)];
-  const width = Math.min(48, Math.max(...shown.map((step) => (step?.name.length ?? 0) + 1)));
+  const width = Math.min(48, Math.max(...shown.map((step) => stringWidth(step?.name ?? "") + 1)));
+  const padded = (/** @type {string} */ name) => name + " ".repeat(Math.max(0, width - stringWidth(name)));
   const lines = shown.map((step) => step === null ? colours.gray(`     ... ${grouped(steps.length - 40)} steps ...`)
-    : `     ${colours.cyan(step.name.padEnd(width))} ${effect(step, context)}  ${colours.gray(`${shownText(step)}, retains ${formatSize(step.retained)}`)}`);
+    : `     ${colours.cyan(padded(step.name))} ${effect(step, context)}  ${colours.gray(`${shownText(step)}, retains ${formatSize(step.retained)}`)}`);
   return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];
 }
 
