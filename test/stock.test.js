@@ -486,7 +486,7 @@ test("where numbers and booleans have a __tostring, no report and no check calls
 test("src/example.lua runs unchanged on the pure module in a published image", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage);
   const text = await process.eval(readFileSync(inRoot("src/example.lua"), "utf8"));
-  assert.match(text, /== The whole process[^]*Total size[^]*== One table[^]*Example\/balances/);
+  assert.match(text, /== The whole process[^]*Total size[^]*== One table[^]*MembuddyExample\/balances/);
 });
 
 const crowded = `
