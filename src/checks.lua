@@ -32,6 +32,7 @@ local large_table_bytes, largest_index = 1024, 1 << 30
 local growth_bytes = 4096 -- less comes and goes with the code that asks
 local source_bytes, most_sources, most_source_bytes = 256, 100, 1 << 20
 local aos_inbox_cap = 10000
+local most_error_bytes = 1000 -- that are read
 
 ---- words
 
@@ -40,6 +41,17 @@ local function clip(value)
   local text = (kind == "string" or kind == "number") and value .. "" or kind -- never through __tostring
   if #text > 43 then text = text:sub(1, 40) .. "..." end
   return (text:gsub("[%c\127-\255]", "?"))
+end
+
+-- aos puts the places before an error, one behind the other: what happened stands last.
+local function without_places(text)
+  if type(text) ~= "string" then return text end
+  return (text:sub(1, most_error_bytes):gsub("%[string \"[^\n]-\"%]:%d+: ", ""))
+end
+
+-- A sentence, and where there is one its example.
+local function with_example(text, words, example)
+  return example == "" and text or text .. words .. example
 end
 
 local function size(bytes) return membuddy.format_size(bytes) end
@@ -294,8 +306,8 @@ checks[1] = { "inbox", function()
   local cap = inbox_cap()
   local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
   return count, bytes, count >= 20 or bytes >= 32768,
-    format("messages that no handler took, %d %s the cap of %d; actions %s; from %s", math.abs(cap - count),
-      count > cap and "above" or "below", cap, top_text(details.actions), top_text(details.senders)),
+    with_example(with_example(format("messages that no handler took, %d %s the cap of %d", math.abs(cap - count),
+      count > cap and "above" or "below", cap), "; actions ", top_text(details.actions)), "; from ", top_text(details.senders)),
     "Add a handler for what recurs, and empty what was read: Inbox = {}", details
 end }
 
@@ -322,7 +334,7 @@ checks[2] = { "once_handlers", function()
   end
   local waits = top_of(patterns)
   return #list, held_beside(list, handlers(false)), #list > 0,
-    "handlers for one message, tried on every other that comes; they wait for " .. top_text(waits),
+    with_example("handlers for one message, tried on every other that comes", "; they wait for ", top_text(waits)),
     "An answer that never comes keeps them for ever: Handlers.remove(name), and out of Handlers.coroutines too",
     { waits = waits }
 end }
@@ -356,7 +368,7 @@ checks[3] = { "coroutines", function()
   end
   places = top_of(places)
   return #list, held_beside(list, handlers(false)), #list > 0,
-    "functions that wait, each with its stack and its message; at " .. top_text(places),
+    with_example("functions that wait, each with its stack and its message", "; at ", top_text(places)),
     "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
     { places = places, dead = dead }
 end }
@@ -365,7 +377,7 @@ checks[4] = { "errors", function()
   local errors = array(_G, "Errors")
   local count = rawlen(errors)
   return count, count > 0 and held(errors) or 0, count > 0,
-    "failed Evals, kept without limit; the last: " .. clip(get(errors, count)),
+    with_example("failed Evals, kept without limit", "; the last: ", count > 0 and clip(without_places(get(errors, count))) or ""),
     "Read them, then Errors = {}", {}
 end }
 
@@ -395,7 +407,7 @@ checks[5] = { "sources", function(seen)
     if own > largest or own == largest and where < place then largest, place = own, where end
   end
   return count, bytes, bytes >= 16384,
-    format("source texts, kept beside the code made of them; the largest, %s, is %s", size(largest), place),
+    with_example("source texts, kept beside the code made of them", "; the largest, " .. size(largest) .. ", is ", place),
     "Give chunks short names, load(text, \"=name\"); a module that is loaded needs its text no more", {}
 end }
 
@@ -412,8 +424,8 @@ checks[6] = { "duplicate_strings", function(seen)
     if is_first and seen.strings[text] > most then example, most = text, seen.strings[text] end
   end
   return count, bytes, bytes >= 1024,
-    format("long strings %s; the most frequent, %d times: %s", exact and "with the same contents as another"
-      or "met again, copies or the same one", most, clip(example)),
+    with_example("long strings " .. (exact and "with the same contents as another" or "met again, copies or the same one"),
+      "; the most frequent, " .. most .. " times: ", clip(example)),
     "Keep one and refer to it: long strings are not shared by themselves", { exact = exact }
 end }
 
@@ -425,8 +437,8 @@ checks[7] = { "sparse_tables", function(seen)
   end
   if largest.table then tables[1] = { name = path_of(seen.parents, largest.table), bytes = largest.bytes } end
   return #seen.sparse, bytes, bytes >= 4096,
-    format("tables larger than their entries need, since removing never shrinks one; %s would give %s",
-      largest.table and tables[1].name or "", size(largest.bytes)),
+    with_example("tables larger than their entries need, since removing never shrinks one", "; the largest would give ",
+      tables[1] and size(largest.bytes) .. ": " .. tables[1].name or ""),
     "Copy what is left into a new table", { tables = tables }
 end }
 
@@ -444,7 +456,7 @@ checks[8] = { "held_messages", function(seen)
     end
   end
   return #list, held_beside(list, {}), #list > 0, -- a lasting handler may be who holds them
-    "messages kept alive by a function that uses them: " .. holder,
+    with_example("messages kept alive by a function that uses them", ": ", holder),
     "Copy what it needs into locals; msg.reply holds the message too",
     { holder = holder }
 end }
@@ -480,7 +492,7 @@ checks[9] = { "growth", function()
   local text = top_text(paths)
   for _, path in next, paths do path.count = nil end
   return math.abs(objects), bytes, bytes >= growth_bytes,
-    format("objects %s than at membuddy.mark(); grown: %s", objects < 0 and "fewer" or "more", text),
+    with_example("objects " .. (objects < 0 and "fewer" or "more") .. " than at membuddy.mark()", "; grown: ", text),
     "Profile the largest with membuddy.print({ target = ... })", { paths = paths }
 end }
 
@@ -546,7 +558,7 @@ function requests.lines()
   for _, check in next, run(quick_objects) do
     if check.found then
       lines[#lines + 1] = format("    %s: %d, %s: %s. %s.", coloured(check.name, "blue"), check.count,
-        membuddy.format_size(check.bytes, true), check.text, check.advice)
+        membuddy.format_size(check.bytes, true), check.text:gsub("%.$", ""), check.advice)
     end
     if check.error then failed[#failed + 1], problem = check.name, check.error end
   end

@@ -131,7 +131,7 @@ test("names are the three most frequent, most first and ties by name, long ones 
   assert.equal((await inbox("for i = 1, 19 do Inbox[i] = {} end")).found, false);
   assert.equal((await inbox("for i = 1, 20 do Inbox[i] = {} end")).found, true);
   assert.equal((await inbox(`Inbox[1] = ("x"):rep(32768)`)).found, true);
-  assert.match((await inbox("for i = 1, 10003 do Inbox[i] = 1 end")).text, /, 3 above the cap of 10000;/);
+  assert.match((await inbox("for i = 1, 10003 do Inbox[i] = 1 end")).text, /, 3 above the cap of 10000$/);
 });
 
 test("handlers for one message are those that run once or are called _once_, and wait for what their patterns say; what lasting code holds is not theirs", async () => {
@@ -208,6 +208,8 @@ test("the cap of the Inbox is the one of the default handler, and of the errors 
     return require("membuddy").checks()[1].cap`); // aos makes the default handler anew with every message
   assert.equal(cap, "50");
   assert.match((await checkOf(process, "errors")).text, /; the last: the second$/);
+  await process.evalResult(`Errors = {} error("insufficient funds for order " .. ("1"):rep(90))`);
+  assert.match(await process.eval(`require("membuddy").print({ checks = true, top = 0 })`), /; the last: insufficient funds for order 111[1]+\.\.\. Read them,/);
 });
 
 test("coroutines that wait are told from dead ones and from those that did not start; what lasting handlers hold is not theirs", async () => {

@@ -84,6 +84,7 @@ export function assertLeaks(checks, { exact, canTell }) {
 export function assertQuiet(checks) {
   for (const [name, check] of checks) {
     assert.equal(check.error, undefined, `${name} succeeds`);
+    if (check.count === 0) assert.match(check.text, /^[^:;]*[a-z0-9)]$/, "a sentence without an example");
     if (name !== "sources") assert.equal(check.found, false, `${name} found ${check.text}`);
   }
   assert.deepEqual([...checks.keys()], ["inbox", "once_handlers", "coroutines", "errors", "sources", "duplicate_strings", "sparse_tables",
