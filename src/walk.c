@@ -26,7 +26,8 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
 
 #define FEW_SLOTS     16u /* of a weak table's array, or of its hash */
 #define MANY_LEVELS   64u
-#define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
+#define MANY_LOOKS    16u /* through a table for the labels of its children */
+#define DEEPEST_OWNER 3   /* of a bounded tree; a growing one needs a single owner */
 /* This file is compiled for speed; most of it need not be. */
 #if defined(__clang__)
 #define SMALL_CODE_BEGINS                                                                          \
@@ -75,7 +76,8 @@ typedef struct {
   /* the visit in hand */
   GCObject *in_hand;  /* NULL: a root that is no object */
   uint32_t node;      /* of the object whose references are visited; TREE_NONE: deeper */
-  uint32_t unlinked;  /* node of the userdata in hand that can't be queued, else TREE_NONE */
+  GCObject *passed;   /* the userdata that holds what is found now and can't be queued, else NULL */
+  uint32_t unlinked;  /* its node, else TREE_NONE */
   size_t found_bytes; /* charged to the owner when the visit ends */
   uint32_t found_count;
   uint32_t folded_below;   /* node that the object in hand is folded into, until it queues
@@ -94,9 +96,9 @@ typedef struct {
   int finalizing;     /* the roots of the main phase are done */
   enum { MARKING, CONVERGING, SETTLING, CONDEMNING } parked_work; /* done with parked tables */
 
-  /* where the look for the label of a folded child goes on */
+  /* where the look for the label of a folded child goes on, and how many slots it has seen */
   const Table *folded_in;
-  size_t folded_slot;
+  size_t folded_slot, folded_looks;
 
   GCObject *watched_parent;
   const char *watched_root;
@@ -123,8 +125,8 @@ LAYOUT_INLINE void tally(walker *w, object_kind kind, size_t bytes) {
 }
 
 static void note_holder(walker *w) {
-  w->watched_parent = w->in_hand;
-  w->watched_root = w->in_hand ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
+  w->watched_parent = w->passed ? w->passed : w->in_hand;
+  w->watched_root = w->watched_parent ? NULL : (const char *)w->t->nodes[w->owners[0].node].place;
 }
 
 /* Own bytes of an object, which is seen for the first time: marks it. No object has 0 bytes. */
@@ -278,20 +280,23 @@ static void find_by_userdata(walker *w, GCObject *object) {
 /* Below the depth of the tree: only sums. A userdata without a `gclist` can't be queued, so it is
 ** visited here. */
 static void discover_other(walker *w, GCObject *object) {
+  GCObject *outer = w->passed;
   while (object && !is_marked(object)) {
     found_new(w, claim_new(w, object));
     GCObject **link = layout_link(object);
     if (link) {
       enqueue(w, object, link);
       find_by_userdata(w, object);
-      return;
+      break;
     }
-    if (layout_kind(object) != KIND_USERDATA) return;
+    if (layout_kind(object) != KIND_USERDATA) break;
     /* a chain of userdata may be as long as the heap is large: no recursion */
     const Udata *userdata = gco2u(object);
+    w->passed = object;
     if (userdata->metatable) discover_other(w, obj2gco(userdata->metatable));
     object = layout_only_uservalue(userdata);
   }
+  w->passed = outer;
 }
 
 /* Open cells belong to their thread (their values lie in its slots). */
@@ -347,6 +352,7 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
   uint32_t outer = w->node, above = TREE_NONE;
   for (;; above = w->node) {
     const Udata *userdata = gco2u(object);
+    w->passed = object;
     if (node == TREE_NONE || w->t->nodes[node].depth >= w->t->max_depth) {
       visit_userdata_deep(w, userdata, node == TREE_NONE ? above : node);
       break;
@@ -362,6 +368,7 @@ static void visit_userdata(walker *w, GCObject *object, uint32_t node) {
     node = add_holder(w, LABEL_USERVALUE, 1, object, claim_new(w, object));
   }
   w->node = outer;
+  w->passed = NULL;
   w->unlinked = TREE_NONE;
 }
 
@@ -668,20 +675,23 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
   leave_owner(w);
 }
 
-/* The label of a child of a table: children stand in the queue in the order of their entries, so
-** one look through the table serves them all. LABEL_UNKNOWN when the table itself does not hold
-** it. */
+/* The label of a child of a table. Children stand in the queue in the order of their entries, but
+** for values of weak keys, so one look through the table and a little more serves them all; it is
+** given up for what the table does not hold itself, as a userdata's. LABEL_UNKNOWN then. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
   size_t array_count = layout_array_count(table);
   size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
-  if (w->folded_in != table) w->folded_slot = 0;
+  if (w->folded_in != table) w->folded_slot = w->folded_looks = 0;
   w->folded_in = table;
-  for (size_t slot = w->folded_slot; slot < slot_count; slot++) {
+  if (table->metatable && obj2gco(table->metatable) == child) return make_label(LABEL_METATABLE, 0);
+  for (size_t left = slot_count; left > 0 && w->folded_looks < MANY_LOOKS * slot_count; left--) {
+    size_t slot = w->folded_slot;
     const Node *node = slot < array_count ? NULL : gnode(table, slot - array_count);
     const TValue *value = node ? gval(node) : &table->array[slot];
-    if (object_of(value) != child && !(node && layout_node_key(node) == child)) continue;
-    w->folded_slot = slot + 1;
-    return node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
+    if (object_of(value) == child || (node && layout_node_key(node) == child))
+      return node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
+    w->folded_slot = slot + 1 < slot_count ? slot + 1 : 0;
+    w->folded_looks++;
   }
   return make_label(LABEL_UNKNOWN, 0);
 }

@@ -33,3 +33,17 @@ test("a report below four times the frames takes no more than four times the wor
   const [fewer, more] = [await steps(10000), await steps(40000)];
   assert.ok(more < 4 * fewer, `${more} steps, below a quarter of the frames ${fewer}`);
 });
+
+// In 5.4 an iterator of gmatch is the way to userdata that Lua has by the thousand.
+test("a report of four times the userdata, each with a table of its own, takes no more than about four times the work", async () => {
+  const process = await spawnProcess(countingModule(ourImages[0].file), { carryMemory: false });
+  const steps = async (/** @type {number} */ count) => {
+    await process.eval(`Many = {} for i = 1, ${count} do
+      local _, userdata = debug.getupvalue((""):gmatch("."), 3)
+      Many[i] = debug.setmetatable(userdata, { ("x"):rep(200) .. i })
+    end collectgarbage()`);
+    return stepsOf(() => process.eval("require('membuddy').profile()"));
+  };
+  const [fewer, more] = [await steps(2000), await steps(8000)];
+  assert.ok(more < 5 * fewer, `${more} steps, of a quarter of them ${fewer}`);
+});

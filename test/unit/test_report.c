@@ -308,6 +308,49 @@ static void test_unlinked(void) {
   heap_close(&h);
 }
 
+/* A child of a large table that turns out to be large has its line wherever its entry stands: the
+** value of a key that has one as well, values whose weak keys come alive late, a metatable. */
+static void test_labels_of_admitted(void) {
+  static const char *const programs[] = {
+      "for i = 1, 20 do T[{text(i, 2500)}] = {text(100 + i, 3200)} end return 40",
+      "setmetatable(T, {__mode = 'k'}) Keys = {{{{}}}} for i = 1, 20 do local key = {} "
+      "Keys[1][1][1][i], T[key] = key, {text(i, 3200)} end return 20",
+      "setmetatable(T, {text(1, 3200)}) return 1"};
+  for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+    char code[1200];
+    heap h;
+    heap_open(&h, 1);
+    snprintf(code, sizeof code,
+             "function text(i, bytes) return ('%%08d'):format(i) .. ('x'):rep(bytes - 8) end "
+             "T = {} for i = 1, 3000 do T['a' .. i] = text(i, 1000) end "
+             "local wanted, found = (function() %s end)(), 0 "
+             "for path, bytes in pairs(require('membuddy').profile({lines = 320}).totalSizes) do "
+             "if bytes > 2500 and path:find('^_G/T/%%[[^/]*$') and not path:find(' more]') then "
+             "found = found + 1 end end "
+             "assert(found == wanted, found .. ' lines')",
+             programs[i]);
+    heap_run(&h, code);
+    heap_close(&h);
+  }
+}
+
+/* A userdata that the walk passes through is a step of the path to what it holds. */
+static void test_path_through_userdata(void) {
+  heap h;
+  heap_open(&h, 1);
+  heap_run(&h, "local m, value = require('membuddy'), native.userdata(8, 0) "
+               "Kept = {list = {value, {}}} debug.setmetatable(value, {{}}) "
+               "local function check(path, ...) local target = m.profile((...), {}).target "
+               "assert(target == path, target) end "
+               "check('_G/Kept/list/1/[metatable]', debug.getmetatable(value)) "
+               "check('_G/Kept/list/1/[metatable]/1', debug.getmetatable(value)[1]) "
+               "check('_G/Kept/list/2', Kept.list[2]) "
+               "local inner = native.userdata(8, 1) native.setuservalue(inner, 1, {}) "
+               "Outer = {native.userdata(8, 1)} native.setuservalue(Outer[1], 1, inner) "
+               "check('_G/Outer/1/[uservalue 1]/[uservalue 1]', debug.getuservalue(inner, 1))");
+  heap_close(&h);
+}
+
 /* Of the prototype of a function without constants: its source, the names and the one inside. */
 static void test_count(void) {
   char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
@@ -324,6 +367,9 @@ static const test tests[] = {
     {"what only a finalizer or a mark phase that was broken off keeps has a root of its own",
      test_late_roots},
     {"a child that gets its line late tells how many entries it holds", test_count_of_admitted},
+    {"a child that gets its line late gets it whatever stands before it in its table",
+     test_labels_of_admitted},
+    {"the path to what userdata hold leads through them", test_path_through_userdata},
     {"what userdata hold is below them at any depth, in a chain and with open cells too",
      test_unlinked},
     {"what has a name is walked once, however much data there is", test_named},
