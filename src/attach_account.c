@@ -148,7 +148,7 @@ size_t platform_chunk_bytes(const void *block, size_t bytes) {
     size_t chunk_bytes = linear_chunk_bytes(block);
     if (chunk_bytes >= bytes + word_bytes) return chunk_bytes;
   }
-  subject.is_refuted = 1;
+  if (bytes > 0) subject.is_refuted = 1;
   return 0;
 }
 

@@ -16,40 +16,46 @@ typedef struct block {
 } block;
 
 #define PAGE_BYTES   65536u
-#define GROWTH_BYTES (256u * PAGE_BYTES)
+#define GROWTH_PAGES 256u
 
-static uintptr_t begin, end, limit; /* of the arena: what is taken, what is there */
+static uintptr_t begin, end; /* of the arena: what is taken */
+static uintptr_t last;       /* address that is there: the one behind it may be no number */
 static uintptr_t highest;
 static block *top;
 
 void arena_start(uintptr_t address) {
   begin = end = highest = (address + 15) & ~(uintptr_t)15;
-  limit = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES;
+  last = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES - 1;
   top = NULL;
 }
 
 double arena_peak_bytes(void) { return (double)(highest - begin); }
 
-static int grow(uintptr_t bytes) {
-  uintptr_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+static int grow(uintptr_t pages) {
   if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return 0;
-  limit += pages * PAGE_BYTES;
-  return 1;
-}
-
-/* In large steps, since each costs the host a collection; what is not touched is not there. */
-static int reach(uintptr_t address) {
-  if (address > limit && !grow(address - limit + GROWTH_BYTES) && !grow(address - limit)) return 0;
-  end = address;
-  if (end > highest) highest = end;
+  last += pages * PAGE_BYTES;
   return 1;
 }
 
 static size_t rounded(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
+/* Moves the end to `bytes` behind `from`. In large steps, since each costs the host a collection;
+** what is not touched is not there. */
+static int reach(uintptr_t from, size_t bytes) {
+  if (bytes > SIZE_MAX / 2 || rounded(bytes) > UINTPTR_MAX - from) return 0;
+  uintptr_t address = from + rounded(bytes);
+  if (address - 1 > last) {
+    uintptr_t pages = (address - 1 - last - 1) / PAGE_BYTES + 1;
+    if (!grow(pages + GROWTH_PAGES) && !grow(pages)) return 0;
+  }
+  end = address;
+  if (end > highest) highest = end;
+  return 1;
+}
+
 void *borrow(size_t bytes) {
   block *b = (block *)end;
-  if (bytes > SIZE_MAX / 2 || !reach(end + sizeof(block) + rounded(bytes))) return NULL;
+  if (bytes > SIZE_MAX / 2 || !reach(end, sizeof(block) + bytes)) return NULL;
   b->below = top;
   b->bytes = rounded(bytes);
   b->in_use = 1;
@@ -60,7 +66,7 @@ void *borrow(size_t bytes) {
 void *borrow_more(void *loan, size_t bytes) {
   block *b = loan ? (block *)loan - 1 : NULL;
   if (b && b == top) {
-    if (bytes > SIZE_MAX / 2 || !reach((uintptr_t)loan + rounded(bytes))) return NULL;
+    if (!reach((uintptr_t)loan, bytes)) return NULL;
     b->bytes = rounded(bytes);
     return loan;
   }

@@ -326,11 +326,21 @@ static void check_entry(void *context, label_kind kind, uintptr_t place, GCObjec
   check_tagged(c, key_copy.tt_, key);
 }
 
+/* Tables without nodes share one that stands for an empty one: it is no block, but looked into. */
+static int is_dummy(const Table *table) {
+  TValue key;
+  layout_copy_node_key(table->node, &key);
+  return table->lsizenode == 0 && ttisnil(&key) && object_of(gval(table->node)) == NULL &&
+         gnext(table->node) == 0;
+}
+
 static void check_sizes(const checker *c, const Table *table) {
   if (table->lsizenode > LARGEST_LSIZENODE) refuse(c, ATTACH_BAD_BLOCK, table, table->lsizenode);
   check_count(c, sizenode(table), sizeof(Node)); /* whose bytes may be 0 in 32 bits */
   check_count(c, (double)layout_array_count(table), sizeof(TValue));
   check_pointer(c, table->node, sizeof(Node));
+  if (layout_has_no_nodes(table) && !is_dummy(table))
+    refuse(c, ATTACH_BAD_POINTER, table, (double)(uintptr_t)table->node);
 }
 
 /* What `__mode` is looked for along. That it is not there is noted as Lua notes it, and nobody

@@ -39,31 +39,42 @@ static LAYOUT_APART void measure_some(uint32_t begin, uint32_t end) {
   }
 }
 
-static void pass_on(uint32_t node) {
-  if (whole.dominators[node] != DOMINATORS_UNREACHED)
-    whole.retained[whole.dominators[node]] += whole.retained[node];
+/* What a node dominates has any number: so each waits until all that it dominates was summed. */
+#define IS_SUMMED UINT32_MAX
+static LAYOUT_APART void count_some(uint32_t begin, uint32_t end, uint32_t *waits) {
+  for (uint32_t node = begin; node < end; node++)
+    if (node != 0 && whole.dominators[node] != DOMINATORS_UNREACHED)
+      waits[whole.dominators[node]]++;
 }
 
-/* A dominator has a smaller number than what it dominates, since it lies on the way by which that
-** was found; but `_G` is the first of all, although the registry holds it. */
-#define GLOBALS_NODE 1u
-static LAYOUT_APART void sum_some(uint32_t begin, uint32_t end) {
-  uint32_t holder = whole.g.node_count > 1 ? whole.dominators[GLOBALS_NODE] : 0;
-  for (uint32_t node = end; node-- > begin;) {
-    if (node == holder && holder > GLOBALS_NODE) pass_on(GLOBALS_NODE);
-    if (node != 0 && (node != GLOBALS_NODE || holder < GLOBALS_NODE)) pass_on(node);
-  }
+static LAYOUT_APART void sum_some(uint32_t begin, uint32_t end, uint32_t *waits) {
+  for (uint32_t next = begin; next < end; next++)
+    for (uint32_t node = next; node != 0 && waits[node] == 0;) {
+      uint32_t dominator = whole.dominators[node];
+      waits[node] = IS_SUMMED;
+      if (dominator == DOMINATORS_UNREACHED) break;
+      whole.retained[dominator] += whole.retained[node];
+      waits[dominator]--;
+      node = dominator;
+    }
 }
 
-static void sum_nodes(void) {
-  uint32_t count = whole.g.node_count;
-  for (uint32_t begin = 0; begin < count; begin += NODES_A_CALL)
-    measure_some(begin, count - begin < NODES_A_CALL ? count : begin + NODES_A_CALL);
-  for (uint32_t end = count; end > 0;) {
-    uint32_t begin = end > NODES_A_CALL ? end - NODES_A_CALL : 0;
-    sum_some(begin, end);
-    end = begin;
+static int sum_nodes(void) {
+  uint32_t count = whole.g.node_count, end;
+  uint32_t *waits = borrow(count * sizeof *waits);
+  if (waits == NULL) return 0;
+  memset(waits, 0, count * sizeof *waits);
+  for (uint32_t begin = 0; begin < count; begin = end) {
+    end = count - begin < NODES_A_CALL ? count : begin + NODES_A_CALL;
+    measure_some(begin, end);
+    count_some(begin, end, waits);
   }
+  for (uint32_t begin = 0; begin < count; begin = end) {
+    end = count - begin < NODES_A_CALL ? count : begin + NODES_A_CALL;
+    sum_some(begin, end, waits);
+  }
+  borrow_return(waits);
+  return 1;
 }
 
 /* The dominators first: what they borrow meanwhile is most of all. */
@@ -75,9 +86,7 @@ static int make_figures(void) {
   whole.retained = borrow(count * sizeof *whole.retained);
   whole.own = borrow(count * sizeof *whole.own);
   whole.kinds = borrow(count);
-  if (!(whole.retained && whole.own && whole.kinds)) return 0;
-  sum_nodes();
-  return 1;
+  return whole.retained && whole.own && whole.kinds && sum_nodes();
 }
 
 ATTACH_EXPORT double attach_graph(uintptr_t state) {

@@ -133,7 +133,10 @@ static const char *push_target_name(lua_State *L, int index, const GCObject *obj
   char text[PATH_LABEL_BYTES];
   const char *name = global_name(L, object, text);
   int top = lua_gettop(L) + 1;
-  if (name == NULL) name = caller_name(L, index, object);
+  if (name == NULL) {
+    name = caller_name(L, index, object);
+    if (name) name = path_name(text, name);
+  }
   if (name)
     lua_pushstring(L, name);
   else

@@ -70,6 +70,7 @@ static int border_checks(lua_State *L) {
   lua_settop(L, 1);
   if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
   if (!support_is_no_memory(L)) {
+    if (lua_type(L, -1) != LUA_TSTRING) return lua_error(L); /* a hook's, say */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -101,7 +102,8 @@ static int border_print(lua_State *L) {
   if (!lua_toboolean(L, -1)) return 0;
   if (run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a program that changed Lua */
     lua_createtable(L, 1, 0);
-    lua_pushfstring(L, "Checks: none, since %s", lua_tostring(L, -2));
+    const char *why = lua_tostring(L, -2);
+    lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
     lua_rawseti(L, -2, 1);
   }
   print_lines(L, lua_gettop(L), lines + 1);

@@ -137,6 +137,17 @@ static void set_value(lua_State *L, const char *name, int index) {
   lua_setfield(L, RESULTS, name);
 }
 
+/* A table of its own: aos shows what holds one table twice as a circular reference, and no more. */
+static void set_copy(lua_State *L, const char *name, int index, int count) {
+  lua_createtable(L, 0, count);
+  for (lua_pushnil(L); lua_next(L, index);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_setfield(L, RESULTS, name);
+}
+
 static const named_number numbers[] = {
     NAMED_NUMBER("totalSize", report, total_bytes),
     NAMED_NUMBER("objects", report, object_count),
@@ -168,7 +179,7 @@ static void add_fields(lua_State *L, const report *r) {
   set_value(L, "totalSizes", TOTALS);
   if (r->retained_bytes) set_value(L, "retained", RETAINED);
   set_value(L, "circular", CYCLES);
-  set_value(L, "cycles", CYCLES);
+  set_copy(L, "cycles", CYCLES, (int)r->t->cycle_count);
 }
 
 void results_push(lua_State *L, report *r) {

@@ -213,6 +213,13 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
   return finish(&out);
 }
 
+const char *path_name(char text[PATH_LABEL_BYTES], const char *name) {
+  writer out = {text, 0};
+  write_escaped(&out, name, strlen(name), LONGEST_KEY);
+  finish(&out);
+  return text;
+}
+
 int path_may_repeat(label_kind kind, const char *text, size_t bytes) {
   if (kind != LABEL_NODE || bytes == 0 || (unsigned char)text[bytes - 1] >= 0x80) return 1;
   int letter = text[0] | 0x20;

@@ -26,6 +26,9 @@ size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from
 /* The label of a node's own step, as `path_label`. */
 size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node);
 
+/* Writes the name of a variable as a string key that reads so, and returns it. */
+const char *path_name(char text[PATH_LABEL_BYTES], const char *name);
+
 /* Whether another reference of the same object may have the same label. A string key is told
 ** apart by what it is, unless something else might read so, or it was cut. */
 int path_may_repeat(label_kind kind, const char *text, size_t bytes);

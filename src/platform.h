@@ -49,8 +49,8 @@ typedef void (*platform_visit)(void *context, const void *payload, size_t chunk_
 
 enum platform_status platform_each_chunk(platform_visit visit, void *context);
 
-/* Bytes of the chunk that holds this block of malloc's, which is `bytes` long at least, header
-** included; 0 where unknown. */
+/* Bytes of the chunk that holds this block of malloc's, header included; 0 where unknown. The block
+** is `bytes` long at least; 0: it may be none. */
 size_t platform_chunk_bytes(const void *block, size_t bytes);
 
 /* Bytes of C stack left below the caller; SIZE_MAX where unknown. */

@@ -37,7 +37,10 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
 }
 
 size_t platform_chunk_bytes(const void *block, size_t bytes) {
-  (void)bytes;
+  int may_be_none = bytes == 0;
+  if (may_be_none &&
+      (address_of(block) <= address_of(&__heap_base) || address_of(block) >= heap_end()))
+    return 0;
   return linear_chunk_bytes(block);
 }
 

@@ -266,9 +266,6 @@ LAYOUT_INLINE void found_new(walker *w, size_t bytes) {
   w->found_bytes += bytes;
   w->found_count++;
 }
-static void found(walker *w, size_t bytes) {
-  if (bytes > 0) found_new(w, bytes);
-}
 
 /* What a userdata that can't be queued holds stands in the queue below the owner of the userdata;
 ** by this its node is found. A node that has no room for it leaves it to that owner. */
@@ -299,19 +296,23 @@ static void discover_other(walker *w, GCObject *object) {
   w->passed = outer;
 }
 
-/* Open cells belong to their thread (their values lie in its slots). */
-static void found_cell(walker *w, uintptr_t place, size_t bytes) {
-  found(w, bytes);
-  if (place == 0) w->own_cell_bytes += bytes;
+/* A cell or a string that names a value makes one entry with it, unless somebody else has that. */
+LAYOUT_INLINE void found_name(walker *w, size_t bytes, const GCObject *value) {
+  w->found_bytes += bytes;
+  if (bytes > 0 && !(value && !is_marked(value))) w->found_count++;
 }
 
 static void visit_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                        GCObject *value) {
   walker *w = context;
-  if (kind == LABEL_UPVALUE && key)
-    found_cell(w, place, claim_plain_key(w, kind, key));
-  else
+  if (key && (kind == LABEL_UPVALUE || layout_is_string(key))) {
+    size_t bytes = claim_plain_key(w, kind, key);
+    found_name(w, bytes, value);
+    /* open cells belong to their thread: their values lie in its slots */
+    if (kind == LABEL_UPVALUE && place == 0) w->own_cell_bytes += bytes;
+  } else {
     discover_other(w, key);
+  }
   discover_other(w, value);
 }
 static uint32_t add_entry(walker *w, label_kind kind, uintptr_t place, const GCObject *object,
@@ -823,10 +824,17 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   }
 }
 
+static LAYOUT_APART void discover_key(walker *w, GCObject *key, const GCObject *value) {
+  if (layout_is_string(key))
+    found_name(w, claim_new_string(w, key), value);
+  else
+    discover_other(w, key);
+}
+
 LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                                     GCObject *value) {
   (void)kind, (void)place;
-  if (key && !is_marked(key)) discover_other(context, key);
+  if (key && !is_marked(key)) discover_key(context, key, value);
   if (value) discover_deep(context, value);
 }
 
@@ -858,7 +866,7 @@ LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t
                                        GCObject *key, GCObject *value) {
   walker *w = context;
   (void)kind, (void)place;
-  if (key) found(w, claim_cell(w, key));
+  if (key) found_name(w, claim_cell(w, key), value);
   if (value && !is_marked(value)) discover_part(w, value);
 }
 
@@ -1223,12 +1231,15 @@ static GCObject *table_field(GCObject *table, const char *name) {
   return object && layout_kind(object) == KIND_TABLE ? object : NULL;
 }
 
-/* What has a name of its own is not part of what the target holds. */
+/* What has a name of its own is not part of what the target holds; but where the target is what
+** gives the names, that is all it holds. */
 static void block_named(walker *w, GCObject *target) {
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
-  if (globals) walk_each_entry(gco2t(globals), block_value, target);
-  if (loaded) walk_each_entry(gco2t(loaded), block_value, target);
+  if (globals && target != globals) {
+    walk_each_entry(gco2t(globals), block_value, target);
+    if (loaded && target != loaded) walk_each_entry(gco2t(loaded), block_value, target);
+  }
   block(globals, target);
   block(registry, target);
   block(obj2gco(w->g->mainthread), target);

@@ -479,3 +479,18 @@ describe("a heap damaged at random", () => {
       assert.equal(readAccount(heap, told).known.chunks, true);
     });
 });
+
+test("a userdata that only bears the metatable of buffers' boxes makes nothing unknown, inside and outside", async () => {
+  for (const image of ourImages) {
+    const process = await spawnProcess(image.file);
+    const [before, after] = JSON.parse(await process.eval(`local membuddy, registry = require("membuddy"), debug.getregistry()
+      local text = ("x"):rep(100000):gsub("x", "yy")
+      local before = membuddy.account().parts.buffers
+      debug.setmetatable(io.stdout, registry["_UBOX*"] or registry.LUABOX)
+      return ("[%d,%d]"):format(before, membuddy.account().parts.buffers)`));
+    assert.equal(after, before);
+    const { chunks, parts } = await attach(new Uint8Array(/** @type {Uint8Array} */ (process.memory))).then((heap) => ({ chunks: heap.account().known.chunks, parts: heap.account().parts }));
+    assert.equal(chunks, true);
+    assert.ok(!("unknown" in parts), Object.keys(parts).join());
+  }
+});

@@ -539,6 +539,27 @@ describe("what changed", () => {
   });
 });
 
+test("retained sizes are sums over the dominators, also where the registry is weak and somebody else holds _G", async () => {
+  for (const { file } of ourImages) {
+    const subject = await spawnProcess(file);
+    await subject.eval(`debug.setmetatable(0, { __index = function() return Kept end }) Kept = { {}, { {} } }
+      setmetatable(debug.getregistry(), { __mode = "v" })`);
+    const graph = (await attach(copyOf(subject.memory))).graph(), { own, dominators, retained, nodeCount } = graph;
+    const sums = Array.from({ length: nodeCount }, (_, node) => own[node]);
+    const depths = new Map([[0, 0]]);
+    /** @param {number} node @returns {number} */
+    const depthOf = (node) => {
+      const depth = depths.get(node) ?? depthOf(dominators[node]) + 1;
+      depths.set(node, depth);
+      return depth;
+    };
+    const reached = sums.map((_, node) => node).filter((node) => dominators[node] < nodeCount);
+    for (const node of reached.sort((a, b) => depthOf(b) - depthOf(a))) if (node !== 0) sums[dominators[node]] += sums[node];
+    assert.ok(dominators[1] > 1, "_G is held by others alone");
+    for (const node of reached) assert.equal(retained[node], sums[node], graph.path(node));
+  }
+});
+
 test("a graph of 600,000 objects borrows 48 bytes an object at most", async () => {
   const subject = await spawnProcess(ourImages[0].file);
   await subject.eval('Data = {} for i = 1, 300000 do Data[i] = {i, "s" .. i} end return 1');

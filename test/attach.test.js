@@ -323,7 +323,7 @@ describe("one word that is wrong is refused", () => {
   /** @typedef {{ at: (path: string) => number, word: (address: number) => number, put: (address: number, value: number) => void, free: number }} Words  free: where nothing is */
   /** @type {ArrayBuffer} */ let sound;
   /** @type {Record<string, number>} */ let places;
-  const names = ["Kept", "Kept/1", "Kept/2", "Kept/3", "Many", "Waiting", "Get", "Get/[upvalue open]", "Shut/[upvalue closed]", "io/stdout", "[main thread]"];
+  const names = ["io", "Kept", "Kept/1", "Kept/2", "Kept/3", "Many", "Waiting", "Get", "Get/[upvalue open]", "Shut/[upvalue closed]", "io/stdout", "[main thread]"];
   before(async () => {
     const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
     await process.eval(`Kept = { "text", {}, function(one) return one, 1.5, "constant" end } Many = {} for i = 1, 128 do Many[i] = false end
@@ -420,6 +420,7 @@ describe("one word that is wrong is refused", () => {
     }, /refers to 0x/],
     "a frame whose function is between two slots": [(it) => it.put(frameOf(it), it.word(frameOf(it)) + 8), /refers to 0x/],
     "entries that are elsewhere, where there are none": [({ at, put }) => put(at("Kept/2") + 16, sound.byteLength), /refers to 0x/],
+    "a table that says it has no entries, and has one": [({ at, put }) => put(at("io") + 20, 0), /refers to 0x/],
     "a name of the first metamethod that is no text": [(it) => it.put(stateOf(it) + 172, it.at("Kept")), /refers to 0x/],
     "a name of the last metamethod that is no text": [(it) => it.put(stateOf(it) + 268, it.at("Kept")), /refers to 0x/],
     "the first type's metatable that is no table": [(it) => it.put(stateOf(it) + 272, it.at("Kept/1")), /refers to 0x/],
@@ -429,6 +430,48 @@ describe("one word that is wrong is refused", () => {
     "a sum that is not Lua's": [(it) => it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) + 8), /add up to 8 bytes less/],
   };
   for (const [what, [change, told]] of Object.entries(lies)) test(what, () => assertRefused(changed(change), told));
+});
+
+describe("a walker at the end of what 32 bits address", () => {
+  const inTest = async (/** @type {import("node:test").TestContext} */ t, /** @type {number} */ pages) => {
+    const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
+    await process.eval("Kept = {} for i = 1, 20000 do Kept[i] = { i } end");
+    const subject = new Uint8Array(/** @type {Uint8Array} */ (process.memory)), memory = makeMemory(subject.length, false);
+    const module = await WebAssembly.compile(readFileSync(inRoot("dist/attach-lua54-wasm32.wasm")));
+    const fill = () => new Uint8Array(memory.buffer).set(subject);
+    fill();
+    const { call, restart } = await makeWalker(module, "lua54-wasm32", memory, subject.length);
+    try {
+      memory.grow(pages - memory.buffer.byteLength / 65536);
+    } catch (error) {
+      t.skip(`this machine gives no ${pages} pages: ${error}`);
+      return undefined;
+    }
+    return { call, restart, subjectBytes: subject.length, fill };
+  };
+
+  test("has no memory where too little is left, and does not begin again at 0", async (t) => {
+    const walker = await inTest(t, 65535);
+    if (!walker) return;
+    const { call, fill, subjectBytes } = walker, outcomes = new Set();
+    for (let room = 20000; room < 4e6; room = Math.ceil(room * 1.3)) {
+      fill();
+      call.attach_start(subjectBytes, (65535 * 65536 - room) | 0);
+      const state = call.attach_find_state(0), verdict = call.attach_check(state);
+      outcomes.add(verdict === 0 ? (call.attach_graph(state) === -1 ? "no graph" : "a graph") : `verdict ${verdict}`);
+    }
+    assert.deepEqual([...outcomes].sort(), ["a graph", "no graph"]);
+  });
+
+  test("makes use of all 65,536 pages", async (t) => {
+    const walker = await inTest(t, 65536);
+    if (!walker) return;
+    const { call, restart } = walker;
+    restart();
+    const state = call.attach_find_state(0);
+    assert.equal(call.attach_check(state), 0);
+    assert.ok(call.attach_graph(state) > 20000);
+  });
 });
 
 test("metatables whose entries stand in one chain take the time of their length, however many tables have them", async () => {

@@ -212,6 +212,16 @@ test("the cap of the Inbox is the one of the default handler, and of the errors 
   assert.match(await process.eval(`require("membuddy").print({ checks = true, top = 0 })`), /; the last: insufficient funds for order 111[1]+\.\.\. Read them,/);
 });
 
+test("an error that is no text is passed on by checks, and told as one by print", async () => {
+  const process = await spawnProcess(image.file);
+  const kinds = await process.eval(`local membuddy, problem = require("membuddy"), {}
+    debug.sethook(function() error(problem) end, "", 10)
+    local ok, found = pcall(membuddy.checks)
+    debug.sethook()
+    return tostring(ok) .. " " .. tostring(found == problem)`);
+  assert.equal(kinds, "false true");
+});
+
 test("coroutines that wait are told from dead ones and from those that did not start; what lasting handlers hold is not theirs", async () => {
   const process = await spawnProcess(image.file);
   await process.eval(`

@@ -255,17 +255,22 @@ static void test_late_roots(void) {
 /* The one child of thousands that turns out to be large tells how many entries it holds, and its
 ** siblings how many they are. */
 static void test_count_of_admitted(void) {
-  static const char *const large[] = {"{s, s .. 2, s .. 3}",
-                                      "setmetatable({s, s .. 2, s .. 3}, {})"};
-  for (int i = 0; i < 2; i++) {
-    char code[300];
+  static const struct {
+    const char *large, *told;
+  } cases[] = {
+      {"{s, s .. 2, s .. 3}", "T/1000/[3 more]"},
+      {"setmetatable({s, s .. 2, s .. 3}, {})", "T/1000/[4 more]"},
+      {"(function() local a, b = s, s .. 2 return function() return a, b end end)()",
+       "T/1000/[2 more]"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char code[400];
     snprintf(code, sizeof code,
              "T = {} for i = 1, 2000 do T[i] = {1, 2, 'own ' .. i} end "
-             "local s = string.rep('s', 5000) T[1000] = %s",
-             large[i]);
+             "local s = string.rep('s', 5000) T[1000] = load('local s = ... return %s', '=x')(s)",
+             cases[i].large);
     char *text = report_of(code, "return {target = T, depth = 2, top = false}", 1, 16);
-    CHECK(text && strstr(text, i ? "T/1000/[4 more]" : "T/1000/[3 more]"), "%s",
-          text ? text : "no report");
+    CHECK(text && strstr(text, cases[i].told), "%s", text ? text : "no report");
     free(text);
   }
 }
@@ -313,8 +318,8 @@ static void test_unlinked(void) {
 static void test_labels_of_admitted(void) {
   static const char *const programs[] = {
       "for i = 1, 20 do T[{text(i, 2500)}] = {text(100 + i, 3200)} end return 40",
-      "setmetatable(T, {__mode = 'k'}) Keys = {{{{}}}} for i = 1, 20 do local key = {} "
-      "Keys[1][1][1][i], T[key] = key, {text(i, 3200)} end return 20",
+      ("setmetatable(T, {__mode = 'k'}) Keys = {{{{}}}} for i = 1, 20 do local key = {} "
+       "Keys[1][1][1][i], T[key] = key, {text(i, 3200)} end return 20"),
       "setmetatable(T, {text(1, 3200)}) return 1"};
   for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
     char code[1200];
@@ -351,6 +356,20 @@ static void test_path_through_userdata(void) {
   heap_close(&h);
 }
 
+/* A compiled chunk may call a variable what it likes. */
+static void test_hostile_name(void) {
+  heap h;
+  heap_open(&h, 1);
+  heap_run(&h,
+           "local m = require('membuddy') "
+           "local code = string.dump(function() local abcdefgh = {1, {}} "
+           "return require('membuddy').profile(abcdefgh) end):gsub('abcdefgh', '\\27[31m/\\\\x') "
+           "local results = load(code, 'x', 'b')() "
+           "assert(results.target == '\\\\x1B[31m\\\\/\\\\\\\\x', results.target) "
+           "print = function() end m.print(results)");
+  heap_close(&h);
+}
+
 /* Of the prototype of a function without constants: its source, the names and the one inside. */
 static void test_count(void) {
   char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
@@ -369,6 +388,7 @@ static const test tests[] = {
     {"a child that gets its line late tells how many entries it holds", test_count_of_admitted},
     {"a child that gets its line late gets it whatever stands before it in its table",
      test_labels_of_admitted},
+    {"the name of a variable is written as a key that reads so", test_hostile_name},
     {"the path to what userdata hold leads through them", test_path_through_userdata},
     {"what userdata hold is below them at any depth, in a chain and with open cells too",
      test_unlinked},
