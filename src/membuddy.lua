@@ -1720,14 +1720,17 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         end
       end
     end
-    local circular = {}
+    local circular, copy = {}, {} -- aos shows no result in which a table stands twice
     for _, cycle in next, cycle_list do
       local from, to = cycle[1], cycle[4]
-      if own[from] and own[to] then circular[key[from] .. "/" .. label_text(cycle[2], cycle[3])] = key[to] end
+      if own[from] and own[to] then
+        local path = key[from] .. "/" .. label_text(cycle[2], cycle[3])
+        circular[path], copy[path] = key[to], key[to]
+      end
     end
     return {
       type = "membuddy-results", totalSize = floor(total), sizes = sizes, totalSizes = sums, circular = circular,
-      cycles = circular, retained = retained_of and retained, otherCycles = other_cycles > 0 and other_cycles or nil,
+      cycles = copy, retained = retained_of and retained, otherCycles = other_cycles > 0 and other_cycles or nil,
     }
   end
 

@@ -173,6 +173,14 @@ for (const [way, prepare] of waysIn) {
   });
 }
 
+// ---- at the prompt ----
+
+test("aos 2.0.6: the results of profile() are shown at the prompt, figure by figure", isHeavyHere ?? {}, async () => {
+  const { process } = await withBlueprint(stockImage);
+  for (const call of ["profile()", "profile(Handlers)"])
+    assert.match((await process.eval(`return require("membuddy").${call}`)).replace(/\x1b\[\d+m/g, ""), /\n +totalSize = \d+,/, call);
+});
+
 // ---- the checks of the pure module ----
 
 test("aos 2.0.6: leaks of real messages are found by name, and print() tells them", isHeavyHere ?? {}, async () => {
