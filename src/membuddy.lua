@@ -1759,18 +1759,18 @@ local function walk_process(walk, is_last)
   walk.runtime()
 end
 
--- What has a name of its own is not part of what a target holds.
+-- What has a name of its own is not part of what a target holds, unless it is the target that gives the names.
 local function block_named(walk, target)
   local function block(value)
     if not rawequal(value, target) and type(value) ~= "string" then walk.block(value) end
   end
   local function block_values(t)
-    if type(t) ~= "table" then return end
+    if type(t) ~= "table" or rawequal(t, target) then return end
     for _, value in next, t do block(value) end
   end
   local named = global("package")
   block_values(globals())
-  block_values(type(named) == "table" and rawget(named, "loaded"))
+  if not rawequal(target, globals()) then block_values(type(named) == "table" and rawget(named, "loaded")) end
   block(globals())
   block(getregistry())
   block(getregistry()[1])

@@ -181,6 +181,19 @@ test("aos 2.0.6: the results of profile() are shown at the prompt, figure by fig
     assert.match((await process.eval(`return require("membuddy").${call}`)).replace(/\x1b\[\d+m/g, ""), /\n +totalSize = \d+,/, call);
 });
 
+test("aos 2.0.6: of _G and package.loaded a report has what they hold, as a Target too", isHeavyHere ?? {}, async () => {
+  const { process } = await withBlueprint(stockImage);
+  const shares = await process.eval(`local membuddy = require("membuddy")
+    local whole = membuddy.profile()
+    return membuddy.profile(_G).totalSize / whole.totalSizes._G .. " "
+      .. membuddy.profile(package.loaded).totalSize / whole.totalSizes["_G/package/loaded"]`);
+  const [ofGlobals, ofLoaded] = shares.split(" ").map(Number);
+  assert.ok(Math.abs(ofGlobals - 1) < 0.01, shares);
+  assert.ok(ofLoaded > 0.99 && ofLoaded < 1.2, `${shares}: what functions in _G hold of it is in their lines`);
+  const { totalSize, luaSize } = JSON.parse((await ask(process, { Action: "Membuddy-Report", Target: "_G" })).data);
+  assert.ok(totalSize > luaSize / 2, `${totalSize} of ${luaSize}`);
+});
+
 // ---- the checks of the pure module ----
 
 test("aos 2.0.6: leaks of real messages are found by name, and print() tells them", isHeavyHere ?? {}, async () => {

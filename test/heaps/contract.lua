@@ -1212,6 +1212,20 @@ test("a target that has a name itself is profiled", function()
   check(membuddy.profile(package.loaded).totalSize >= membuddy.sizeof(package.loaded), "package.loaded is empty")
 end)
 
+test("of _G and of package.loaded a report has what they hold", function()
+  local module, both = { big("m", 2000000) }, { big("b", 2000000) }
+  package.loaded.contract_module, package.loaded.contract_both = module, both
+  rawset(_G, "ContractGlobal", both)
+  local whole, of_globals, of_loaded = membuddy.profile(), membuddy.profile(_G), membuddy.profile(package.loaded)
+  rawset(_G, "ContractGlobal", nil)
+  package.loaded.contract_module, package.loaded.contract_both = nil, nil
+  check(of_globals.totalSize > whole.totalSize / 2, "_G has %d bytes of %d", of_globals.totalSize, whole.totalSize)
+  for path, r in pairs({ _G = of_globals, ["_G/package/loaded"] = of_loaded }) do
+    local line = whole.totalSizes[path]
+    check(math.abs(r.totalSize - line) < 0.05 * line, "%s has %d bytes, its line %d", path, r.totalSize, line)
+  end
+end)
+
 test("shared is what others hold as well", function()
   local common = { big("c", 1000) }
   local target, other = { common, big("own", 700) }, { common }
