@@ -40,7 +40,8 @@ if membuddy.backend ~= "native" then
   end
   local function answer(request, options)
     local result, problem = run(request, options)
-    if problem and problem ~= "not enough memory" then error(problem, 2) end
+    if not problem then return result end -- one value, as in C: it may be the last argument of a call
+    if problem ~= "not enough memory" then error(problem, 2) end
     return result, problem
   end
   -- Tail calls: an error tells where the caller stands.

@@ -98,14 +98,17 @@ export async function assertRefusals(process) {
     for _, options in ipairs({ { objets = 5 }, { objects = 0 }, { objects = "9" }, { objects = 1.5 }, { ["a\\27[2J"] = 1 }, 5 }) do
       messages[#messages + 1] = select(2, pcall(load("require('membuddy').checks(...)", "=caller"), options))
     end
-    messages[#messages + 1] = #require("membuddy").checks({ objects = 100 }) .. " " .. #require("membuddy").checks()
+    local membuddy, lists = require("membuddy"), {}
+    table.insert(lists, membuddy.checks({ objects = 100 }))
+    table.insert(lists, membuddy.checks())
+    messages[#messages + 1] = #lists[1] .. " " .. #lists[2] .. " " .. select("#", membuddy.mark())
     return table.concat(messages, "\\n")`);
   assert.deepEqual(text.split("\n"), [
     "caller:1: membuddy: unknown option 'objets' of checks; accepted: objects",
     ...["0", "9", "1.5"].map((value) => `caller:1: membuddy: option 'objects' of checks is ${value}; accepted: a whole number above 0`),
     "caller:1: membuddy: unknown option 'a?[2J' of checks; accepted: objects",
     "caller:1: membuddy: the options of checks are a number; accepted: a table",
-    "9 9",
+    "9 9 1", // and one value a call
   ]);
 }
 
