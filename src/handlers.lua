@@ -269,7 +269,7 @@ end
 -- Lua collects before it refuses an object, not before it refuses a buffer, and aos writes its results into buffers: in
 -- a full process what a report left behind has to go first.
 local function make_room(bytes)
-  if not pcall(string.rep, " ", bytes) then collectgarbage() end
+  if not pcall(string.rep, " ", bytes) then pcall(collectgarbage) end
 end
 
 local function publish(answer)

@@ -181,6 +181,22 @@ test("a budget stops the walk, and the report says so", async () => {
   assert.match(text, /Stopped early/);
 });
 
+test("a finalizer that fails costs no report, though reports have the collector work", async () => {
+  const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
+  await loadPure(process);
+  assert.equal(await process.eval(`
+    local failing, setmetatable, pcall = { __gc = function() Ran = true error("a finalizer failed") end }, setmetatable, pcall
+    local profile, problem = package.loaded.membuddy.profile, nil
+    local function leave_behind() for _ = 1, 10 do setmetatable({}, failing) end end
+    for _ = 1, 20 do
+      pcall(leave_behind) -- where the collector works, Lua 5.3 raises it here too
+      local ok, results = pcall(profile)
+      problem = problem or not ok and results
+    end
+    failing.__gc = nil
+    return tostring(problem) .. " " .. tostring(Ran)`), "false true");
+});
+
 test("30 thousand records in records, and as many whose keys are records: a report takes no scan a record", async () => {
   const process = await spawnProcess(countingModule(specimen("aos2_0_6")), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
   await loadPure(process);
