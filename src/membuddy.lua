@@ -1440,7 +1440,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       local list = parked
       before, parked, label_line = seen_count(), {}, nil
       for i = 1, #list, 2 do
-        owner, content = list[i + 1], 0
+        owner, content, in_hand = list[i + 1], 0, list[i]
         kids_of[owner] = kids_of[owner] - 1
         visit_weak(list[i], true, false, false)
         rest[owner] = rest[owner] + content
@@ -1546,7 +1546,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   local function walk_type_metatables()
     local i = new_line(0, TEXT, "[type metatables]", 0)
-    owner, content, kids = i, 0, 0
+    owner, content, kids, in_hand = i, 0, 0, "[type metatables]"
     local samples = { nil, true, 0, "", next, registry[1] }
     for place, name in next, { "nil", "boolean", "number", "string", "function", "thread" } do
       local metatable = getmetatable(samples[place])
@@ -1827,7 +1827,7 @@ local function held_by(holder, object, entry)
     return "[stack]"
   end
   if rawequal(getmetatable(holder), object) then return "[metatable]" end
-  return "[uservalue 1]"
+  return type(holder) == "userdata" and "[uservalue 1]" or "..."
 end
 
 local function shortest_path(object, entry, may_use)

@@ -181,6 +181,18 @@ test("a budget stops the walk, and the report says so", async () => {
   assert.match(text, /Stopped early/);
 });
 
+test("a target that a private entry or the metatable of a type holds is named after that", async () => {
+  const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
+  await loadPure(process);
+  await process.eval(`local private = setmetatable({}, { __mode = "k" })
+    function Peek(object) private[object] = private[object] or { "secret" } return private[object] end
+    return 1`);
+  assert.equal(await process.eval(`
+    local key, profile = {}, package.loaded.membuddy.profile
+    return profile(Peek(key)).target .. " " .. profile(debug.getmetatable("")).target`),
+    "_G/Peek/[upvalue private]/[table] [type metatables]");
+});
+
 test("a finalizer that fails costs no report, though reports have the collector work", async () => {
   const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
   await loadPure(process);
