@@ -10,7 +10,7 @@
 -- little memory, which a process never gives back.
 
 local membuddy, options, loaded = ...
-local get, type, next, pcall, error, ipairs, tostring, tonumber = rawget, type, next, pcall, error, ipairs, tostring, tonumber
+local get, type, next, pcall, error, ipairs, tonumber = rawget, type, next, pcall, error, ipairs, tonumber
 -- The program may name something else so.
 local math, string, table, _G, collectgarbage = loaded.math, loaded.string, loaded.table, loaded._G, collectgarbage
 local format, concat, utf8_length = string.format, table.concat, (loaded.utf8 or utf8).len
@@ -177,13 +177,19 @@ end
 
 ---- OpenMetrics
 
+local function process_id()
+  local ao = get(_G, "ao")
+  local id = type(ao) == "table" and get(ao, "id")
+  return type(id) == "string" and id or ""
+end
+
 -- Two paths stay two: a series that is there twice fails the whole text.
 local function escaped(text)
   text = text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" })
   return (text:gsub(unsafe_bytes(text, ""), function(byte) return format("\\\\x%02x", byte:byte()) end))
 end
 
--- One family of gauges: rows are { label value or false, number }.
+-- One family of gauges: rows are { label value or false, number }. All have the label `text.process`.
 local function add_family(text, name, unit, help, label, rows)
   if #rows == 0 then return end
   local full = "membuddy_" .. name .. (unit and "_" .. unit or "")
@@ -191,7 +197,7 @@ local function add_family(text, name, unit, help, label, rows)
   if unit then text[#text + 1] = format("# UNIT %s %s", full, unit) end
   text[#text + 1] = format("# HELP %s %s", full, help)
   for _, row in ipairs(rows) do
-    local labels = format('process="%s"', escaped(tostring(type(ao) == "table" and ao.id or "")))
+    local labels = text.process
     if row[1] then labels = format('%s,%s="%s"', labels, label, escaped(row[1])) end
     text[#text + 1] = format("%s{%s} %s", full, labels, encode(row[2]))
   end
@@ -241,7 +247,7 @@ metrics["membuddy-checks"] = function(text, answer)
 end
 
 local function open_metrics(answer)
-  local text = {}
+  local text = { process = format('process="%s"', escaped(process_id())) }
   metrics[answer.type](text, answer)
   text[#text + 1] = "# EOF\n"
   return concat(text, "\n")
@@ -273,7 +279,7 @@ local function make_room(bytes)
 end
 
 local function publish(answer)
-  Send({ Target = ao.id, device = "patch@1.0", cache = { membuddy = answer } })
+  Send({ Target = process_id(), device = "patch@1.0", cache = { membuddy = answer } })
 end
 
 local function answer_message(message, action, compute)

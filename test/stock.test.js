@@ -595,6 +595,24 @@ test("Format prometheus: Prometheus's own parser accepts the text, and reads the
   }
 });
 
+test("the label of the process is its id where that is a text, and nothing runs to read it", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  assert.equal(await process.eval(`
+    local ao, texts, given = ao, {}, nil
+    local function fail() error("a metamethod ran") end
+    local trap = setmetatable({}, { __tostring = fail, __index = fail })
+    local message = { From = Owner, Tags = { Format = "prometheus" }, reply = function(fields) given = fields.Data end }
+    for _, value in ipairs({ trap, { id = trap }, setmetatable({ id = 5 }, { __index = fail }), { id = 'a"b' }, false }) do
+      _G.ao = value or nil
+      for _, handler in ipairs(Handlers.list) do
+        if handler.name == "Membuddy-Account" then handler.handle(message) end
+      end
+      texts[#texts + 1] = given:match("membuddy_part_bytes{(.-),part") or given
+    end
+    _G.ao = ao
+    return table.concat(texts, " ")`), String.raw`process="" process="" process="" process="a\"b" process=""`);
+});
+
 test("a check that failed is no sample of 0", async () => {
   const { process } = await withBlueprint(ourImages[0]);
   await process.eval("package.loaded.os = nil");
