@@ -77,8 +77,9 @@ function membuddy.serve(options)
 end
 
 -- An earlier one that answers messages hands that on.
-if type(before) == "table" and before ~= membuddy then
-  membuddy.marked = before.marked
-  if before.serving then membuddy.serve(before.serving) end
+if type(before) == "table" and not rawequal(before, membuddy) then
+  membuddy.marked = rawget(before, "marked")
+  local serving = rawget(before, "serving")
+  if type(serving) == "table" then membuddy.serve(serving) end
 end
 return membuddy

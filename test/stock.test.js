@@ -82,6 +82,20 @@ test("the command line sends the blueprint as it is, as one Eval", async () => {
   assert.match(String(result.Output?.data?.output ?? result.Output?.data), /^MemBuddy /m);
 });
 
+test("over what else is called membuddy the module loads as if nothing were there", async () => {
+  const process = await spawnProcess(ourImages[0].file);
+  const text = readFileSync(inRoot("dist/membuddy.lua"), "utf8");
+  assert.equal(await process.eval(`
+    local function fail() error("a metamethod ran") end
+    local open, problems = assert(load([=====[\n${text}]=====], "=file")), {}
+    for _, other in ipairs({ { serving = true }, setmetatable({}, { __index = fail, __eq = fail }), "a text", { backend = "none" } }) do
+      package.loaded.membuddy = other
+      local ok, problem = pcall(open)
+      if not ok or not rawequal(package.loaded.membuddy, problem) then problems[#problems + 1] = tostring(problem) end
+    end
+    return #Handlers.list .. table.concat(problems, "; ")`), await process.eval("return #Handlers.list"));
+});
+
 // As aos's `.load` and apm's publisher look for what they should put in front of a text.
 const requirePattern = /(?<=(require( *)(\n*)(\()?( *)("|'))).*(?=("|'))/g;
 
