@@ -8,7 +8,7 @@
 local module_text, checks, handlers = ...
 
 -- A program may use the names of libraries and functions for something else later.
-local load, assert, pcall, error, type, next, tostring = load, assert, pcall, error, type, next, tostring
+local load, assert, pcall, error, type, next = load, assert, pcall, error, type, next
 local char, dump = string.char, string.dump
 
 -- A byte from 128 on stands for a pair of bytes.
@@ -23,6 +23,13 @@ end
 -- Without the debug information, which is as large as the code.
 local function load_bare(text, name)
   return load(dump(assert(load(text, name, "t")), true), name, "b")
+end
+
+-- Never through __tostring, and without what a terminal could mistake.
+local function shown(value)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" then return kind end
+  return ((value .. ""):sub(1, 160):gsub("[%c\127-\255]", "?"))
 end
 
 local loaded = package.loaded
@@ -49,7 +56,7 @@ if membuddy.backend ~= "native" then
   function membuddy.mark() return answer("mark") end
   membuddy.set_findings(function()
     local lines, problem = run("lines")
-    return problem and { "Checks: none, since " .. tostring(problem) } or lines
+    return problem and { "Checks: none, since " .. shown(problem) } or lines
   end)
 end
 
@@ -61,12 +68,12 @@ function membuddy.serve(options)
     refuse("the options of serve are a " .. type(options), "a table, or false to answer no more")
   end
   for name, value in next, options or {} do
-    local option = "option '" .. tostring(name) .. "' of serve"
+    local option = "option '" .. shown(name) .. "' of serve"
     if name ~= "open" and name ~= "patch" then refuse("unknown " .. option, "open, patch") end
     local is_list = name == "open" and type(value) == "table"
     for address, may_ask in next, is_list and value or {} do
       if type(address) ~= "string" or type(may_ask) ~= "boolean" then
-        refuse(option .. " has an entry " .. tostring(address), "address = true")
+        refuse(option .. " has an entry " .. shown(address), "address = true")
       end
     end
     if not is_list and type(value) ~= "boolean" then
