@@ -1893,17 +1893,17 @@ local DEPTH, LIMIT, BYTES, FLAG = 'a whole number from 0, math.huge, "inf" or "i
   "a whole number from 0, or false for all", "a number of bytes from 0", "true or false"
 local ACCEPTED = { depth = DEPTH, max_depth = DEPTH, min_size = BYTES, top = LIMIT, children = LIMIT, lines = LIMIT,
   cycles = FLAG, no_header = FLAG, retained = FLAG, checks = FLAG, budget = BYTES, target = "" }
+local MOST_COUNTED = 2 ^ 32 - 2 -- from here on a number means all, whole or not
 
--- A name as an error shows it, or the type of what is none; it has its quotes already.
+-- A name as an error shows it, without quotes, or what is none: a number or a boolean, or its type.
 local function shown_name(name)
-  if type(name) ~= "string" then return type(name) == "number" and plain_text(name) or type(name) end
+  local kind = type(name)
+  if kind ~= "string" then return (kind == "number" or kind == "boolean") and plain_text(name) or kind end
   return #name > 64 and "a long string" or gsub(name, "%c.*", "")
 end
 
 local function shown(value)
-  local kind = type(value)
-  if kind == "boolean" or kind == "number" then return plain_text(value) end
-  return kind == "string" and '"' .. shown_name(value) .. '"' or kind
+  return type(value) == "string" and '"' .. shown_name(value) .. '"' or shown_name(value)
 end
 
 local function are_options(t)
@@ -1919,7 +1919,7 @@ local function read_option(accepted, value)
     return true, huge
   end
   if type(value) ~= "number" or not (value >= 0) then return false end
-  return accepted == BYTES or value == huge or value == floor(value), value
+  return accepted == BYTES or value >= MOST_COUNTED or value == floor(value), value
 end
 
 local function read_options(t)
@@ -2027,7 +2027,7 @@ end
 
 local function size_text(bytes, wanted)
   local units, unit = { "bytes", "KB", "MB", "GB" }, 1
-  while unit < 4 and abs(bytes) >= (unit > 1 and 1023.995 or 1023.5) do bytes, unit = bytes / 1024, unit + 1 end
+  while unit < 4 and abs(bytes + 0.0) >= (unit > 1 and 1023.995 or 1023.5) do bytes, unit = bytes / 1024, unit + 1 end
   return coloured(format(unit == 1 and "%.0f" or "%.2f", bytes), unit == 1 and "green" or "red", wanted) .. " "
     .. coloured(units[unit], "gray", wanted)
 end
@@ -2243,7 +2243,7 @@ local membuddy = { backend = "lua", version = VERSION, exact = false }
 
 -- What stands behind the report of a whole process, where the checks are loaded too.
 local findings
-function membuddy.set_findings(lines) findings = lines end
+local function set_findings(lines) findings = lines end
 
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
@@ -2303,4 +2303,4 @@ membuddy.account = public(function(entry)
   }
 end)
 
-return membuddy
+return membuddy, set_findings -- the second is for src/stock.lua

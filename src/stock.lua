@@ -34,7 +34,7 @@ end
 
 local loaded = package.loaded
 local before = loaded.membuddy
-local membuddy = load_bare(module_text, "=membuddy")()
+local membuddy, set_findings = load_bare(module_text, "=membuddy")()
 loaded.membuddy = membuddy
 
 if membuddy.backend ~= "native" then
@@ -54,7 +54,7 @@ if membuddy.backend ~= "native" then
   -- Tail calls: an error tells where the caller stands.
   function membuddy.checks(options) return answer("checks", options) end
   function membuddy.mark() return answer("mark") end
-  membuddy.set_findings(function()
+  set_findings(function()
     local lines, problem = run("lines")
     return problem and { "Checks: none, since " .. shown(problem) } or lines
   end)

@@ -135,6 +135,13 @@ test("the library says what it is", function()
   equal(r.exact, membuddy.exact, "the results' exact")
 end)
 
+test("the library has what is documented, and nothing else", function()
+  local known = {}
+  for name in ("profile print print_results format_size sizeof retained kinds account checks mark marked serve serving "
+    .. "backend exact version"):gmatch("%S+") do known[name] = true end
+  for name in pairs(membuddy) do check(known[name], "there is %s", tostring(name)) end
+end)
+
 test("a table of options is no target", function()
   local r = membuddy.profile({ depth = 3 })
   equal(r.target, nil, "the target")
@@ -219,7 +226,7 @@ end)
 
 test("no size is printed as 1024 of a unit", function()
   for bytes, text in pairs({ [1024 * 1024 - 1] = "1.00 MB", [1023.6] = "1.00 KB", [1023.7 * 1024] = "1023.70 KB", [-2048] = "-2.00 KB",
-    [2048 * 1024 ^ 3] = "2048.00 GB" }) do
+    [2048 * 1024 ^ 3] = "2048.00 GB", [math.mininteger] = "-8589934592.00 GB" }) do
     equal(membuddy.format_size(bytes), text, "the size")
   end
 end)
@@ -1444,7 +1451,9 @@ end)
 test("print takes options alone, in either place, and no two of them", function()
   equal(#printed(nil, { top = 1, checks = false }), #printed({ top = 1, checks = false }), "the number of lines")
   contains(refusal(membuddy.print, nil, { dept = 1 }), "unknown option 'dept'", "the error")
-  contains(refusal(membuddy.print, nil, { [7] = 1 }), "unknown option '7'", "the error")
+  for name, text in pairs({ [7] = "7", [true] = "true", [print] = "function" }) do
+    contains(refusal(membuddy.profile, { 1 }, { [name] = 1 }), "unknown option '" .. text .. "'", "the error")
+  end
   contains(refusal(membuddy.print, { top = 1 }, { top = 2 }), "the first argument is no results of profile()", "the error")
 end)
 
@@ -1465,6 +1474,7 @@ test("the bounds of a report are what its options say, and no bound is one", fun
   equal(count(membuddy.profile(t, { depth = 4 }).sizes), 1 + 400, "the lines of four steps")
   equal(count(membuddy.profile(t, { depth = 3 }).sizes), 320, "the lines of three steps")
   membuddy.profile(t, { min_size = 10.5, budget = 1e9 + 0.5, top = math.huge, children = math.huge, lines = math.huge })
+  membuddy.profile(t, { depth = 1e15 + 0.5, top = 2 ^ 32 - 1.5 })
 end)
 
 test("the metatables of basic types are roots, and stand by the names of the types", function()
