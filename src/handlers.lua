@@ -215,8 +215,12 @@ end
 
 local metrics = {}
 
+local function add_lua_size(text, answer)
+  add_family(text, "lua", "bytes", "What Lua has allocated.", nil, { answer.luaSize and { false, answer.luaSize } })
+end
+
 metrics["membuddy-report"] = function(text, answer)
-  add_family(text, "lua", "bytes", "What Lua has allocated.", nil, { { false, answer.luaSize } })
+  add_lua_size(text, answer)
   add_family(text, "garbage", "bytes", "What a collection would free.", nil, { { false, answer.garbage } })
   add_family(text, "unaccounted", "bytes", "What Lua counts and no object explains.", nil, { { false, answer.unaccounted } })
   add_family(text, "reported", "bytes", "What this report covers.", nil, { { false, answer.totalSize } })
@@ -228,6 +232,7 @@ metrics["membuddy-report"] = function(text, answer)
 end
 
 metrics["membuddy-account"] = function(text, answer)
+  add_lua_size(text, answer)
   add_family(text, "part", "bytes", "The parts of linear memory.", "part", rows_of(answer.parts or {}))
   for _, name in ipairs({ "memory", "maximum", "headroom", "largestFree", "stackHighWater", "unaccounted" }) do
     local snake = name:gsub("%u", function(letter) return "_" .. letter:lower() end)

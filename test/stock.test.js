@@ -603,6 +603,11 @@ test("Format prometheus: Prometheus's own parser accepts the text, and reads the
     assert.ok(families.length >= 2 && families.every((/** @type {any[]} */ [name, type]) => name.startsWith("membuddy_") && type === "gauge"));
     const samples = families.flatMap((/** @type {any[]} */ family) => family[3]);
     assert.ok(samples.every((/** @type {any[]} */ [, labels, value]) => labels.process && Number.isFinite(value)));
+    if (action !== "Membuddy-Checks") {
+      const { luaSize } = JSON.parse((await ask(process, { Action: action })).data);
+      const [, , value] = samples.find((/** @type {any[]} */ [name]) => name === "membuddy_lua_bytes");
+      assert.ok(Math.abs(value - luaSize) < 0.2 * luaSize, `${value} bytes of Lua, in JSON ${luaSize}`);
+    }
     const series = samples.map((/** @type {any[]} */ [name, labels]) => name + JSON.stringify(labels));
     assert.equal(new Set(series).size, series.length, "each series is there once");
     if (action === "Membuddy-Report") assert.ok(samples.some((/** @type {any[]} */ [, labels]) => labels.path === "Odd/ž"), "UTF-8 stays");
