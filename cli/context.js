@@ -4,10 +4,11 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { attach } from "./attach.js";
-import { MembuddyError, messageOf } from "./errors.js";
+import { MembuddyError, messageOf, shownName } from "./errors.js";
 import { checkOutput, writeOut, writeWhole } from "./files.js";
 import { splitPath } from "./graph.js";
 import { startProgress } from "./progress.js";
+import { otherHeapsNote } from "./report.js";
 
 /**
  * @typedef {import("commander").Command} Command
@@ -63,6 +64,11 @@ const shared = {
   module: { flags: "--module <file>" },
 };
 
+/** What is worth telling beside the result. @param {string} text */
+function tell(text) {
+  process.stderr.write(`${text}\n`);
+}
+
 export const context = {
   /** picocolors: plain where the output is no terminal. */
   colours,
@@ -79,10 +85,7 @@ export const context = {
       throw new MembuddyError(`the result as JSON is longer than a text can be (${messageOf(error)}); ask for less (\`--depth\`, \`--lines\`, \`--chains\`)`, { cause: error });
     }
   },
-  /** What is worth telling beside the result. @param {string} text */
-  tell(text) {
-    process.stderr.write(`${text}\n`);
-  },
+  tell,
 
   /** @template T @param {(report: (progress: import("./attach.js").Progress) => void) => Promise<T>} work with progress on the terminal */
   async withProgress(work) {
@@ -97,16 +100,23 @@ export const context = {
   /**
    * Attaches to a file, shows progress while `use` works, and closes the heap.
    * @template T @param {string} file @param {CommandOptions} options @param {(heap: Heap) => T | Promise<T>} use
+   * @param {(note: string) => void} [tellOthers]  is given what there is to say of heaps that were not looked at
    */
-  withHeap(file, options, use) {
-    return context.withProgress(async (onProgress) => {
-      const heap = await attach(file, { module: options.module, onProgress });
-      try {
-        return await use(heap);
-      } finally {
-        heap.close();
-      }
-    });
+  async withHeap(file, options, use, tellOthers = tell) {
+    /** @type {string | undefined} */ let others;
+    try {
+      return await context.withProgress(async (onProgress) => {
+        const heap = await attach(file, { module: options.module, onProgress });
+        others = otherHeapsNote(heap, shownName(heap.name));
+        try {
+          return await use(heap);
+        } finally {
+          heap.close();
+        }
+      });
+    } finally {
+      if (others !== undefined) tellOthers(others); // the line of the progress is wiped now; where a path was not found this may be why
+    }
   },
 
   checkOutput,

@@ -76,11 +76,14 @@ function accountLines({ parts, memory, pages, maximum, headroom, stackHighWater,
   return [colours.bold("Every byte of the memory"), colours.gray(head), ...lines, ...(figures.length > 0 ? [colours.gray(figures.join("; "))] : []), ""];
 }
 
-/** @param {import("./heap.js").Heap} heap */
-function otherHeapLines({ otherHeaps }) {
-  if (otherHeaps.length === 0) return [];
+/**
+ * That the memory has more heaps than the one that was read, in one sentence; undefined where it has none.
+ * @param {import("./heap.js").Heap} heap @param {string} [where]  what the memory is called
+ */
+export function otherHeapsNote({ otherHeaps }, where = "this memory") {
+  if (otherHeaps.length === 0) return undefined;
   const told = otherHeaps.map(({ state, luaSize }) => `${formatSize(luaSize)} at 0x${state.toString(16)}`).join(", ");
-  return [`Not looked at: ${otherHeaps.length === 1 ? "another sound Lua heap" : `${otherHeaps.length} other sound Lua heaps`} in this memory (${told}); --module tells which is the process's`];
+  return `Not looked at: ${otherHeaps.length === 1 ? "another sound Lua heap" : `${otherHeaps.length} other sound Lua heaps`} in ${where} (${told}); --module tells which is the process's`;
 }
 
 /**
@@ -89,11 +92,11 @@ function otherHeapLines({ otherHeaps }) {
  */
 export function bookLines(heap, context) {
   const { lua, bits, bytes, name } = heap.image;
-  const books = heap.books();
+  const books = heap.books(), others = otherHeapsNote(heap);
   return [
     `${context.colours.bold(shownName(heap.name))}: ${name === undefined ? "" : `${name}, `}Lua ${lua}, ${bits} bits, ${grouped(bytes)} bytes`,
     `Lua memory: ${formatSize(books.luaSize)} = live ${formatSize(books.live)} + garbage ${formatSize(books.garbage)}; unaccounted: ${formatSize(books.unaccounted)}`,
-    ...otherHeapLines(heap),
+    ...(others === undefined ? [] : [others]),
     "",
     ...accountLines(heap.account(), context),
   ];

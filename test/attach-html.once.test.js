@@ -24,6 +24,7 @@ import { formatBytes, formatShare, visible } from "../cli/html/words.js";
 import { attach, diff, formatSize } from "../cli/index.js";
 import { noBrowser, startBrowser } from "./support/browser.js";
 import { spawnProcess } from "./support/process.js";
+import { twoHeaps } from "./support/two_heaps.js";
 
 const dist = new URL("../dist/", import.meta.url);
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -116,6 +117,12 @@ describe("the file", () => {
     const { title, changes } = dataOf(made.page);
     assert.deepEqual([title, changes.before, changes.after], ["newer.dat", "older.dat", "newer.dat"]);
     assert.deepEqual(["a/b c.dat", "C:\\a\\b.dat", "a/", "/", "the memory"].map(lastStep), ["b c.dat", "b.dat", "a", "/", "the memory"]);
+  });
+
+  test("it says that another heap in the memory was not looked at", async () => {
+    const memory = readFileSync(made.older), { others } = reportData(await attach(await twoHeaps(memory, memory)));
+    assert.match(String(others), /^Not looked at: another sound Lua heap in this memory \(.* at 0x[0-9a-f]+\); --module tells which is the process's$/);
+    assert.equal("others" in dataOf(made.page), false);
   });
 
   test("kinds and lines are those of the report, the largest first", async () => {

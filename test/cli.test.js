@@ -294,8 +294,19 @@ describe("membuddy FILE", () => {
     writeFileSync(inFolder("two.dat"), await twoHeaps(memory, memory));
     const { otherHeaps, luaSize } = JSON.parse(say(["two.dat", "--json"]));
     assert.deepEqual(otherHeaps.map((/** @type {any} */ heap) => heap.luaSize), [luaSize]);
-    assert.match(say(["two.dat"]), /\nNot looked at: another sound Lua heap in this memory \(769\.36 KB at 0x[0-9a-f]+\); --module tells which is the process's\n/);
+    const note = (/** @type {string} */ where) => `Not looked at: another sound Lua heap in ${where} \\(${formatSize(luaSize)} at 0x[0-9a-f]+\\); --module tells which is the process's\n`;
+    const report = run(["two.dat"]);
+    assert.match(report.stdout, new RegExp(`\n${note("this memory")}`));
+    assert.equal(report.stderr, "");
     assert.equal(JSON.parse(say(["sample.dat", "--json"])).otherHeaps, undefined);
+    for (const [command, status] of /** @type {[string[], number][]} */ ([
+      [["tree", "two.dat"], 0], [["tree", "two.dat", "--json"], 0], [["why", "two.dat", "Inbox"], 0], [["diff", "two.dat", "sample.dat"], 0],
+      [["export", "two.dat", "-o", "two.json"], 0], [["export", "sample.dat", "--with", "two.dat", "-o", "two.html"], 0], [["why", "two.dat", "Elsewhere"], 1],
+    ])) {
+      const { status: code, stderr } = run(command);
+      assert.equal(code, status, stderr);
+      assert.match(stderr, new RegExp(`^${note("two.dat")}${status === 0 ? "$" : "membuddy: there is nothing at the path 'Elsewhere'"}`), command.join(" "));
+    }
   });
 
   test("options are those of Lua", () => {

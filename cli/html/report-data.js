@@ -3,6 +3,7 @@
  * size of the memory (tree-data.js); bytes are cut nowhere, only summed.
  */
 import { noNode, splitPath } from "../graph.js";
+import { otherHeapsNote } from "../report.js";
 import { version } from "../version.js";
 import { treeData } from "./tree-data.js";
 import { formatBytes, formatCount } from "./words.js";
@@ -12,6 +13,7 @@ import { formatBytes, formatCount } from "./words.js";
  * @property {string} version  of MemBuddy
  * @property {string} title
  * @property {string} image  one sentence: which process this is the memory of
+ * @property {string} [others]  one sentence: which heaps of the memory are not shown
  * @property {number} memoryBytes
  * @property {{ lua: number, live: number, garbage: number, unaccounted: number }} books  bytes
  * @property {import("./account-bar.js").Part[]} account  parts, which sum to `memoryBytes`
@@ -142,7 +144,7 @@ function findRows(graph, tree, rows, lines) {
  * @returns {ReportData}
  */
 export function reportData(heap, { title = heap.name, changes, ...limits } = {}) {
-  const books = heap.books(), account = heap.account();
+  const books = heap.books(), account = heap.account(), others = otherHeapsNote(heap);
   const results = heap.profile({ depth: steps, retained: true });
   const lines = lineRows(results);
   const graph = heap.graph();
@@ -150,7 +152,7 @@ export function reportData(heap, { title = heap.name, changes, ...limits } = {})
   findRows(graph, tree, rows, lines);
   graph.end();
   return {
-    version, title, image: imageSentence(heap.image), memoryBytes: heap.image.bytes,
+    version, title, image: imageSentence(heap.image), ...(others !== undefined && { others }), memoryBytes: heap.image.bytes,
     books: { lua: books.luaSize, live: books.live, garbage: books.garbage, unaccounted: books.unaccounted },
     account: accountRows(account), facts: factRows(account), objects: results.objects, kinds: kindRows(results.kinds), lines, tree, ...(changes && { changes }),
   };

@@ -35,6 +35,7 @@ function header(data) {
   ];
   return element("header", {}, element("p", { class: "maker" }, `MemBuddy ${data.version}`), element("h1", {}, foreign(visible(data.title, 200))),
     element("p", { class: "image" }, foreign(visible(data.image, 400))),
+    ...(data.others ? [element("p", { class: "image" }, data.others)] : []),
     element("dl", { class: "figures" }, ...figures.map(([name, value]) =>
       element("div", { class: name === "Unaccounted" ? (books.unaccounted === 0 ? "good" : "bad") : "" }, element("dt", {}, name), element("dd", {}, value)))));
 }
