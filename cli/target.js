@@ -1,6 +1,7 @@
 /**
  * Targets by path. Inside a process a program gives the value; outside it is named as a report names it. The name that
- * its report then bears is that which Lua finds: of a global variable, else the shortest path.
+ * its report then bears is that which Lua finds, of a global variable, else the shortest path; or, where namesakes share
+ * that, the path that was asked for.
  */
 import { MembuddyError } from "./errors.js";
 import { Graph, isNoObject, nothingAt, splitPath } from "./graph.js";
@@ -70,14 +71,23 @@ function findInGraph(walker, state, path) {
   }
 }
 
-/** What a path of a report leads to: one entry after the other, else by its lines; 0 or undefined: to none. @param {Walker} walker @param {number} state @param {string[][]} ways */
-function findReported(walker, state, ways) {
-  const followed = ways.map((steps) => ({ steps, ...follow(walker, state, steps) }));
-  const found = followed.find(({ object }) => object !== undefined);
-  if (found) return found.object;
-  for (const { steps, mayBeLine } of followed) {
-    const object = mayBeLine ? lookUp(walker, state, steps) : undefined;
-    if (object !== undefined) return object;
+/** Where a path leads from a root, and from `_G`: one entry after the other. @param {Walker} walker @param {number} state @param {string} path */
+function followWays(walker, state, path) {
+  const steps = splitPath(path);
+  return [steps, ["_G", ...steps]].map((way) => ({ way, ...follow(walker, state, way) }));
+}
+
+/**
+ * What a path of a report leads to: one entry after the other, else by its lines; object 0, or nothing: to none.
+ * @param {Walker} walker @param {number} state @param {string} path
+ * @returns {{ object?: number, path: string } | undefined} with the path from its root
+ */
+function findReported(walker, state, path) {
+  const ways = followWays(walker, state, path), followed = ways.find(({ object }) => object !== undefined);
+  if (followed) return { object: followed.object, path: followed.way.join("/") };
+  for (const { way, mayBeLine } of ways) {
+    const object = mayBeLine ? lookUp(walker, state, way) : undefined;
+    if (object !== undefined) return { object, path: way.join("/") };
   }
   return undefined;
 }
@@ -103,10 +113,15 @@ function shorten(name) {
   return `...${slash < 0 ? "" : new TextDecoder().decode(bytes.subarray(slash))}`;
 }
 
+/** Whether a name is that of this object and of no other; one that begins with `...` is for the eye alone. @param {Walker} walker @param {number} state @param {string} name @param {number} object */
+const isNameOf = (walker, state, name, object) =>
+  name.startsWith(".../") || followWays(walker, state, name).find((way) => way.object !== undefined)?.object === object;
+
 /** @param {Walker} walker @param {number} state @param {number} object @param {string} path */
 function nameOf(walker, state, object, path) {
   const length = walker.call.attach_global_label(state, object);
-  return shorten(length > 0 ? walker.text(length) : shortestPath(walker, state, object, path));
+  const name = length > 0 ? walker.text(length) : shortestPath(walker, state, object, path);
+  return shorten(isNameOf(walker, state, name, object) ? name : path);
 }
 
 /**
@@ -116,9 +131,8 @@ function nameOf(walker, state, object, path) {
  */
 export function findTarget(walker, state, path) {
   if (isNoObject(path)) throw nothingAt(path);
-  const steps = splitPath(path);
-  const object = findReported(walker, state, [steps, ["_G", ...steps]]);
-  if (object) return { object, name: nameOf(walker, state, object, path) };
+  const found = findReported(walker, state, path);
+  if (found?.object) return { object: found.object, name: nameOf(walker, state, found.object, found.path) };
   const target = findInGraph(walker, state, path);
   if (target.object === 0)
     throw new MembuddyError(`membuddy: the target '${path}' holds no memory of its own; accepted: a table, string, function, coroutine or userdata`);

@@ -593,6 +593,19 @@ describe("targets by path", () => {
     await process.eval("for i = 1, 256 do _G[i] = { i } end");
     assert.equal((await attach(/** @type {Uint8Array} */ (process.memory))).profile({ target: "_G/2" }).target, "2");
   });
+  test("what shares the name of its shortest path with others is called by the path that was asked for", async () => {
+    const process = await spawnProcess(image.file);
+    await process.eval(`Set = {} for i = 1, 5 do Set[{ ("q"):rep(i * 100) }] = true end
+      Odd = { ["1"] = { "one" }, [1] = { {}, {} } } _G["[registry]"] = { { "mine" } } return 1`);
+    const odd = await attach(/** @type {Uint8Array} */ (process.memory)), targetOf = (/** @type {string} */ target) => odd.profile({ target }).target;
+    const { retained = {} } = odd.profile({ retained: true, children: Infinity, lines: Infinity });
+    for (const path of ["_G/Set/[table]", "_G/Set/[table]#3", "_G/Set/[table]#3/1", "_G/Odd/1", "_G/Odd/1#2", "_G/[registry]"]) {
+      const { target, retained: own } = odd.profile({ target: path, retained: true });
+      assert.equal(target, path);
+      assert.equal(own?.[path], retained[path]);
+      assert.equal(targetOf(path.replace("_G/", "")), path === "_G/[registry]" ? "[registry]" : path);
+    }
+  });
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
   test("a closed heap says so", async () => {
     const closed = await attach(memory);
