@@ -235,7 +235,7 @@ function rootOf(image, memory) {
 /** Why the heap that the module names is none. @param {string} name @param {Image} image @param {Uint8Array} bytes @param {Refusal[]} refusals */
 function noHeapThere(name, image, bytes, refusals) {
   if (isZero(bytes)) return noHeap(name, bytes, [], fittingVariants(image));
-  checkImage(image, image.bits, bytes);
+  checkImage(image, image.bits, bytes, name);
   const best = closest(refusals);
   return new MembuddyError(`${name}: no sound Lua heap where ${image.name ?? "the module"} has its own: ` +
     `its main thread at ${hex(best.address)} is refused, since ${best.reason}`);
@@ -273,7 +273,7 @@ export async function attach(input, options = {}) {
     const walker = await startWalker(variant, loaded, loadWalker);
     const found = root === undefined ? findHeap(walker, refusals) : heapAt(walker, refusals, root);
     if (!found) continue;
-    if (moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, subject());
+    if (moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, subject(), source.name);
     return new Heap({ walker, ...found, name: source.name, moduleImage, onProgress });
   }
   if (moduleImage && root !== undefined && refusals.length > 0) throw noHeapThere(source.name, moduleImage, subject(), refusals);

@@ -244,14 +244,14 @@ export function imageFits(image, memory) {
 
 /**
  * That a memory is of this image; an error says why not.
- * @param {Image} image @param {32 | 64} bits  of the process @param {Uint8Array} memory
+ * @param {Image} image @param {32 | 64} bits  of the process @param {Uint8Array} memory @param {string} [subject]  what the memory is called
  */
-export function checkImage(image, bits, memory) {
+export function checkImage(image, bits, memory, subject = "the memory") {
   const name = image.name ?? "the module";
   if (image.bits !== bits)
-    throw new MembuddyError(`${name} has a memory of ${image.bits} bits, the process one of ${bits}: give the module that the process runs`);
+    throw new MembuddyError(`${subject} is of ${bits} bits, ${name} of ${image.bits}: give the module that the process runs`);
   if (imageFits(image, memory) === false)
-    throw new MembuddyError(`the memory is of another module than ${name}: the module's constants do not stand in it; give the module that the process runs`);
+    throw new MembuddyError(`${subject} is of another module than ${name}: the module's constants do not stand in it; give the module that the process runs`);
 }
 
 /**

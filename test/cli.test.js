@@ -335,6 +335,7 @@ describe("what goes wrong is told in one line on the standard error", () => {
     [["export", "nothing.dat", "-o", "no/such/x.json"], 1, /^membuddy: no\/such\/x\.json cannot be written: there is no folder no\/such\n$/], // before it is read
     [["sample.dat", "--module", path.join(root, "package.json")], 1, /^membuddy: .*package\.json can't be read: this is no WebAssembly module.*\n$/],
     [["sample.dat", "--module", path.join(root, "dist/attach-lua54-wasm64.wasm")], 1, /^membuddy: .*attach-lua54-wasm64\.wasm has no function `handle`: it is no image.*\n$/],
+    [["diff", "sample.dat", "nothing.dat", "--module", path.join(root, "dist/membuddy-lua53-wasm64.wasm")], 1, /^membuddy: sample\.dat is of another module than MemBuddy's aos image: the module's constants do not stand in it; .*\n$/],
     [["sample.dat", "--dept", "2"], 2, /unknown option '--dept'/],
     [["sample.dat", "--depth", "-3"], 2, /a whole number from 0, or all, is needed/],
     [["why", "sample.dat", "Inbox", "--chains", "x"], 2, /a whole number from 1 is needed/],
