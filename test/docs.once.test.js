@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { formats } from "../cli/export/index.js";
 import * as membuddy from "../cli/index.js";
@@ -59,6 +60,66 @@ describe("links", () => {
   test("README.md leads to every chapter", () => {
     const reached = new Set(links("README.md").map(({ file }) => file));
     assert.deepEqual(chapters.filter((chapter) => !reached.has(chapter)), []);
+  });
+});
+
+/** What stands indented in a text, block by block, with all that stands before it. @param {string} text */
+const blocks = (text) => [...text.matchAll(/^ {4}.*(?:\n+ {4}.*)*/gm)]
+  .map(({ 0: block, index }) => ({ lines: block.replace(/^ {4}/gm, ""), above: text.slice(0, index) }));
+
+/** The command that prints a block: it stands on top of it, or is the last one above it. @param {{ lines: string, above: string }} block */
+function shownCommand({ lines, above }) {
+  const ofSample = /membuddy ((?:tree |why )?sample\.dat\b[^#\n]*)/.source;
+  const [, onTop] = new RegExp(`^\\$ ${ofSample}\\n`).exec(lines) ?? [];
+  if (onTop !== undefined) return { words: onTop, told: lines.slice(lines.indexOf("\n") + 1) };
+  return lines.startsWith("sample.dat: ") ? { words: [...above.matchAll(new RegExp(ofSample, "g"))].at(-1)?.[1] ?? "", told: lines } : undefined;
+}
+
+/** Whether a text tells what was printed; a line of three dots stands for any. @param {string} told @param {string} printed */
+function tells(told, printed) {
+  const pieces = `${told}\n`.split(/^\.\.\.\n/m);
+  let at = 0;
+  const isThere = pieces.every((piece, index) => {
+    const found = index === 0 ? 0 : index === pieces.length - 1 ? printed.length - piece.length : printed.indexOf(piece, at);
+    const fits = found >= at && printed.startsWith(piece, found);
+    at = found + piece.length;
+    return fits;
+  });
+  return isThere && (pieces.length > 1 || at === printed.length);
+}
+
+describe("what the texts show of the sample is what is printed of it", () => {
+  /** @type {string} */ let folder;
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "membuddy-docs-"));
+    symlinkSync(path.join(root, "dist"), path.join(folder, "dist"));
+    say("sample", "-o", "sample.dat");
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** @param {string[]} words */
+  const say = (...words) => execFileSync(process.execPath, [path.join(root, "cli/bin.js"), ...words], { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+
+  const shown = texts.flatMap((file) => blocks(read(file)).flatMap((block) => ({ file, ...shownCommand(block) })))
+    .filter(({ told }) => told !== undefined);
+  for (const { file, words = "", told = "" } of shown)
+    test(`${file}: membuddy ${words.trim()}`, () => {
+      const printed = say(...words.trim().split(/ +/));
+      assert.ok(tells(told, printed), `${file} has other lines; paste these (what is left out there is a line of three dots):\n${printed}`);
+    });
+
+  test("docs/javascript.md: heap.print", async () => {
+    const heap = await membuddy.attach(path.join(root, "dist/sample.dat.gz")), printed = heap.print({ target: "_G/Inbox", depth: 1, top: 3 });
+    assert.ok(javascript.includes('console.log(heap.print({ target: "_G/Inbox", depth: 1, top: 3 }));'));
+    assert.ok(blocks(javascript).some(({ lines }) => `${lines}\n` === printed), `docs/javascript.md has other lines; paste these:\n${printed}`);
+    heap.close();
+  });
+
+  test("they show something, and a figure that is another is noticed", () => {
+    assert.deepEqual(shown.map(({ file }) => file).filter((file, index, files) => files[index - 1] !== file), ["README.md", "docs/command.md"]);
+    assert.ok(shown.length >= 4);
+    assert.deepEqual([tells("a\n...\nd", "a\nb\nc\nd\n"), tells("a\n...", "a\nb\n"), tells("a\nb", "a\nb\n")], [true, true, true]);
+    assert.deepEqual([tells("a\n...\nd", "a\nb\nc\ne\n"), tells("a", "a\nb\n"), tells("b\n...", "a\nb\n"), tells("a\n...\nc\n...\nd", "a\nb\nd\n")], [false, false, false, false]);
   });
 });
 
