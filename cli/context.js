@@ -9,6 +9,7 @@ import { checkOutput, writeOut, writeWhole } from "./files.js";
 import { splitPath } from "./graph.js";
 import { startProgress } from "./progress.js";
 import { otherHeapsNote } from "./report.js";
+import { readUnseen, showUnseen } from "./unseen.js";
 
 /**
  * @typedef {import("commander").Command} Command
@@ -41,7 +42,7 @@ const depth = (text) => (text === "all" || text === "inf" ? "inf" : numberOf(tex
 /** @param {string} text */
 function pathOf(text) {
   if (splitPath(text).every((step) => step === "" || step === "\\")) throw new InvalidArgumentError("a path, as a report gives it, is needed.");
-  return text;
+  return readUnseen(text);
 }
 
 const unitBytes = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -77,6 +78,8 @@ export const context = {
   print(text) {
     writeOut(text.endsWith("\n") ? text : `${text}\n`);
   },
+  /** A result for people: what a stranger's keys have in them turns round no line. @param {string[]} lines */
+  asText: (lines) => showUnseen(lines.join("\n")),
   /** A result as one text, which has an end. @param {object} result */
   asJson(result) {
     try {

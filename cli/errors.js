@@ -1,3 +1,5 @@
+import { showUnseen } from "./unseen.js";
+
 /**
  * An error that tells its reader what was wrong and what to do: shown without a stack.
  */
@@ -31,7 +33,7 @@ export const counted = (count, one) => `${grouped(count)} ${one}${count === 1 ? 
 const code = (character) => `\\x${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 
 /** A name that somebody else may have chosen, as a terminal shows it and does not obey it. @param {string} name */
-export const shownName = (name) => name.replace(/\p{Cc}/gu, code);
+export const shownName = (name) => showUnseen(name.replace(/\p{Cc}/gu, code));
 
 /** The same as a word of a command line, to be pasted into a shell. @param {string} name */
 export const shownWord = (name) => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${shownName(name).replaceAll("'", "'\\''")}'`);

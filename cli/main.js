@@ -44,7 +44,7 @@ async function report(file, options) {
   const text = await context.withHeap(file, options, (heap) => {
     const results = heap.profile(wanted);
     if (options.json) return context.asJson({ ...results, account: heap.account(), image: heap.image, ...(heap.otherHeaps.length > 0 && { otherHeaps: heap.otherHeaps }) });
-    return [...bookLines(heap, context), ...resultLines(results, wanted, context)].join("\n");
+    return context.asText([...bookLines(heap, context), ...resultLines(results, wanted, context)]);
   }, () => {}); // the report has a line for it, and a field
   context.print(text);
 }

@@ -385,6 +385,19 @@ test("escape codes in a name reach no terminal", () => {
   rmSync(inFolder(name));
 });
 
+test("what turns the direction of text, or is not seen, is shown as its number, by which it is found; in JSON it is as it was", async () => {
+  const process = await spawnProcess(ourImages[1].file), key = "\u202egpj.exe\u2067\u200f", shown = "\\u{202e}gpj.exe\\u{2067}\\u{200f}";
+  await process.eval(`Data = { ["\\u{202e}gpj.exe\\u{2067}\\u{200f}"] = { { "x" } }, ["\\\\u{202e}gpj.exe"] = { {}, {} } } return 1`);
+  writeFileSync(inFolder("turned.dat"), new Uint8Array(/** @type {Uint8Array} */ (process.memory)));
+  const path = `_G/Data/${shown}`;
+  const texts = [["turned.dat", "--target", path], ["tree", "turned.dat", path], ["why", "turned.dat", path], ["why", "turned.dat", `${path}/1`], ["diff", "sample.dat", "turned.dat", "--top", "all"]];
+  for (const text of texts.map((words) => say(words))) assert.ok(text.includes(shown) && !/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(text), text.slice(0, 500));
+  assert.equal(JSON.parse(say(["turned.dat", "--json", "--target", path])).target, `_G/Data/${key}`);
+  assert.equal(JSON.parse(say(["why", "turned.dat", "--json", "Data/\\u{202E}gpj.exe\\u{02067}\\u{200F}"])).path, `_G/Data/${key}`);
+  assert.equal(JSON.parse(say(["turned.dat", "--json", "--target", "Data/\\\\u{202e}gpj.exe"])).target, "_G/Data/\\\\u{202e}gpj.exe");
+  assert.match(run(["why", "turned.dat", "Data/\\u{2f}\\u{202e}\\u{110000}"]).stderr, /nothing at the path 'Data\/\\u\{2f\}\\u\{202e\}\\u\{110000\}'/);
+});
+
 for (const words of ["sample.dat --json --depth inf", "export sample.dat --format json --min-size 0 --depth all -o -"])
   test(`a reader who stops reading is no error: ${words}`, async () => {
     const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" --preserve-symlinks "$1" ${words} | head -c 10 >/dev/null`, process.execPath, bin], { cwd: folder });

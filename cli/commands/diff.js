@@ -88,6 +88,6 @@ export function register(program, context) {
     const before = await context.withHeap(a, { module }, (heap) => summarize(heap, { depth }));
     const after = await context.withHeap(b, { module }, (heap) => summarize(heap, { depth }));
     const found = diff(before, after);
-    context.print(options.json ? context.asJson(found) : lines(found, limits, context).join("\n"));
+    context.print(options.json ? context.asJson(found) : context.asText(lines(found, limits, context)));
   });
 }

@@ -68,7 +68,7 @@ export function register(program, context) {
       const lines = treeLines(graph, path === undefined || path === wholeName ? 0 : findObject(graph, path), { ...context.listLimits(options), isWhole: options.json });
       if (options.json) return context.asJson({ type: "membuddy-tree", image: heap.image, totalSize: graph.retained[0], lines });
       const head = context.colours.gray(`${"retained".padStart(10)}  ${"share".padStart(7)}  ${"own".padStart(10)}`);
-      return [head, ...inOrder(lines, context)].join("\n");
+      return context.asText([head, ...inOrder(lines, context)]);
     });
     context.print(text);
   });

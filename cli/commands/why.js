@@ -2,6 +2,7 @@
 import stringWidth from "string-width";
 import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
+import { showUnseen } from "../unseen.js";
 import { why } from "../why.js";
 
 /** @typedef {import("../context.js").Context} Context */
@@ -20,8 +21,8 @@ function effect({ frees, references }, { colours }) {
 function chainLines({ path, steps }, index, context) {
   const { colours } = context;
   const shown = steps.length <= 40 ? steps : [...steps.slice(0, 20), null, ...steps.slice(-20)];
-  const width = Math.min(48, Math.max(...shown.map((step) => stringWidth(step?.name ?? "") + 1)));
-  const padded = (/** @type {string} */ name) => name + " ".repeat(Math.max(0, width - stringWidth(name)));
+  const width = Math.min(48, Math.max(...shown.map((step) => stringWidth(showUnseen(step?.name ?? "")) + 1)));
+  const padded = (/** @type {string} */ name) => name + " ".repeat(Math.max(0, width - stringWidth(showUnseen(name))));
   const lines = shown.map((step) => step === null ? colours.gray(`     ... ${grouped(steps.length - 40)} steps ...`)
     : `     ${colours.cyan(padded(step.name))} ${effect(step, context)}  ${colours.gray(`${shownText(step)}, retains ${formatSize(step.retained)}`)}`);
   return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];
@@ -69,7 +70,7 @@ export function register(program, context) {
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
       const found = why(heap.graph(), path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
-      return options.json ? context.asJson({ type: "membuddy-why", ...found }) : lines(found, context).join("\n");
+      return options.json ? context.asJson({ type: "membuddy-why", ...found }) : context.asText(lines(found, context));
     });
     context.print(text);
   });

@@ -2,6 +2,7 @@
  * How the page writes figures and what a process put into its keys.
  */
 import { sizeParts } from "../size.js";
+import { asNumber, showUnseen } from "../unseen.js";
 
 /** As `membuddy.format_size` does, and a change with a sign: "0 bytes", "1.23 KB". @param {number} bytes */
 export function formatBytes(bytes) {
@@ -23,14 +24,8 @@ export function formatShare(part, whole) {
   return `${percent.toFixed(Math.abs(percent) < 1 ? 2 : 1).replace("-", "\u2212")} %`;
 }
 
-/**
- * Characters that would not be seen, or would turn round what follows them: shown as their number.
- * Controls, invisible and bidirectional marks, line separators, tags, variation selectors, lone surrogates.
- */
-const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f]/gu;
-
-/** @param {string} text @param {number} [longest] */
+/** Without controls, and what else would not be seen. @param {string} text @param {number} [longest] */
 export function visible(text, longest = 1000) {
-  const shown = text.replace(unseen, (character) => `\\u{${/** @type {number} */ (character.codePointAt(0)).toString(16)}}`);
+  const shown = showUnseen(text).replace(/\p{Cc}/gu, asNumber);
   return shown.length > longest ? `${shown.slice(0, longest).replace(/[\ud800-\udbff]$/, "")}…` : shown;
 }
