@@ -24,7 +24,7 @@ import { isWide, makeWalker } from "./module.js";
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(name: WalkerName) => Promise<WalkerFile>} [loadWalker]  where the walkers come from, if not from dist/attach-NAME.wasm
  *
- * @typedef {ArrayBuffer | ArrayBufferView | { arrayBuffer: () => Promise<ArrayBuffer> }} WalkerFile  the last is a Response
+ * @typedef {ArrayBuffer | ArrayBufferView | { arrayBuffer: () => Promise<ArrayBuffer>, ok?: boolean, status?: number, url?: string }} WalkerFile  the last is a Response
  *
  * @typedef {{ variant: Variant, address: number, reason: string, closeness: number }} Refusal
  */
@@ -53,11 +53,17 @@ async function walkerFile(name) {
   return (await import("node:fs/promises")).readFile(url);
 }
 
+/** What a server says instead of a file is none. @param {WalkerFile} source @returns {Promise<BufferSource>} */
+async function bytesOf(source) {
+  if (!("arrayBuffer" in source)) return /** @type {BufferSource} */ (source);
+  if (source.ok === false) throw new Error(`HTTP ${source.status}${source.url ? ` at ${source.url}` : ""}; loadWalker says where the walkers are`);
+  return source.arrayBuffer();
+}
+
 /** @param {WalkerName} name @param {NonNullable<AttachOptions["loadWalker"]>} load */
 async function compileWalker(name, load) {
   try {
-    const source = await load(name);
-    return await WebAssembly.compile("arrayBuffer" in source ? await source.arrayBuffer() : /** @type {BufferSource} */ (source));
+    return await WebAssembly.compile(await bytesOf(await load(name)));
   } catch (error) {
     const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
     throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });

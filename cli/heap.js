@@ -169,9 +169,9 @@ export class Heap {
   }
 
   /**
-   * The heap in the format of another tool: heapsnapshot, pprof, speedscope, folded, json. With a sink its pieces go there,
-   * one after the other, to keep, and nothing waits for it.
-   * @param {string} format @param {import("./export/index.js").ExportOptions} [options] @param {import("./export/index.js").Sink} [sink]
+   * The heap in the format of another tool. With a sink its pieces go there, one after the other, to keep, and nothing waits
+   * for it.
+   * @param {import("./export/index.js").FormatName} format @param {import("./export/index.js").ExportOptions} [options] @param {import("./export/index.js").Sink} [sink]
    * @returns {Promise<Uint8Array>} the file; empty where there is a sink
    */
   async export(format, options, sink) {

@@ -7,6 +7,7 @@
  * @typedef {import("./diff.js").Diff} Diff
  * @typedef {import("./diff.js").Summary} Summary
  * @typedef {import("./export/index.js").ExportOptions} ExportOptions
+ * @typedef {import("./export/index.js").FormatName} FormatName
  * @typedef {import("./export/index.js").Sink} Sink
  * @typedef {import("./graph.js").Graph} Graph
  * @typedef {import("./heap.js").Image} Image

@@ -238,7 +238,7 @@ describe("any format", () => {
   }
 
   test("an unknown format is an error that names those there are", async () => {
-    await assert.rejects((await open(anImage)).export("svg"), /"svg" is not known; there are heapsnapshot, pprof/);
+    await assert.rejects((await open(anImage)).export(/** @type {any} */ ("svg")), /"svg" is not known; there are heapsnapshot, pprof/);
     await assert.rejects((await open(anImage)).export("json", { depth: -1 }), /depth' is -1/);
   });
 
@@ -250,7 +250,7 @@ describe("any format", () => {
 
   test("what is of another format, no option or no sink is refused", async () => {
     const heap = await open(anImage), older = summarize(heap);
-    for (const [format, options, message, sink] of /** @type {[string, any, RegExp, any?][]} */ ([
+    for (const [format, options, message, sink] of /** @type {[import("../cli/index.js").FormatName, any, RegExp, any?][]} */ ([
       ["heapsnapshot", { minSize: 0 }, /every object/], ["heapsnapshot", { depth: 3 }, /every object/], ["json", { older }, /only html tells changes/],
       ["json", { title: "" }, /only html has one/], ["json", { minsize: 4 }, /unknown option 'minsize'; accepted: minSize/], ["json", { minSize: "4" }, /'minSize' is "4"; accepted: a number of bytes/],
       ["json", { depth: NaN }, /'depth' is nan; accepted/], ["json", {}, /the sink is an object; accepted: an object whose write/, {}], ["json", {}, /the sink is null/, null]]))
@@ -396,7 +396,7 @@ describe("the consumers of stacks", () => {
     luaBytes = heap.books().luaSize;
   });
 
-  for (const [format, file] of [["speedscope", "a.speedscope.json"], ["folded", "a.folded"], ["pprof", "a.pb.gz"]]) {
+  for (const [format, file] of /** @type {const} */ ([["speedscope", "a.speedscope.json"], ["folded", "a.folded"], ["pprof", "a.pb.gz"]])) {
     test(`speedscope's own importer takes ${format}`, async () => {
       const bytes = await heap.export(format);
       const group = await speedscopeImporter()(file, format === "pprof" ? gunzipSync(bytes) : bytes);

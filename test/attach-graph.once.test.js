@@ -477,7 +477,7 @@ describe("what changed", () => {
     const tooMuch = { name: "MembuddyError", message: /^the paths have more than 134,217,728 characters in all, which are accepted at most; ask for less \(`depth`/ };
     assert.throws(() => heap.profile({ depth: Infinity }), tooMuch);
     assert.throws(() => diff(none, summarize(heap, { depth: Infinity })), tooMuch);
-    for (const format of ["folded", "speedscope", "pprof"])
+    for (const format of /** @type {const} */ (["folded", "speedscope", "pprof"]))
       await assert.rejects(heap.export(format, { depth: Infinity, minSize: 0 }, { write: () => assert.fail("nothing is written") }),
         { name: "MembuddyError", message: /^the stacks have [\d,]+ frames in all, and 16,777,216 are accepted at most; ask for less \(`depth`, `minSize`\)$/ });
     assert.ok((await heap.export("json", { depth: Infinity, minSize: 0 })).length > 1e6);

@@ -682,6 +682,9 @@ describe("what a program gives is looked at first", () => {
       return attach(buffer);
     }, /^the memory cannot be read: /],
     "a walker that is not there": [() => attach(memory, { loadWalker: async () => { throw new Error("no network"); } }), "the walker lua53-wasm64 cannot be loaded: no network"],
+    "a walker that its server does not have": [() => attach(memory, { loadWalker: async () => ({ ok: false, status: 404, url: "https://x/a.wasm", arrayBuffer: async () => new ArrayBuffer(2) }) }),
+      "the walker lua53-wasm64 cannot be loaded: HTTP 404 at https://x/a.wasm; loadWalker says where the walkers are"],
+    "a walker of a server that does not say where": [() => attach(memory, { loadWalker: async () => new Response("no", { status: 500 }) }), /: HTTP 500; loadWalker says /],
     "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua53-wasm64 cannot be loaded: /],
     "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua53-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],

@@ -647,6 +647,8 @@ describe("import { attach } from \"membuddy\"", () => {
       const summary: Summary = summarize(heap, { depth: 2 }), change: Diff = diff(summary, summary), graph: Graph = heap.graph();
       const narrow: ExportOptions = { depth: graph.nodeCount, minSize: 0 }, sink: Sink = { write: (piece) => piece.length };
       await heap.export("json", narrow, sink);
+      // @ts-expect-error a format that there is not
+      await heap.export("svg");
       // @ts-expect-error an option that there is not
       heap.profile({ dept: 2 });
       // @ts-expect-error as in Lua, where all is math.huge
