@@ -130,12 +130,13 @@ export const context = {
 
   /**
    * Adds options that several commands have: spelt and read alike in all of them, each told in the command's own words.
-   * @param {Command} command @param {Partial<Record<keyof typeof shared, { about: string, standard?: number }>>} wanted  by name
+   * @param {Command} command @param {Partial<Record<keyof typeof shared, { about: string, standard?: number, usual?: string }>>} wanted  by name;
+   *   usual: the default, where it is no number
    */
   addOptions(command, wanted) {
-    for (const [name, { about, standard }] of Object.entries(wanted)) {
+    for (const [name, { about, standard, usual }] of Object.entries(wanted)) {
       const { flags, more = "", read } = shared[/** @type {keyof typeof shared} */ (name)];
-      const option = new Option(flags, `${about}${more}`);
+      const option = new Option(flags, `${about}${more}${usual === undefined ? "" : ` (default: ${usual})`}`);
       if (read) option.argParser(read);
       if (standard !== undefined) option.default(standard);
       command.addOption(option);

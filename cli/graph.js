@@ -281,6 +281,8 @@ export const onlyKeyAt = (path) =>
 
 /** A report also has lines that are sums, or Lua's own, which nobody can look into. @param {string} path @returns {MembuddyError} */
 export function nothingAt(path) {
+  if (heads.includes(path))
+    return new MembuddyError(`membuddy: '${path}' is a line of the report, but no object; accepted: the path of one below it, such as ${path}#1`);
   if (isNoObject(path))
     return new MembuddyError(`membuddy: '${path}' is a line of the report, but no object; accepted: the path of one, such as _G/Inbox or Inbox`);
   if (path === wholeName)

@@ -84,6 +84,11 @@ test("every command has help with an example", () => {
   assert.match(say(["--help"]), /Examples:[^]*Exit codes:/);
 });
 
+test("help tells a default behind what is accepted, and none where there is none", () => {
+  assert.match(say(["export", "--help"]), /: 1500, 4k, 1\.5m\s+\(default:\s+a\s+ten\s+thousandth [^)]*\)\s+--depth [^(]*; all\s+\(default:\s+64,\s+in html 250\)/);
+  assert.doesNotMatch(say(["serve", "--help"]), /default/);
+});
+
 test("help of a command comes by its name, too", () => {
   assert.equal(say(["help", "tree"]), say(["tree", "--help"]));
   assert.equal(say(["help"]), say(["--help"]));
@@ -93,9 +98,10 @@ test("the standard input is read once; what is no object says so", () => {
   const input = readFileSync(inFolder("sample.dat"));
   const again = run(["diff", "-", "-"], { input });
   assert.deepEqual([again.status, again.stderr], [1, "membuddy: the standard input was read already, which goes once; name a file for the other\n"]);
-  for (const line of ["[state]", "[string table]"])
-    for (const command of [["why", "sample.dat", line], ["sample.dat", "--target", line]])
-      assert.match(run(command).stderr, /is a line of the report, but no object; accepted: the path of one/);
+  for (const [line, instead] of [["[state]", "below it, such as \\[state\\]#1"], ["[string table]", ", such as _G/Inbox or Inbox"]])
+    for (const command of [["why", "sample.dat", line], ["tree", "sample.dat", line], ["sample.dat", "--target", line]])
+      assert.match(run(command).stderr, new RegExp(`is a line of the report, but no object; accepted: the path of one ?${instead}\\n$`));
+  for (const command of [["why", "sample.dat", "[state]#1"], ["tree", "sample.dat", "[state]#1"], ["sample.dat", "--target", "[state]#1"]]) say(command);
 });
 
 test("tree and why take every path that tree prints, and those that the report has for them", () => {
@@ -117,6 +123,14 @@ test("tree and why take every path that tree prints, and those that the report h
     say([command, "sample.dat", "_G/loadfile (key)"]);
   }
   assert.match(run(["tree", "sample.dat", "[type metatables]/number"]).stderr, /nothing at the path/);
+});
+
+test("tree has live objects, a report Lua's own blocks as well, an export the garbage, too", () => {
+  const { account: { parts }, totalSize, luaSize } = JSON.parse(say(["sample.dat", "--json"]));
+  assert.equal(JSON.parse(say(["tree", "sample.dat", "--json"])).totalSize, parts.live);
+  assert.equal(totalSize, parts.live + parts.runtime);
+  assert.equal(JSON.parse(say(["export", "sample.dat", "--format", "json", "-o", "-"])).totalBytes, luaSize);
+  assert.ok(luaSize === totalSize + parts.garbage && parts.garbage > 0);
 });
 
 test("tree tells what is not shown behind the last line of its object, where that has lines", () => {

@@ -53,8 +53,8 @@ export function register(program, context) {
     .addHelpText("after", examples)
     .action((file, options) => run(file, options, context));
   context.addOptions(command, {
-    minSize: { about: "what retains less is summed up (default: a ten thousandth of all, in html a twenty thousandth)" },
-    depth: { about: "what is deeper in the dominator tree is summed up (default: 64, in html 250)" },
+    minSize: { about: "what retains less is summed up", usual: "a ten thousandth of all, in html a twenty thousandth" },
+    depth: { about: "what is deeper in the dominator tree is summed up", usual: "64, in html 250" },
   });
   context.addModuleOption(command);
 }
