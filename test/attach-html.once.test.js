@@ -215,11 +215,11 @@ describe("in a browser", { skip }, () => {
   });
   after(() => browser?.close());
 
-  /** @param {(page: import("playwright-core").Page, problems: string[]) => Promise<void>} use @param {import("playwright-core").BrowserContextOptions} [options] */
-  async function withReport(use, options = {}) {
+  /** @param {(page: import("playwright-core").Page, problems: string[]) => Promise<void>} use @param {import("playwright-core").BrowserContextOptions} [options] @param {string} [file] */
+  async function withReport(use, options = {}, file = made.file) {
     const page = await browser.newPage({ viewport: { width: 1200, height: 700 }, reducedMotion: "reduce", ...options });
     const problems = watch(page);
-    await page.goto(`file://${made.file}`);
+    await page.goto(`file://${file}`);
     await page.waitForSelector(".block");
     await use(page, problems);
     assert.deepEqual(problems, []);
@@ -316,6 +316,17 @@ describe("in a browser", { skip }, () => {
     assert.match(text, /_G\/Hostile[\s\S]*appeared/);
     assert.match(text, /_G\/Chain[\s\S]*went/);
   }));
+
+  test("where nothing changed, and where a heap was not looked at, it says so; a search that finds nothing says that", async () => {
+    const memory = readFileSync(made.older), both = await attach(await twoHeaps(memory, memory)), file = path.join(made.folder, "same.html");
+    writeFileSync(file, await htmlReport(both, { older: summarize(both) }));
+    await withReport(async (page) => {
+      assert.deepEqual(await page.locator("#changes td.none").allInnerTexts(), ["Nothing changed."]);
+      assert.match((await page.locator("header .image").allInnerTexts())[1], /^Not looked at: another sound Lua heap in this memory /);
+      await page.locator("#search").fill("there is no such path");
+      assert.deepEqual(await page.locator("#largest td.none").allInnerTexts(), ["Nothing matches."]);
+    }, {}, file);
+  });
 
   for (const [colorScheme, rules] of /** @type {const} */ ([["light", undefined], ["dark", ["color-contrast"]]]))
     test(`axe finds nothing that keeps people out (${colorScheme})`, () => withReport(async (page) => {

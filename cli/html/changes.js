@@ -34,7 +34,7 @@ const changed = (bytes) => element("span", { class: bytes > 0 ? "grew" : bytes <
 /** @param {Changes["paths"]} paths @param {number} most */
 function pathsTable(paths, most) {
   return sortedTable({
-    caption: "What changed, by path", rows: paths, isLong: true, sortedBy: 2, columns: [
+    caption: "What changed, by path", rows: paths, isLong: true, sortedBy: 2, nothing: "Nothing changed.", columns: [
       { title: "Path", value: ({ path }) => path, cell: ({ path }) => foreign(visible(path)), className: "path" },
       { title: "What", value: ({ state }) => state, cell: ({ state }) => element("span", { class: `state ${state}` }, state), className: "state-column" },
       { title: "Change", value: ({ change }) => Math.abs(change), cell: ({ change }) => changeBar(change, most), isFigure: true },

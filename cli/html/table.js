@@ -17,9 +17,10 @@ const rowsAtFirst = 20;
 
 /**
  * @template Row
- * @param {{ caption: string, rows: Row[], columns: Column<Row>[], sortedBy: number, isLong?: boolean }} options  `isLong`: the first column is, and gets a line of its own on a phone
+ * @param {{ caption: string, rows: Row[], columns: Column<Row>[], sortedBy: number, isLong?: boolean, nothing?: string }} options
+ *   `isLong`: the first column is, and gets a line of its own on a phone; `nothing`: what is said where there are no rows at all
  */
-export function sortedTable({ caption, rows, columns, sortedBy, isLong = false }) {
+export function sortedTable({ caption, rows, columns, sortedBy, isLong = false, nothing = "There is nothing." }) {
   let by = sortedBy, isDescending = Boolean(columns[sortedBy].isFigure), isWhole = false;
   /** @type {(row: Row) => boolean} */
   let isWanted = () => true;
@@ -41,7 +42,7 @@ export function sortedTable({ caption, rows, columns, sortedBy, isLong = false }
       head.setAttribute("aria-sort", index !== by ? "none" : isDescending ? "descending" : "ascending"));
     count.hidden = wanted.length <= rowsAtFirst;
     count.textContent = isWhole ? `Show the first ${rowsAtFirst}` : `Show all ${wanted.length}`;
-    if (!shown.length) body.append(element("tr", { role: "row" }, element("td", { colspan: columns.length, role: "cell", class: "none" }, "Nothing matches.")));
+    if (!shown.length) body.append(element("tr", { role: "row" }, element("td", { colspan: columns.length, role: "cell", class: "none" }, rows.length ? "Nothing matches." : nothing)));
   }
   count.addEventListener("click", () => {
     isWhole = !isWhole;
