@@ -34,7 +34,8 @@ Examples:
 
 Exit codes:
   0  done
-  1  the memory could not be read, or is none, or the result could not be written; the last line says why
+  1  it could not be done: no memory, no such path, another module, a result that cannot be written, a port that
+     is taken; the last line says why
   2  the command line was not understood
 `;
 
