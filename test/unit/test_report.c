@@ -370,6 +370,22 @@ static void test_hostile_name(void) {
   heap_close(&h);
 }
 
+/* Lua 5.3 tells whoever allocates that a finalizer failed: the caller has the results for all
+** that. */
+static void test_failing_finalizer(void) {
+  heap h;
+  heap_open(&h, 1);
+  heap_run(&h, "local m, ran, results = require('membuddy'), 0 "
+               "collectgarbage('setstepmul', 1000000) collectgarbage('stop') "
+               "for i = 1, 100 do setmetatable({}, {__gc = function() ran = ran + 1 "
+               "error('failed') end}) end "
+               "collectgarbage('restart') "
+               "for i = 1, 20 do if ran == 0 then results = m.profile() end end "
+               "collectgarbage('stop') "
+               "assert(ran > 0 and results.unaccounted == 0)");
+  heap_close(&h);
+}
+
 /* Of the prototype of a function without constants: its source, the names and the one inside. */
 static void test_count(void) {
   char *text = report_of("f = load('return function(name) return function() end end', '=x')()",
@@ -389,6 +405,7 @@ static const test tests[] = {
     {"a child that gets its line late gets it whatever stands before it in its table",
      test_labels_of_admitted},
     {"the name of a variable is written as a key that reads so", test_hostile_name},
+    {"a finalizer that fails costs no report", test_failing_finalizer},
     {"the path to what userdata hold leads through them", test_path_through_userdata},
     {"what userdata hold is below them at any depth, in a chain and with open cells too",
      test_unlinked},
