@@ -139,6 +139,30 @@ for (const image of ourImages) {
         assert.equal((await outcomeOf(`${bottom} pcall(load([==[${recursionIn(recursions[way])}]==])) return Read`, { loader })), "text", way);
     });
 
+    test("messages that the host breaks off take nothing of the stack along", async () => {
+      const process = await spawnProcess(wasm);
+      const { memory } = process;
+      const breakOff = async () => {
+        const { now } = Date;
+        process.memory = memory; // as a compute unit does
+        try {
+          Date.now = () => { throw new Error("the host breaks off") };
+          await assert.rejects(process.eval("return os.clock()"), /breaks off/);
+        } finally {
+          Date.now = now;
+        }
+      };
+      const used = async () => {
+        await breakOff();
+        process.memory = memory;
+        assert.equal(await process.eval("return 'alive'"), "alive");
+        return deepestUse(process.memory, stack);
+      };
+      const before = await used();
+      for (let i = 0; i < 400; i++) await breakOff();
+      assert.equal(await used(), before);
+    });
+
     after(() => console.log(`${image.name}: stack ${stack}, deepest use ${deepest}, ${(stack / deepest).toFixed(2)} x`));
     test("used less than the stack by a good margin", () =>
       assert.ok(stack >= leastRoom * deepest, `the stack has ${stack} bytes, ${deepest} were used: raise it in wasm/image.mk`));

@@ -21,6 +21,7 @@
 #include "modules.h"
 
 int luaopen_membuddy(lua_State *L);
+const char *image_handle(const char *message, const char *environment);
 
 enum { failure_reason_bytes = 1024 };
 
@@ -139,7 +140,8 @@ static const char *answer(const char *message, const char *environment) {
   return text;
 }
 
-IMAGE_EXPORT(handle) const char *handle(const char *message, const char *environment) {
+/* `handle` (stack.S). */
+const char *image_handle(const char *message, const char *environment) {
   const char *text = answer(message, environment);
   arguments_release();
   return text;
