@@ -95,6 +95,31 @@ for (const image of ourImages) {
       assert.equal(await (await spawn()).eval(copies), "");
     });
 
+    test("dates are told in UTC, whatever the zone of the machine, and no host is asked", async () => {
+      const zone = process.env.TZ;
+      process.env.TZ = "America/New_York";
+      try {
+        const aos = await spawn();
+        const seconds = [0, -1, 951_782_399, 951_782_400, 1_709_251_199, 4_102_444_800, -2_203_891_201, -62_135_596_800, 253_402_300_799];
+        const told = seconds.map((time) => new Date(time * 1000).toISOString().slice(0, 19).replace("T", " "));
+        for (const utc of ["", "!"]) {
+          const dates = await aos.eval(`local t = {} for i, s in ipairs({ ${seconds} }) do t[i] = os.date("${utc}%Y-%m-%d %H:%M:%S", s) end return table.concat(t, ",")`);
+          assert.equal(dates, told.join());
+        }
+        assert.equal(await aos.eval(`return os.date("%a %j %Z %z ", 951782400) .. tostring(os.date("*t", 1720000000).isdst)`), "Tue 060 UTC +0000 false");
+      } finally {
+        if (zone === undefined) delete process.env.TZ;
+        else process.env.TZ = zone;
+      }
+      assert.deepEqual(importsOf(wasm).filter((name) => /time_js|tzset/.test(name)), []);
+    });
+
+    test("a date that cannot be told is an error in Lua", async () => {
+      const aos = await spawn();
+      for (const format of ["*t", "%c", "!%c"])
+        assert.match(await aos.eval(`return tostring(select(2, pcall(os.date, "${format}", 1 << 60)))`), /cannot be represented/);
+    });
+
     test("a fresh process is small", async () => {
       const process = await spawn();
       assert.ok(process.memoryBytes <= freshProcessBytes[image.lua], `${process.memoryBytes} bytes`);
