@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { driveWith } from "./support/drive.js";
 import { bytesOf, ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
 import { memoryLimits, withMemoryMaximum } from "./support/wasm.js";
@@ -87,6 +88,25 @@ for (const image of ourImages) {
         collectgarbage("restart")
         kept = nil
         return tostring(ok) .. " " .. type(module)`), "true function");
+    });
+
+    test("a file that no memory is left to wait for is an error, and neither empty nor missing", async () => {
+      const loader = { WeaveDrive: driveWith({ "/data/file": "text" }) };
+      const process = await spawnProcess(small, { carryMemory: false, loader });
+      await process.eval(`
+        function Full(ask, ...)
+          local kept, piece = {}, 400000
+          collectgarbage()
+          while piece > 20000 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) end) then piece = piece // 2 end end
+          kept[#kept] = nil
+          local answer, why = ask(...)
+          kept = nil
+          return tostring(answer) .. " " .. tostring(why)
+        end`);
+      assert.equal(await process.eval("return Full(io.open, '/data/file')"), "nil /data/file: Out of memory");
+      await process.eval("File = io.open('/data/file')");
+      assert.equal(await process.eval("return Full(File.read, File, 'a')"), "nil Out of memory");
+      assert.equal(await process.eval("return File:read('a')"), "text");
     });
 
     test("a message too large for what is left is refused, and the next one is answered", async () => {

@@ -50,17 +50,17 @@ static void end(void) {
 ** header before any frame is written, and run again from their first line when the answer is
 ** there. */
 int suspend_open_untouched(const char *name, const char *mode) {
-  if (!begin()) return 0;
+  if (!begin()) return suspend_no_memory;
   int descriptor = host_open(name, mode);
   end();
-  return descriptor;
+  return descriptor > 0 ? descriptor : 0;
 }
 
 int suspend_read_untouched(int descriptor, void *to, size_t bytes) {
-  if (!begin()) return 0;
+  if (!begin()) return suspend_no_memory;
   int read_bytes = host_read(descriptor, to, bytes);
   end();
-  return read_bytes;
+  return read_bytes > 0 ? read_bytes : 0;
 }
 
 /* Asyncify takes every indirect call for one that may unwind, and a direct one to the above for

@@ -12,8 +12,10 @@
 
 #include <stddef.h>
 
-/* A file descriptor; 0 or less where the host has no such file or no memory is left for the
-** buffer. */
+/* What both give where no memory is left for the buffer; the host was not asked. */
+enum { suspend_no_memory = -1 };
+
+/* A file descriptor; 0 where the host has no such file. */
 int suspend_open(const char *name, const char *mode);
 
 /* Bytes read. */

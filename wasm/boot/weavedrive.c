@@ -40,7 +40,8 @@ static FILE *fail(int error) {
 FILE *weavedrive_fopen(const char *name, const char *mode) {
   if (!is_host_name(name)) return fail(ENOENT);
   int descriptor = suspend_open(name, mode);
-  if (descriptor <= 0) return fail(ENOENT);
+  if (descriptor == suspend_no_memory) return fail(ENOMEM);
+  if (descriptor == 0) return fail(ENOENT);
   FILE *file = descriptor < most_host_files ? fdopen(descriptor, mode) : fail(EMFILE);
   if (file == NULL)
     close(descriptor);
@@ -52,8 +53,9 @@ FILE *weavedrive_fopen(const char *name, const char *mode) {
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* What reading by line or by number has fetched already stands in the stream's buffer and comes
-** first. The host's read knows no end of file for headers of blocks and transactions; aos asks for
-** exact sizes. */
+** first. Where the host can't be asked, that is an error of the stream: less than was wanted would
+** be taken for the file's end. The host's read knows no end of file for headers of blocks and
+** transactions; aos asks for exact sizes. */
 size_t weavedrive_fread(void *to, size_t item_bytes, size_t items, FILE *file) {
   int descriptor = fileno(file);
   if (!is_host_file(descriptor)) return fread(to, item_bytes, items, file);
@@ -62,7 +64,12 @@ size_t weavedrive_fread(void *to, size_t item_bytes, size_t items, FILE *file) {
   size_t bytes = fread(to, 1, smaller(wanted_bytes, __freadahead(file)), file);
   if (bytes < wanted_bytes) {
     int read_bytes = suspend_read(descriptor, (char *)to + bytes, wanted_bytes - bytes);
-    if (read_bytes > 0) bytes += (size_t)read_bytes;
+    if (read_bytes == suspend_no_memory) {
+      __fseterr(file);
+      errno = ENOMEM;
+    } else {
+      bytes += (size_t)read_bytes;
+    }
   }
   return bytes / item_bytes;
 }
