@@ -24,7 +24,9 @@ static int rest(int64_t number, int by) {
   return left < 0 ? left + by : left;
 }
 
-/* Years begin in March here, so that a leap day is the last of its year. */
+/* Years begin in March here, so that a leap day is the last of its year; eras of 400 of them are
+** alike. The sums are H. Hinnant's days_from_civil and civil_from_days ("chrono-Compatible
+** Low-Level Date Algorithms", 2013). */
 static int64_t days_since_1970(int64_t year, int month, int64_t day) {
   year -= month <= february;
   int64_t era = divide_down(year, years_an_era), year_of_era = year - era * years_an_era;
