@@ -103,11 +103,14 @@ for number = 1, 32 do POWERS[number] = power_of_two(number) end
 -- True if a table's array part has room for the index: only then may `next` start from it when nothing is there.
 local function has_slot(t, index) return (pcall(next, t, index)) end
 
+-- The same of an index behind the last entry of the array part: what is there stands in the hash.
+local function has_free_slot(t, index) return rawget(t, index) == nil and has_slot(t, index) end
+
 -- Slots of an array part whose last entry is `top`.
 local function array_slots(t, top)
-  if not has_slot(t, top + 1) then return top end
+  if not has_free_slot(t, top + 1) then return top end
   local slots = power_of_two(top + 1)
-  while has_slot(t, slots + 1) do slots = slots * 2 end
+  while has_free_slot(t, slots + 1) do slots = slots * 2 end
   return slots
 end
 
@@ -126,7 +129,7 @@ local function last_slot(t, low, high)
     local middle = (low + high + 1) // 2
     local free = middle
     while free <= high and rawget(t, free) ~= nil do free = free + 1 end
-    if free > high or has_slot(t, free) then low = middle else high = middle - 1 end
+    if free > high or has_slot(t, free) then low = middle else high = free - 1 end
   end
   return low
 end
@@ -135,7 +138,7 @@ end
 -- An array part without the index `hole`, behind `before_hole` entries, ends there.
 local function table_bytes(t, count, array_count, top, hole, before_hole)
   local bytes = TABLE
-  if hole and not has_slot(t, hole) then
+  if hole and not has_free_slot(t, hole) then
     array_count, top = before_hole, hole - 1
   elseif hole and top > power_of_two(hole) then -- the last ones may be in the hash
     top, array_count = last_slot(t, hole, top), 0

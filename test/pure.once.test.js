@@ -83,6 +83,9 @@ for (const image of ourImages) {
         c = print, iterator = ("x"):gmatch("."), file = io and io.stdout }) do
         compare(name, pure.sizeof(value), native.sizeof(value))
       end
+      local list = { a = 1, b = 2, c = 3, d = 4, e = 5, table.unpack(appended, 1, 64) }
+      list[65], list[66], list[67], list[10] = 65, 66, 67, nil -- behind the array part's end there was room in the hash
+      compare("a list whose end is hashed", pure.sizeof(list), native.sizeof(list), 0.05)
       local hashed, long = {}, ("l"):rep(100)
       for _, count in ipairs({ 1, 2, 3, 31, 32, 33, 100 }) do
         hashed[count] = {}
