@@ -674,14 +674,14 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     return not what or what == "text"
   end
 
-  -- One look at what a weak table keeps alive. True if a key may still come to life.
+  -- What a weak table keeps alive. Returns the keys that may still come to life, and something with them.
   local function visit_weak_entries(t, weak_keys, weak_values, lined)
-    local pending = false
+    local waiting = {}
     for entry_key, value in next, t do
       local keeps_key, keeps_value = not weak_keys or is_plain(entry_key), not weak_values or is_plain(value)
       if weak_keys and not weak_values then
         keeps_value = is_plain(entry_key) or seen[entry_key]
-        if not keeps_value and not is_plain(value) then pending = true end
+        if not keeps_value and HOLDS[type(value)] then waiting[#waiting + 1] = entry_key end
         keeps_key = is_plain(entry_key)
       end
       if not keeps_value then value = nil end
@@ -689,15 +689,27 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       if keeps_key and not is_plain(entry_key) then reach(lined, ENTRY, entry_key, 0, entry_key) end
       reach(lined, ENTRY, entry_key, bytes, value)
     end
-    return pending
+    return waiting
+  end
+
+  -- The same of keys that waited.
+  local function visit_waiting(t, keys, lined)
+    local waiting = {}
+    for _, entry_key in next, keys do
+      if seen[entry_key] then
+        reach(lined, ENTRY, entry_key, 0, rawget(t, entry_key))
+      else
+        waiting[#waiting + 1] = entry_key
+      end
+    end
+    return waiting
   end
 
   -- A line whose table waits for another look is not folded: it counts as one that has lines below.
-  local function visit_weak(t, weak_keys, weak_values, lined)
-    if not visit_weak_entries(t, weak_keys, weak_values, lined) then return end
+  local function park(t, waiting, lined)
+    if #waiting == 0 then return end
     local line = owner or parent_of_child
-    parked[#parked + 1] = t
-    parked[#parked + 1] = line
+    parked[#parked + 1] = { table = t, keys = waiting, lined = lined, line = line }
     kids_of[line] = kids_of[line] + 1
   end
 
@@ -1442,10 +1454,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     repeat
       local list = parked
       before, parked, label_line = seen_count(), {}, nil
-      for i = 1, #list, 2 do
-        owner, content, in_hand = list[i + 1], 0, list[i]
+      for _, one in next, list do
+        owner, content, kids, most_kids, in_hand = one.line, 0, 0, MANY_KIDS, one.table
         kids_of[owner] = kids_of[owner] - 1
-        visit_weak(list[i], true, false, false)
+        park(in_hand, visit_waiting(in_hand, one.keys, one.lined), one.lined)
         rest[owner] = rest[owner] + content
       end
       run()
@@ -1506,7 +1518,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   function walk.settle()
     if not stopped then until_stopped(settle) end
-    for i = 2, #parked, 2 do kids_of[parked[i]] = kids_of[parked[i]] - 1 end
+    for _, one in next, parked do kids_of[one.line] = kids_of[one.line] - 1 end
     parked = {}
   end
 

@@ -99,6 +99,10 @@ for (const image of ourImages) {
       local shapes = { { appended, cleared, emptied, first, few, far }, { holes, { holes } }, hashed, { nil, nil, 3 }, { 1, nil, 3, nil, nil, 6 }, { [3] = 3, [2] = 2 },
         { weak_keys }, { weak_values, { both_weak } }, { { x = { {}, { {} }, { y = {} } } } }, io and io.stdout or false,
         print, false, 1.5, long, { [long] = long } }
+      local later, ephemerons = {}, setmetatable({ [("a"):rep(43)] = {} }, { __mode = "k" })
+      ephemerons[later], later.own = ("of a key that is found later"):rep(9), {}
+      ephemerons[later.own] = {} -- found in one more look, which counts no address again
+      compare_kinds("ephemerons", { ephemerons, { { later } } })
       for depth = 0, 3 do compare_kinds("shapes to depth " .. depth, shapes, { depth = depth }) end
       compare_kinds("shapes, each deeper", { { { { shapes } } } })
       collectgarbage("restart")
