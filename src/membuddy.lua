@@ -76,7 +76,7 @@ local PLAIN_CONSTANTS = { [0] = 1, [1] = IS_54 and 1 or 2, [3] = 9, [0x11] = 1, 
 local NO_NAME = IS_54 and "(no name)" or "(*no name)" -- of upvalues without debug information
 local NO_LINE = IS_54 and "^\128" or "^\0\0\0\0" -- where a main function is defined
 local HEADER, LONG_COUNT = IS_54 and 33 or 35, IS_54 and 127 or 254 -- of a dump; the least length that a byte does not tell
-local FIRST_STACK, EXTRA_STACK, C_FRAME = IS_54 and 45 or 40, 5, 20
+local FIRST_STACK, EXTRA_STACK, C_FRAME = 40, 5, 20
 local SHORT = 40 -- the longest string that Lua keeps once
 local LONGEST_ADDRESS = 64 -- equal strings of more bytes are taken for one
 -- strings that the state keeps for ever
@@ -194,9 +194,19 @@ end
 -- and the oldest frames are looked at, and those between are taken for as large as the newest on average.
 local NEWEST_FRAMES, OLDEST_FRAMES, MOST_FRAMES = 1000, 16, 1 << 20
 
+-- Slots of the frame that called us, at this level. Lua 5.4 moves a function that takes any number of arguments behind
+-- these, so that who called it has it and them among its temporary values.
+local function slots_without_call(level)
+  local count, ours = 0, IS_54 and 1 or 0
+  while getlocal(level + 1, count + 1) do count = count + 1 end
+  while IS_54 and getlocal(level, -ours) do ours = ours + 1 end
+  return count - ours
+end
+
 -- Stack and frames from a level on, told by what they show; `visit` gets every slot: its name if any, number and value.
 local function thread_bytes(thread, first, is_main, visit)
   local level, slot, copies = first, 1, 0
+  local last = first > 0 and slots_without_call(first) or huge
   local info = getinfo(thread, level, "f")
   local ends_in_c = not info or is_c(info.func)
   while info do
@@ -204,7 +214,7 @@ local function thread_bytes(thread, first, is_main, visit)
     local i, step = 1, 1
     local name, value = getlocal(thread, level, 1)
     while name or step == 1 do
-      if name then
+      if name and i <= last then
         slot, i = slot + 1, i + step
         visit(name, slot, value)
       else
@@ -212,7 +222,10 @@ local function thread_bytes(thread, first, is_main, visit)
       end
       name, value = getlocal(thread, level, i)
     end
-    if i < -1 then copies = copies + getinfo(thread, level, "u").nparams end
+    last = huge
+    if i < -1 then -- in Lua 5.4 they were those of the frame below as well
+      copies = copies + (IS_54 and getinfo(thread, level + 1, "") and i + 1 or getinfo(thread, level, "u").nparams)
+    end
     slot, level = slot + 1, level + 1
     if level == first + NEWEST_FRAMES then
       local oldest, step = level, MOST_FRAMES
@@ -230,9 +243,15 @@ local function thread_bytes(thread, first, is_main, visit)
   end
   local used = slot + copies + 1 + (ends_in_c and C_FRAME or 2)
   local slots = FIRST_STACK
-  while slots < used + EXTRA_STACK do slots = slots * 2 end
-  local good = IS_54 and (slots > 3 * used and 2 * used + EXTRA_STACK) or used + used // 8 + 2 * EXTRA_STACK
-  if good and good < slots then slots = good end
+  if IS_54 then
+    while slots < used do slots = slots * 2 end
+    if slots > 3 * used then slots = 2 * used end
+    slots = slots + EXTRA_STACK
+  else
+    while slots < used + EXTRA_STACK do slots = slots * 2 end
+    local good = used + used // 8 + 2 * EXTRA_STACK
+    if good < slots then slots = good end
+  end
   return (is_main and 0 or THREAD) + SLOT * slots + FRAME * (level - first + (is_main and 2 or level > first and 1 or 0))
 end
 
@@ -717,8 +736,9 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function visit_metatable(t, metatable, lined)
     reach(lined, TEXT, "[metatable]", 0, metatable)
     local weak_keys, weak_values = weakness(metatable)
-    if weak_keys or weak_values then visit_weak(t, weak_keys, weak_values, lined) end
-    return weak_keys or weak_values
+    if not (weak_keys or weak_values) then return false end
+    park(t, visit_weak_entries(t, weak_keys, weak_values, lined), lined)
+    return true
   end
 
   -- Bytes of a table of this shape. One is like many: what was the same often enough is believed for a while, because
@@ -1829,17 +1849,20 @@ local function held_by(holder, object, entry)
       name, value = getupvalue(holder, i)
     end
   elseif type(holder) == "thread" then
-    local level = rawequal(holder, (coroutine.running())) and first_level(entry) or 0
+    local level, unnamed = rawequal(holder, (coroutine.running())) and first_level(entry) or 0, nil
     while level < NEWEST_FRAMES and getinfo(holder, level, "u") do
       local i, name, value = 1, getlocal(holder, level, 1)
       while name do
-        if rawequal(value, object) then return label_text(LOCAL_NAME, find(name, "^%(") and i or name) end
+        if rawequal(value, object) then
+          if not find(name, "^%(") then return label_text(LOCAL_NAME, name) end
+          unnamed = unnamed or i
+        end
         i = i + 1
         name, value = getlocal(holder, level, i)
       end
       level = level + 1
     end
-    return "[stack]"
+    return unnamed and label_text(LOCAL_NAME, unnamed) or "[stack]"
   end
   if rawequal(getmetatable(holder), object) then return "[metatable]" end
   return type(holder) == "userdata" and "[uservalue 1]" or "..."

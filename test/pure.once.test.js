@@ -58,12 +58,14 @@ for (const image of ourImages) {
       end
       local a, b, c = {}, {}, {}
       local function wait(first, ...) local own = ... coroutine.yield(own) return first end
+      local function hand_on(left, ...) if left == 0 then coroutine.yield() end return 1 + hand_on(left - 1, ...) end
       local function recurse(left) if left == 0 then coroutine.yield() end return 1 + recurse(left - 1) end
       local coroutines = { fresh = coroutine.create(print), waiting = coroutine.create(wait), varied = coroutine.create(wait),
-        deep = coroutine.create(recurse) }
+        deep = coroutine.create(recurse), many = coroutine.create(hand_on) }
       coroutine.resume(coroutines.waiting, 1)
       coroutine.resume(coroutines.varied, 1, 2, 3, 4, 5, 6, 7)
       coroutine.resume(coroutines.deep, 20)
+      coroutine.resume(coroutines.many, 30, table.unpack({}, 1, 30))
       collectgarbage() -- which makes stacks smaller
       collectgarbage()
       for name, value in pairs(coroutines) do compare(name, pure.sizeof(value), native.sizeof(value), name == "fresh" and 0.25 or 0.1) end
@@ -132,6 +134,10 @@ for (const image of ourImages) {
         debug.setuservalue(io.stdout, nil)
       end
       compare("upvalue", computed.upvalue.bytes / computed.upvalue.count, read.upvalue.bytes / read.upvalue.count)
+      compare("the module", pure.retained(pure), native.retained(pure), 0.1) -- its call holds none of it
+      local _, by_pure = pcall(pure.profile, later)
+      local _, by_native = pcall(native.profile, later)
+      if by_pure.target ~= by_native.target then problems[#problems + 1] = by_pure.target .. ", not " .. by_native.target end
       return table.concat(problems, "\\n")`), "");
   });
 }
