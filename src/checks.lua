@@ -339,28 +339,33 @@ checks[2] = { "once_handlers", function()
     { waits = waits }
 end }
 
--- Where a coroutine waits: the nearest function that is not of the machinery of receive.
-local function waiting_place(thread)
+-- Where a coroutine waits: the nearest function that is not of the machinery of receive. That is the same for all, so it
+-- is known by `machinery`: asking for a function copies its source.
+local function waiting_place(thread, machinery)
   local place
   for level = 0, 30 do
-    local info = debug.getinfo(thread, level, "Sl")
-    if not info then break end
-    if info.what ~= "C" then
-      place = clip(info.short_src) .. ":" .. info.currentline
-      if not info.short_src:find(".handlers", 1, true) and not info.short_src:find("ao\"", 1, true) then return place end
+    local frame = debug.getinfo(thread, level, "f")
+    if not frame then break end
+    local known = machinery[frame.func]
+    if known == nil then
+      local info = debug.getinfo(thread, level, "Sl")
+      known = info.what ~= "C" and clip(info.short_src) .. ":" .. info.currentline
+      if known and not info.short_src:find(".handlers", 1, true) and not info.short_src:find("ao\"", 1, true) then return known end
+      machinery[frame.func] = known
     end
+    place = known or place
   end
   return place or "not started"
 end
 
 checks[3] = { "coroutines", function()
-  local list, dead, places = {}, 0, {}
+  local list, dead, places, machinery = {}, 0, {}, {}
   for _, thread in next, array(global("Handlers"), "coroutines") do
     if type(thread) == "thread" then
       local status = coroutine.status(thread)
       if status == "suspended" then
         list[#list + 1] = thread
-        if #list <= most_names then tally(places, waiting_place(thread)) end
+        if #list <= most_names then tally(places, waiting_place(thread, machinery)) end
       elseif status == "dead" then
         dead = dead + 1
       end
