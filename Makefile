@@ -56,6 +56,10 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += -j$(jobs) --no-builtin-rules --no-print-directory
 
+ifneq ($(filter clean distclean,$(MAKECMDGOALS)),)
+.NOTPARALLEL: # make clean all: not beside each other
+endif
+
 .PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens test-tools clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
