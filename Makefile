@@ -60,6 +60,11 @@ ifneq ($(filter clean distclean,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # make clean all: not beside each other
 endif
 
+# What make, the shell or emcc would take for theirs in a path.
+ifneq ($(shell [[ $$(pwd -P) != *[][:space:]\"\'\`\\$$\&\;\|\<\>\(\)\{\}[:*?%]* ]] || echo yes),)
+$(error the path '$(ROOT)' holds a space, a quote or one of : $$ & ; | < > ( ) { } [ ] * ? % \, which make, the shell and emcc cannot take; move the clone)
+endif
+
 .PHONY: all help demo test bench check images archives sample types native-tests toolchain lua specimens test-tools clean distclean FORCE
 .PHONY: check-format check-layers check-types check-warnings
 
