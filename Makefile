@@ -129,7 +129,7 @@ $(SPECIMENS_READY): scripts/toolchain.lock scripts/specimens.sh
 
 $(NODE_MODULES_READY): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not on PATH; install it beside Node.js 18 to 22" >&2; exit 1; }
-	@mkdir -p build && exec 9>build/npm.lock && flock 9 && { [ $@ -nt package-lock.json ] && [ $@ -nt package.json ] || npm ci --no-audit --no-fund; } && touch $@
+	@mkdir -p build && exec 9>build/npm.lock && flock 9 && { [ $@ -nt package-lock.json ] && [ $@ -nt package.json ] || npm ci --include=dev --include=optional --no-audit --no-fund; } && touch $@
 
 test-tools: $(NODE_MODULES_READY)
 	@scripts/test-tools.sh
