@@ -83,7 +83,7 @@ demo: images $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds the image, runs 
 	@$(NODE) $(NODE_FLAGS) scripts/demo.js dist/membuddy-lua54-wasm64$(image_suffix).wasm
 
 test: images archives attach html sample types native-tests $(SPECIMENS_READY) $(NODE_MODULES_READY) test-tools ## every suite: native under sanitizers, images under each Node.js
-	@node scripts/test.js $(NODE_VERSIONS)
+	@JOBS=$(jobs) node scripts/test.js $(NODE_VERSIONS)
 
 bench: images attach $(SPECIMENS_READY) $(NODE_MODULES_READY) ## speed and size against the stock image and the published tool
 	@$(NODE) $(NODE_FLAGS) scripts/bench.js

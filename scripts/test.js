@@ -1,8 +1,9 @@
 /**
  * Runs every suite and sums up: the native test programs (build/native/*\/test_*, built by test/native.mk) and the
- * node:test files (test/*.test.js) under each wanted version of Node.js. As many at once as there are processors.
+ * node:test files (test/*.test.js) under each wanted version of Node.js. JOBS at once, which is make's
+ * `jobs`, or as many as there are processors.
  *
- *   node test.js NODE-MAJOR...
+ *   [JOBS=N] node test.js NODE-MAJOR...
  *
  * Its last line is `N passed, N failed, N skipped`, which also stands in build/test/summary; what each suite said is in
  * build/test/*.log. The exit code is 0 only if something passed and nothing failed.
@@ -16,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const logDirectory = path.join(root, 'build/test');
 const suiteLimitMs = Number(process.env.TEST_LIMIT_S ?? 1800) * 1000;
+const jobs = Number(process.env.JOBS) || os.cpus().length || 1;
 const nodeFlags = ['--experimental-wasm-memory64', '--test-reporter=tap'];
 
 /**
@@ -167,7 +169,7 @@ async function runAll(suites) {
       show(outcome);
     }
   };
-  await Promise.all(Array.from({ length: os.cpus().length }, worker));
+  await Promise.all(Array.from({ length: jobs }, worker));
   return outcomes;
 }
 
