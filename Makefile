@@ -170,7 +170,7 @@ checked_wasm64 = $(checked_wasm)
 define check_rule # COMPILER LUA-VERSION-SHORT OTHER-SHORT
 build/check/$(1)-lua$(2)/%.o: %.c | $(TOOLCHAIN_READY) $(LUA_READY) $(MEMBUDDY_GENERATED)
 	@mkdir -p $$(@D)
-	@$$(compile_$(1)) $$(if $$(filter wasm/%,$$<),-std=gnu11,-std=c11) $(WARNINGS) $$(checked_flags_$(1)) -O2 -MMD -Isrc -Ibuild/generated -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
+	@$$(compile_$(1)) $$(if $$(filter wasm/%,$$<),-std=gnu11,-std=c11) $(WARNINGS) $$(checked_flags_$(1)) -O2 -MMD -MP -Isrc -Ibuild/generated -Iwasm/boot -Ibuild/image -Itest/unit -I$(LUA_$(2)) -c $$< -o $$@
 check-warnings: $$(patsubst %.c,build/check/$(1)-lua$(2)/%.o,$$(filter-out $$(LUA_$(3)_ONLY),$$(checked_$(1))))
 endef
 $(foreach compiler,gcc clang wasm32 wasm64,$(eval $(call check_rule,$(compiler),54,53)) $(eval $(call check_rule,$(compiler),53,54)))

@@ -32,11 +32,11 @@ $$(native_dir_$(1))/lua/%.o: test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_RE
 
 $$(native_dir_$(1))/src/%.o: src/%.c test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_READY) $$(MEMBUDDY_GENERATED)
 	@mkdir -p $$(@D)
-	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -Ibuild/generated -I$$(LUA_$(1)) -c $$< -o $$@
+	@$$(CC) $$(NATIVE_CFLAGS) -MMD -MP -Isrc -Ibuild/generated -I$$(LUA_$(1)) -c $$< -o $$@
 
 $$(native_dir_$(1))/unit/%.o: test/unit/%.c test/native.mk $$(LUA_$(1):src=.source) | $$(LUA_READY)
 	@mkdir -p $$(@D)
-	@$$(CC) $$(NATIVE_CFLAGS) -MMD -Isrc -Itest/unit -I$$(LUA_$(1)) -c $$< -o $$@
+	@$$(CC) $$(NATIVE_CFLAGS) -MMD -MP -Isrc -Itest/unit -I$$(LUA_$(1)) -c $$< -o $$@
 
 $$(native_dir_$(1))/liblua.a: $$(NATIVE_LUA_$(1):%=$$(native_dir_$(1))/lua/%.o)
 $$(native_dir_$(1))/libmembuddy.a: $$(MEMBUDDY_NATIVE_SOURCES:src/%.c=$$(native_dir_$(1))/src/%.o)
