@@ -21,7 +21,7 @@ ROOT := $(CURDIR)
 LUA_VERSIONS := 5.4.7 5.3.6
 LUA_54 := build/lua-5.4.7/src
 LUA_53 := build/lua-5.3.6/src
-NODE = $(or $(shell scripts/node.sh supported),false) # which has said why there is none
+NODE = "$(or $(shell scripts/node.sh supported),false)" # which has said why there is none
 NODE_FLAGS := --experimental-wasm-memory64
 
 EMCC := $(ROOT)/build/toolchain/bin/emcc
