@@ -131,7 +131,7 @@ $(image_bundle)/done: $(SPECIMENS_READY) $(NODE_MODULES_READY) wasm/bundle.js te
 	@$(NODE) $(NODE_FLAGS) --no-warnings wasm/bundle.js $(image_official) $(@D)
 	@touch $@
 
-reproducible: ## builds twice, in folders of different length, and compares the bytes
+reproducible: $(image_ready) $(SPECIMENS_READY) $(NODE_MODULES_READY) ## builds twice, in folders of different length, and compares the bytes
 	@wasm/reproducible.sh $(image_files) $(image_archives)
 
 # The archive in a process of the official builder's kind, for test/image-archive.test.js.
