@@ -34,6 +34,7 @@ endif
 image_variants   := lua54-wasm64 lua54-wasm32 lua53-wasm64 lua53-wasm32
 image_suffix     := $(if $(filter-out default,$(PRESET)),-$(PRESET))
 image_archives   := $(image_variants:%=dist/libmembuddy-%.a)
+image_default    := $(image_variants:%=dist/membuddy-%.wasm)
 image_files      := $(image_variants:%=dist/membuddy-%$(image_suffix).wasm)
 image_official   := build/specimens/aos2_0_6.wasm
 image_bundle     := build/image/bundle
@@ -74,8 +75,8 @@ archives: $(image_archives) ## the profiler for libs/ of the official builder
 lua_opens_files  := liolib.c lauxlib.c loadlib.c
 lua_sources       = $(filter-out $(lua_opens_files) lstate.c lua.c luac.c lbitlib.c,$(notdir $(wildcard $(1)/l*.c)))
 
-# The three sizes for a variant.
-image_memory = $(if $(filter default,$(PRESET)),$(measured_$(1)),$(preset_$(PRESET)))
+# The three sizes. $(1): variant, $(2): preset
+image_memory = $(if $(filter default,$(2)),$(measured_$(1)),$(preset_$(2)))
 
 image_part = $(word $(1),$(subst -, ,$(2)))
 
@@ -112,15 +113,23 @@ dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard
 	 $$(EMCC) $$(archive_cflags) $$(image_width_$(3)) -I$$$$root/src -I$$$$root/build/generated -I$$$$root/$$(image_$(2)) -c membuddy.c $$(addprefix $$$$root/,$$(image_border)) && \
 	 $$(if $$(MEMBUDDY_HOT),$$(EMCC) $$(archive_cflags) -O2 $$(image_width_$(3)) -I$$$$root/src -I$$$$root/$$(image_$(2)) -c $$(addprefix $$$$root/,$$(MEMBUDDY_HOT)),true) && \
 	 $$(EMAR) rcD archive.a *.o) && mv $$$$work/archive.a $$@ && rm -rf $$$$work
+endef
 
-dist/membuddy-$(1)$$(image_suffix).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
+# $(1): variant, $(2): width, $(3): preset, $(4): suffix
+define image_link_rule
+dist/membuddy-$(1)$(4).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
   wasm/link.sh wasm/host_imports.js wasm/limits.c
 	@echo "$$@"
-	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_MAY_WAIT='$$(MEMBUDDY_MAY_WAIT)' wasm/link.sh $(3:wasm%=%) $$(call image_memory,$(1)) $$(image_bundle)/sources-$(3).wat $$@ \
+	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_MAY_WAIT='$$(MEMBUDDY_MAY_WAIT)' wasm/link.sh $(2:wasm%=%) $$(call image_memory,$(1),$(3)) $$(image_bundle)/sources-$(2).wat $$@ \
 	 build/image/$(1)/boot/*.o build/image/$(1)/lua/*.o dist/libmembuddy-$(1).a
 endef
 
 $(foreach v,$(image_variants),$(eval $(call image_rules,$(v),$(call image_part,1,$(v)),$(call image_part,2,$(v)))))
+
+# The sample, the tests and the bench take the default preset's, whatever PRESET is.
+image_link = $(eval $(call image_link_rule,$(1),$(call image_part,2,$(1)),$(2),$(3)))
+$(foreach v,$(image_variants),$(call image_link,$(v),default)$(if $(image_suffix),$(call image_link,$(v),$(PRESET),$(image_suffix))))
+test bench: $(image_default)
 
 # aos's own Lua. Another AOS_PROCESS is another bundle.
 build/image/process-$(subst /,_,$(AOS_PROCESS)):
