@@ -115,12 +115,13 @@ dist/libmembuddy-$(1).a: $$(MEMBUDDY_SOURCES) $$(MEMBUDDY_GENERATED) $$(wildcard
 	 $$(EMAR) rcD archive.a *.o) && mv $$$$work/archive.a $$@ && rm -rf $$$$work
 endef
 
-# $(1): variant, $(2): width, $(3): preset, $(4): suffix
+# $(1): variant, $(2): width, $(3): preset, $(4): suffix. The objects are in one order everywhere, so the bytes do not
+# depend on how a language sorts.
 define image_link_rule
 dist/membuddy-$(1)$(4).wasm: build/image/$(1)/lua.done build/image/$(1)/boot.done dist/libmembuddy-$(1).a \
   wasm/link.sh wasm/host_imports.js wasm/limits.c
 	@echo "$$@"
-	@EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_MAY_WAIT='$$(MEMBUDDY_MAY_WAIT)' wasm/link.sh $(2:wasm%=%) $$(call image_memory,$(1),$(3)) $$(image_bundle)/sources-$(2).wat $$@ \
+	@LC_ALL=C; EMCC=$$(EMCC) WASM_OPT=$$(WASM_OPT) LLVM_NM=$$(LLVM_NM) MEMBUDDY_MAY_WAIT='$$(MEMBUDDY_MAY_WAIT)' wasm/link.sh $(2:wasm%=%) $$(call image_memory,$(1),$(3)) $$(image_bundle)/sources-$(2).wat $$@ \
 	 build/image/$(1)/boot/*.o build/image/$(1)/lua/*.o dist/libmembuddy-$(1).a
 endef
 
