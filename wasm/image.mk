@@ -132,12 +132,13 @@ image_link = $(eval $(call image_link_rule,$(1),$(call image_part,2,$(1)),$(2),$
 $(foreach v,$(image_variants),$(call image_link,$(v),default)$(if $(image_suffix),$(call image_link,$(v),$(PRESET),$(image_suffix))))
 test bench: $(image_default)
 
-# aos's own Lua. Another AOS_PROCESS is another bundle.
-build/image/process-$(subst /,_,$(AOS_PROCESS)):
-	@mkdir -p $(@D) && rm -f build/image/process-* && touch $@
+# aos's own Lua. Another AOS_PROCESS is another bundle, and so is the same one with other files: their sums tell, since a
+# file that is gone, or came with an old date, is not newer than anything.
+build/image/process: FORCE
+	@mkdir -p $(@D) && new=$@.$$$$ && { echo "$$AOS_PROCESS"; [ -z "$$AOS_PROCESS" ] || find -L "$$AOS_PROCESS/" -name '*.lua' -exec cksum {} + 2>/dev/null | sort || true; } >$$new && \
+	 if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
-$(image_bundle)/done: $(SPECIMENS_READY) $(NODE_MODULES_READY) wasm/bundle.js test/support/process.js build/image/process-$(subst /,_,$(AOS_PROCESS)) \
-  $(if $(AOS_PROCESS),$(shell find $(AOS_PROCESS) -name '*.lua' 2>/dev/null))
+$(image_bundle)/done: $(SPECIMENS_READY) $(NODE_MODULES_READY) wasm/bundle.js test/support/process.js build/image/process
 	@$(NODE) $(NODE_FLAGS) --no-warnings wasm/bundle.js $(image_official) $(@D)
 	@touch $@
 
