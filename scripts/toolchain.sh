@@ -19,6 +19,7 @@ oldest_emscripten=3.1.59 # wasm64 as ao-loader knows it
 newest_emscripten=3.1.73 # since then Binaryen cannot lower a table alone (its pull request 7131); a trial tells
 advice="put an Emscripten SDK, $oldest_emscripten to $newest_emscripten (emcc and wasm-opt), on PATH and run again"
 ready_mark="$prefix $(cat "$0" "$lock_file" | sha256sum | cut -c 1-16)"
+PATH=$(tr : '\n' <<<"$PATH" | grep -vxF "$prefix/bin" | paste -sd :) # env.sh puts it there: ours is no SDK on PATH
 
 # Tests, documentation and the prebuilt libraries that nothing here links: 1.5 GB of 2.2.
 not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' './usr/share/emscripten/test/*'
