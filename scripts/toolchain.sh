@@ -156,7 +156,7 @@ download_packages() { # FILE of PACKAGE VERSION SHA256 lines
 
 install_package() { # PACKAGE VERSION SHA256
   local deb
-  deb=$(find "$prefix/debs" -name "$1_*.deb" ! -name '*.tmp')
+  deb=$(find "$prefix/debs" -name "$1_${2/:/%3a}_*.deb") # not one of another version, which an interrupted run left
   [ "$(sha256_of "$deb")" = "$3" ] || { rm -f "$deb"; fail "$1 $2 arrived with a wrong checksum; run again"; }
   unpack "$deb"
   installed_mark "$@" | write_file "$prefix/stamps/$1"
