@@ -241,8 +241,8 @@ CONFIG
 write_private_programs() {
   local name
   ln -sfn root/usr/lib "$prefix/lib" # where Python looks for its library, seen from bin/
-  write_program python3 'export PYTHONNOUSERSITE=1; unset PYTHONHOME PYTHONPATH EM_CACHE EM_LLVM_ROOT EM_BINARYEN_ROOT EM_NODE_JS' \
-    "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' \"\$@\""
+  write_program python3 'unset EM_CACHE EM_LLVM_ROOT EM_BINARYEN_ROOT EM_NODE_JS' \
+    "exec '$interpreter' --argv0 '$prefix/bin/python3' --library-path '$libraries' '$unpacked/usr/bin/python3.13' -Es \"\$@\""
   for name in emcc emar emranlib; do
     write_program "$name" "export EM_CONFIG='$prefix/emscripten.config' EMSDK_PYTHON='$prefix/bin/python3'" \
       'unset EMCC_CFLAGS _EMCC_CCACHE PYTHON' \
