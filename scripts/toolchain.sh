@@ -32,12 +32,25 @@ not_unpacked=('./usr/share/doc/*' './usr/share/man/*' './usr/share/lintian/*' '.
   './usr/lib/llvm-19/lib/clang/19/lib/linux/*i386*' './usr/lib/*-linux-gnu/gconv/*'
   './usr/lib/llvm-19/build/*' './usr/lib/llvm-19/share/*')
 
+leans_on() { # KIND: the program of the machine that it is nothing without
+  case $1 in
+    sdk) sed -n "s/^exec '\(.*\)' .*/\1/p" "$prefix/bin/emcc" ;;
+    private) sed -n "s/^NODE_JS = '\(.*\)'$/\1/p" "$prefix/emscripten.config" ;;
+  esac
+}
+
+mark_of() { # KIND; an SDK may be brought to another version where it stands
+  local version=''
+  [ "$1" = private ] || version=$(tr -d '"\n' 2>/dev/null <"$(dirname "$(readlink -f "$(leans_on sdk)")")/emscripten-version.txt") || true
+  echo "$ready_mark${version:+ $version}"
+}
+
 # ready holds: sdk or private, where, and what it was made from (a moved clone or a changed lock is redone).
 is_ready() {
   local kind mark
   read -r kind mark 2>/dev/null <"$prefix/ready" || return 1
-  [ "$mark" = "$ready_mark" ] && { [ "$mode" = auto ] || [ "$mode" = "$kind" ]; } && [ -x "$prefix/bin/emcc" ] &&
-    { [ "$kind" = sdk ] || [ -x "$(sed -n "s/^NODE_JS = '\(.*\)'$/\1/p" "$prefix/emscripten.config")" ]; }
+  { [ "$mode" = auto ] || [ "$mode" = "$kind" ]; } && [ -x "$prefix/bin/emcc" ] && [ -x "$(leans_on "$kind")" ] &&
+    [ "$mark" = "$(mark_of "$kind")" ]
 }
 
 write_program() { # NAME LINE...
@@ -317,7 +330,7 @@ main() {
   else begin; install_private; fi
   write_env
   write_version "$kind"
-  echo "$kind $ready_mark" | write_file "$prefix/ready"
+  echo "$kind $(mark_of "$kind")" | write_file "$prefix/ready"
   say "ready: $("$prefix/bin/emcc" --version | sed -n 1p)"
 }
 
