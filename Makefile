@@ -49,6 +49,10 @@ SPECIMENS_READY := build/specimens/.ready
 NODE_MODULES_READY := node_modules/.package-lock.json
 
 export TOOLCHAIN LUA_DIR AOS_PROCESS
+# npm's cache, where no home is to be written to: in a container under another user's number it is / or none.
+ifeq ($(shell [ -w "$${HOME:-}" ] || echo none),none)
+export npm_config_cache ?= $(ROOT)/build/npm
+endif
 unexport CDPATH # or the scripts' cd speaks
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
