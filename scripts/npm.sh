@@ -15,7 +15,7 @@ npm_download() { # PACKAGE VERSION FILE
   say "downloading $1 $version from the npm registry"
   rm -rf "$work"
   mkdir -p "$work"
-  (cd "$work" && npm pack --loglevel=error "$1@$version" >/dev/null) ||
+  (cd "$work" && npm pack --loglevel=error --pack-destination=. "$1@$version" >/dev/null) ||
     fail "npm could not download $1@$version (its words above); check the network and run again"
   [ "$(integrity_of "$work"/*.tgz)" = "$integrity" ] || fail "$1@$version arrived with a wrong checksum; run again"
   mv "$work"/*.tgz "$3"
