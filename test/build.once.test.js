@@ -1,0 +1,120 @@
+/**
+ * The build where it is not at home: in odd folders, with settings that change, beside Emscripten SDKs that come and go.
+ * Everything happens in folders of links to this one; nothing is downloaded or compiled.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folder = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "membuddy-build-"));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** @param {string} name @returns {string} a folder with the sources, and nothing built */
+function clone(name) {
+  const into = path.join(folder, name);
+  fs.mkdirSync(into);
+  for (const part of ["Makefile", "package.json", "package-lock.json", "scripts", "src", "wasm", "test", "cli", "LICENSE", "tsconfig.json", "tsconfig.types.json"])
+    fs.symlinkSync(path.join(root, part), path.join(into, part));
+  return into;
+}
+
+/** @param {string} cwd @param {string[]} command @param {Record<string, string>} [settings] */
+function run(cwd, command, settings) {
+  const env = { ...process.env, MAKEFLAGS: "", MFLAGS: "", MAKELEVEL: "", ...settings };
+  const { status, stdout, stderr } = spawnSync(command[0], command.slice(1), { cwd, env, encoding: "utf8", timeout: 60_000 });
+  return { status, text: stdout + stderr };
+}
+
+test("a path that make, the shell or emcc would take apart is refused, and one in any script is not", () => {
+  for (const name of ["R&D", "my(1)", "it's", "a b", "a$b", "a;b", "a\"b", "a:b", "a%b", "a[b]", "a\\b", "a{b,c}"]) {
+    const { status, text } = run(clone(name), ["make", "help"]);
+    assert.equal(status, 2, name);
+    assert.match(text, /the path '.*' holds a space, a quote or one of .*; move the clone/, name);
+  }
+  assert.equal(run(clone("Übung-日本_1+2=3,4"), ["make", "help"]).status, 0);
+});
+
+test("make clean and another target: the other one is made after it", () => {
+  const here = clone("cleaned");
+  for (const commandLine of [["stock"], ["clean", "stock"]]) {
+    assert.equal(run(here, ["make", ...commandLine]).status, 0);
+    assert.ok(fs.existsSync(path.join(here, "dist/blueprints/membuddy.lua")), commandLine.join(" "));
+  }
+});
+
+test("every target knows its images in a preset that is not the default one", () => {
+  const { status, text } = run(clone("preset"), ["make", "-n", "all", "test", "bench", "PRESET=lg"]);
+  assert.equal(status, 0, text.split("\n").filter((line) => line.startsWith("make: ")).join("\n"));
+  for (const image of ["dist/membuddy-lua54-wasm64.wasm", "dist/membuddy-lua54-wasm64-lg.wasm"]) assert.ok(text.includes(`echo "${image}"`), image);
+});
+
+test("another AOS_PROCESS, or a file of it that changed, came or went, is another bundle; the same one is not", () => {
+  const here = clone("aos"), own = path.join(folder, "my aos");
+  fs.mkdirSync(own);
+  fs.symlinkSync(own, path.join(folder, "link"));
+  fs.writeFileSync(path.join(own, "process.lua"), "return 1");
+  const state = path.join(here, "build/image/process");
+  /** True if the file that the bundle waits for was written anew. @param {string} process */
+  const isAnother = (process) => {
+    const before = fs.existsSync(state) && fs.statSync(state).ino;
+    assert.equal(run(here, ["make", "build/image/process", `AOS_PROCESS=${process}`]).status, 0);
+    return fs.statSync(state).ino !== before;
+  };
+  assert.ok(isAnother(""));
+  assert.ok(!isAnother(""));
+  for (const process of [own, path.join(folder, "link")]) {
+    assert.ok(isAnother(process));
+    assert.ok(!isAnother(process));
+    fs.writeFileSync(path.join(own, "other.lua"), "return 2");
+    assert.ok(isAnother(process));
+    fs.rmSync(path.join(own, "other.lua"));
+    assert.ok(isAnother(process));
+  }
+  assert.ok(isAnother(path.join(folder, "nowhere")));
+});
+
+describe("an Emscripten SDK on PATH", () => {
+  const here = clone("sdk"), sdk = path.join(folder, "an sdk"), version = path.join(sdk, "emscripten/emscripten-version.txt");
+  /** @param {string} file @param {string} text */
+  const program = (file, text) => {
+    fs.mkdirSync(path.dirname(path.join(sdk, file)), { recursive: true });
+    fs.writeFileSync(path.join(sdk, file), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  };
+  const toolchain = (before = `${sdk}/emscripten:`) =>
+    run(here, ["scripts/toolchain.sh"], { TOOLCHAIN: "sdk", PATH: `${before}${process.env.PATH}` });
+  const made = () => fs.readFileSync(path.join(here, "build/toolchain/version"), "utf8");
+
+  program("emscripten/emcc", `[ "$1" != --version ] || echo "emcc $(tr -d '"' <"\${0%/*}/emscripten-version.txt") ()"
+for word; do case $word in *.js) : >"$word"; : >"\${word%.js}.wasm" ;; esac; done`);
+  program("emscripten/emnm", "");
+  program("bin/wasm-opt", `for word; do case $word in *.wat) echo ' (memory $0 i64 1)' >"$word" ;; esac; done`);
+  program("bin/wasm-merge", "");
+
+  test("is taken once, and anew when it has another version", () => {
+    fs.writeFileSync(version, '"3.1.69"\n');
+    assert.match(toolchain().text, /ready: emcc 3\.1\.69/);
+    assert.equal(toolchain().text, "");
+    fs.writeFileSync(version, '"3.1.70"\n');
+    assert.match(toolchain().text, /ready: emcc 3\.1\.70/);
+    assert.match(made(), /3\.1\.70/);
+  });
+
+  test("is not our own toolchain, which env.sh puts there", () => {
+    fs.rmSync(path.join(here, "build/toolchain/ready"));
+    const { status, text } = toolchain(`${here}/build/toolchain/bin:${here}/build/toolchain/bin:${sdk}/emscripten:`);
+    assert.equal(status, 0, text);
+    assert.ok(text.includes(`trying ${sdk}/emscripten/emcc`), text);
+  });
+
+  test("is missed when it is gone", () => {
+    fs.rmSync(sdk, { recursive: true });
+    const { status, text } = toolchain();
+    assert.equal(status, 1);
+    assert.match(text, /PATH has no usable Emscripten SDK/);
+  });
+});
