@@ -123,7 +123,10 @@ function execute(suite) {
   return new Promise((resolve) => {
     const child = spawn(suite.program, suite.arguments, { cwd: root, stdio: ['ignore', log, log] });
     const timer = setTimeout(() => child.kill('SIGKILL'), suiteLimitMs);
+    let isOver = false; // what can't be started says so, and closes after that
     const finish = (/** @type {string} */ how) => {
+      if (isOver) return;
+      isOver = true;
       clearTimeout(timer);
       fs.closeSync(log);
       const elapsedMs = Date.now() - started;
