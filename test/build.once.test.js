@@ -5,13 +5,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "membuddy-build-"));
+fs.mkdirSync(path.join(root, "build/test"), { recursive: true });
+const folder = fs.mkdtempSync(path.join(fs.realpathSync(root), "build/test/clones-")); // TMPDIR may be an odd folder itself
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** @param {string} name @returns {string} a folder with the sources, and nothing built */
