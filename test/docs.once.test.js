@@ -88,6 +88,15 @@ function tells(told, printed) {
   return isThere && (pieces.length > 1 || at === printed.length);
 }
 
+/** Why the sample has other figures than the texts show, if it may: another compiler, Lua or aos makes another image. */
+function otherSample() {
+  const changed = ["LUA_DIR", "AOS_PROCESS"].filter((name) => process.env[name]);
+  if (changed.length > 0) return `${changed.join(" and ")} made another sample`;
+  const [, pinned] = /^compiler \S+ emscripten (\d[\d.]*)/m.exec(read("scripts/toolchain.lock")) ?? [], [used] = read("build/toolchain/version").split("\n");
+  return used.startsWith("private ") && pinned && used.includes(` ${pinned} `) ? false : `the sample is of another toolchain than the pinned one: ${used}`;
+}
+const isOther = otherSample();
+
 describe("what the texts show of the sample is what is printed of it", () => {
   /** @type {string} */ let folder;
   before(() => {
@@ -103,12 +112,12 @@ describe("what the texts show of the sample is what is printed of it", () => {
   const shown = texts.flatMap((file) => blocks(read(file)).flatMap((block) => ({ file, ...shownCommand(block) })))
     .filter(({ told }) => told !== undefined);
   for (const { file, words = "", told = "" } of shown)
-    test(`${file}: membuddy ${words.trim()}`, () => {
+    test(`${file}: membuddy ${words.trim()}`, { skip: isOther }, () => {
       const printed = say(...words.trim().split(/ +/));
       assert.ok(tells(told, printed), `${file} has other lines; paste these (what is left out there is a line of three dots):\n${printed}`);
     });
 
-  test("docs/javascript.md: heap.print", async () => {
+  test("docs/javascript.md: heap.print", { skip: isOther }, async () => {
     const heap = await membuddy.attach(path.join(root, "dist/sample.dat.gz")), printed = heap.print({ target: "_G/Inbox", depth: 1, top: 3 });
     assert.ok(javascript.includes('console.log(heap.print({ target: "_G/Inbox", depth: 1, top: 3 }));'));
     assert.ok(blocks(javascript).some(({ lines }) => `${lines}\n` === printed), `docs/javascript.md has other lines; paste these:\n${printed}`);
