@@ -21,8 +21,9 @@ function effect({ frees, references }, { colours }) {
 function chainLines({ path, steps }, index, context) {
   const { colours } = context;
   const shown = steps.length <= 40 ? steps : [...steps.slice(0, 20), null, ...steps.slice(-20)];
-  const width = Math.min(48, Math.max(...shown.map((step) => stringWidth(showUnseen(step?.name ?? "")) + 1)));
-  const padded = (/** @type {string} */ name) => name + " ".repeat(Math.max(0, width - stringWidth(showUnseen(name))));
+  const widthOf = (/** @type {string} */ name) => stringWidth(showUnseen(name)); // as it will be written
+  const width = Math.min(48, Math.max(...shown.map((step) => widthOf(step?.name ?? "") + 1)));
+  const padded = (/** @type {string} */ name) => name + " ".repeat(Math.max(0, width - widthOf(name)));
   const lines = shown.map((step) => step === null ? colours.gray(`     ... ${grouped(steps.length - 40)} steps ...`)
     : `     ${colours.cyan(padded(step.name))} ${effect(step, context)}  ${colours.gray(`${shownText(step)}, retains ${formatSize(step.retained)}`)}`);
   return [`${String(index + 1).padStart(3)}. ${colours.bold(steps.length <= 40 ? path : `${grouped(steps.length)} steps`)}`, ...lines];

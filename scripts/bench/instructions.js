@@ -2,7 +2,7 @@
  * Images that count the WebAssembly instructions that they execute. The count is the same in every run, on every
  * machine. The counting comes from `@permaweb/wasm-metering`, with which compute units charge for messages: a call in
  * front of each straight stretch of code, here into a counter that is merged into the module. It knows the instructions
- * of published images; not all of ours.
+ * of images, not all of those of the modules that read from outside.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
