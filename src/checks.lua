@@ -25,7 +25,8 @@ local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupva
 local quick_objects, default_objects = 500, 4000
 local most_entries = 200000 -- looked at in all
 local most_children = 64 -- of one table, beyond the first: records are alike
-local most_names = 200 -- kept while something is counted
+local most_names = 200 -- kept while something is counted, and handlers whose patterns are
+local most_places = 32 -- each takes 1 KB, and `print` must do with what it found free
 local long_string_bytes, most_long_strings, most_references = 128, 250, 1000
 local most_functions = 1000
 local large_table_bytes, largest_index = 1024, 1 << 30
@@ -327,8 +328,8 @@ end
 
 checks[2] = { "once_handlers", function()
   local patterns, list = {}, handlers(true)
-  for _, handler in next, list do
-    local pattern = get(handler, "pattern")
+  for i = 1, math.min(#list, most_names) do
+    local pattern = get(list[i], "pattern")
     local kind = type(pattern)
     if kind == "string" or kind == "table" or kind == "function" then tally(patterns, pattern_text(pattern)) end
   end
@@ -365,7 +366,7 @@ checks[3] = { "coroutines", function()
       local status = coroutine.status(thread)
       if status == "suspended" then
         list[#list + 1] = thread
-        if #list <= most_names then tally(places, waiting_place(thread, machinery)) end
+        if #list <= most_places then tally(places, waiting_place(thread, machinery)) end
       elseif status == "dead" then
         dead = dead + 1
       end
@@ -568,7 +569,7 @@ function requests.lines()
     if check.error then failed[#failed + 1], problem = check.name, check.error end
   end
   if #failed > 0 then lines[#lines + 1] = format("    not checked: %s (%s)", table.concat(failed, ", "), problem) end
-  if #lines > 0 then table.insert(lines, 1, coloured("Checks:", "gray")) end
+  table.insert(lines, 1, coloured("Checks:", "gray") .. (#lines == 0 and " nothing found" or ""))
   return lines
 end
 
