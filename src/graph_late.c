@@ -28,7 +28,7 @@ static int lives(const graph *g, const GCObject *object) {
   return layout_is_plain(object) || graph_find(g, object) != GRAPH_NONE;
 }
 
-/* The rules are those of `visit_all_weak` in walk.c. */
+/* The rules are those of `visit_all_weak` in walk_weak.h. */
 static void find_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
                          GCObject *value) {
   const waiting_strings *w = context;

@@ -14,13 +14,8 @@
 ** itself never reads those, and they are NULL afterwards. The queue of the
 ** pass is linked through them. Objects that a gray list does use are noted
 ** down first and linked again afterwards; that needs memory in proportion to
-** their number, but only while the collector marks.
-**
-** How one word an object is enough: a breadth-first queue keeps the objects
-** of one owner together on every level, in the order of their owners. So an
-** owner that has been visited stands in the queue again, before its own, as a
-** separator, and names the node of the tree that the next objects belong to
-** (the first of a level is noted instead: a list is all firsts).
+** their number, but only while the collector marks. walk_queue.h tells how one
+** word an object is enough.
 */
 #ifndef MEMBUDDY_WALK_H
 #define MEMBUDDY_WALK_H
