@@ -1,5 +1,6 @@
 /*
-** The books of the whole process (attach.c), for those who need them beside a walk of their own.
+** attach_books: the books of the whole process (attach.c), for those who need
+** them beside a walk of their own.
 */
 #ifndef MEMBUDDY_ATTACH_BOOKS_H
 #define MEMBUDDY_ATTACH_BOOKS_H

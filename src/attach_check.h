@@ -21,8 +21,9 @@ typedef struct {
 /* The first address from `from` on where a main thread may be, in a memory of `bytes`; 0: none. */
 uintptr_t check_find_state(uintptr_t from, size_t bytes);
 
-/* Borrows a bit for every word of the memory while it runs. Stops at the first problem: traps, so
-** that no loop need be left one by one; the host reads `problem` then. */
+/* Borrows a bit for every word of the memory while it runs, two where cells are no objects. Stops
+** at the first problem: traps, so that no loop need be left one by one; the host reads `problem`
+** then. */
 void check_state(lua_State *L, size_t bytes, check_problem *problem);
 
 #endif

@@ -1,5 +1,6 @@
 /*
-** The graph that stands (attach_graph.c), for those who write it out.
+** attach_graph: the graph that stands (attach_graph.c), for those who write it out. There is one at
+** most, from `attach_graph` to `attach_end_graph`.
 */
 #ifndef MEMBUDDY_ATTACH_GRAPH_H
 #define MEMBUDDY_ATTACH_GRAPH_H

@@ -48,7 +48,7 @@ typedef enum {
   LABEL_PROTO,     /* place: const Proto * */
   LABEL_USERVALUE, /* place: index, from 1 */
   LABEL_SLOT,      /* place: index in a thread's stack, from 1 */
-  LABEL_UNKNOWN    /* place: unused; found out when it is printed */
+  LABEL_UNKNOWN    /* place: unused; no reference was found, or a graph keeps none */
 } label_kind;
 
 typedef struct {

@@ -215,7 +215,7 @@ static void run_on_stack(lua_State *L, job *j) {
   run_job(L, j);
 }
 
-/* Reports of the options `r`; the target, if any, is at `index`. Pushes the results. */
+/* Reports on the target at `index`; 0: on the whole process. Pushes the results. */
 static void profile(lua_State *L, const report_options *options, int index) {
   job j;
   memset(&j, 0, sizeof j);

@@ -1,6 +1,9 @@
 /*
 ** lua_print: results as text, line by line.
 **
+** Takes the table that `profile` gave, perhaps long ago and edited since: it is
+** checked before a line is made of it, and nothing in it reaches a terminal as
+** a control character. Yields an array of strings; nothing is printed here.
 ** Colours come from the global table `Colors` where there is one.
 */
 #ifndef MEMBUDDY_LUA_PRINT_H

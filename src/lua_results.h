@@ -1,5 +1,10 @@
 /*
 ** lua_results: a report as the Lua table that `profile` returns.
+**
+** Takes a tree that was told everything, and what was asked of it; yields the
+** table, with a path for each line. What reads alike gets a number (`name#2`),
+** so no two lines share a path.
+** Invariant: the sum of `sizes` is `totalSize`, whatever was folded.
 */
 #ifndef MEMBUDDY_LUA_RESULTS_H
 #define MEMBUDDY_LUA_RESULTS_H

@@ -4,7 +4,7 @@
 
 #include "borrow.h"
 
-enum { FREE, IN_USE, PINNED };
+enum { FREE, IN_USE, PINNED }; /* `in_use` of a node */
 
 #define SMALLEST_CAPACITY 64u
 #define LONGEST_CYCLE     4096u /* steps; a longer way back is not looked for */

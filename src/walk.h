@@ -43,7 +43,8 @@ typedef struct {
   ptrdiff_t unaccounted;
 } walk_books;
 
-/* Walks the whole process into `t` (may be NULL: books only). */
+/* Walks the whole process into `t`, which has room for TREE_ROOTS nodes at least: whoever wants the
+** books alone gives one of depth 0. */
 walk_status walk_process(lua_State *L, tree *t, walk_books *books);
 
 /* Walks what is reachable from `target` without entering what has a name of its own, into `t`;
