@@ -1,5 +1,7 @@
 #include "graph.h"
 
+#include <assert.h>
+
 #include "borrow.h"
 
 #define CELL 1u
@@ -383,6 +385,7 @@ static void spread_edges(graph *g, uint32_t *late, uint32_t late_count) {
     late[node] += begin + shift + count;
     end = begin;
   }
+  assert(shift == 0 && end == 0);
 }
 
 static void add_late_edges(graph *g) {

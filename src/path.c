@@ -1,5 +1,6 @@
 #include "path.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define LONGEST_KEY    64u
@@ -13,6 +14,7 @@ typedef struct {
 } writer;
 
 static void write_bytes(writer *out, const char *bytes, size_t count) {
+  assert(out->length + count < PATH_LABEL_BYTES);
   memcpy(out->text + out->length, bytes, count);
   out->length += count;
 }

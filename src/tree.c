@@ -1,5 +1,6 @@
 #include "tree.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "borrow.h"
@@ -57,6 +58,7 @@ static uint32_t tree_index_start(const tree *t, const void *object) {
 static void tree_index_insert(tree *t, const void *object, uint32_t node) {
   if (object == NULL) return;
   uint32_t at = tree_index_start(t, object);
+  assert(3 * t->capacity < t->index_capacity); /* a free place ends every search */
   while (t->index[at] != TREE_NONE) at = (at + 1) & (t->index_capacity - 1);
   t->index[at] = node;
 }
@@ -256,6 +258,7 @@ static void drop_stale_cycles(tree *t) {
 /* Leaves index and cycles stale. */
 static void fold_node(tree *t, uint32_t node) {
   tree_node *n = &t->nodes[node], *parent = &t->nodes[n->parent];
+  assert(n->in_use == IN_USE && n->child_count == 0);
   parent->folded_bytes += bytes_without_children(n);
   parent->folded_count++;
   parent->child_count--;
@@ -427,6 +430,7 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
   } else {
     bytes = own_bytes; /* it was counted a second time */
   }
+  assert(t->nodes[parent].folded_bytes >= bytes && t->nodes[parent].folded_count > 0);
   t->nodes[parent].folded_bytes -= bytes;
   t->nodes[parent].folded_count--;
   return node;

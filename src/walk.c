@@ -34,7 +34,7 @@ static void visit_next(walker *w) {
     visit_queued(w, object, TO_VISIT);
     return;
   }
-  if (!w->strict || role != CONDEMNED) clear_role(object); /* no lines then, so no keys of lines */
+  if (!w->strict || role != CONDEMNED) clear_role(object);
   if (role >= TO_VISIT_WITH_NODE) {
     visit_queued(w, object, role);
   } else if (role == TO_REVISIT) {
@@ -294,13 +294,13 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
 typedef struct {
   walker w;
   tree t;
-  uint64_t room[TREE_ROOM(ROOT_COUNT + 3, 0)];
+  uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
   GCObject *object;
   int condemned; /* there are condemned values */
 } retention;
 
 static void mark_without(retention *r, lua_State *L) {
-  tree_init_bounded(&r->t, r->room, ROOT_COUNT + 3, 0, 0);
+  tree_init_bounded(&r->t, r->room, FEWEST_NODES, 0, 0);
   start_walk(&r->w, L, &r->t);
   r->w.keep_parked = r->w.strict = 1;
   r->w.blocked = r->object;
@@ -399,8 +399,8 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   walker w;
   tree t;
   walk_books unused;
-  uint64_t room[TREE_ROOM(ROOT_COUNT + 3, 0)];
-  tree_init_bounded(&t, room, ROOT_COUNT + 3, 0, 0);
+  uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
+  tree_init_bounded(&t, room, FEWEST_NODES, 0, 0);
   if (begin_walk(&w, L, &t) != WALK_OK) return WALK_NO_MEMORY;
   w.watched = object;
   walk_main_roots(&w);

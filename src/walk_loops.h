@@ -195,6 +195,7 @@ static int goes_on(walker *w) {
 static void visit_plain_run(walker *w) {
   uint32_t parent = w->has_line_below ? w->owners[w->depth].node : TREE_NONE;
   w->node = TREE_NONE;
+  assert(w->parked_work == MARKING); /* what is parked has a role */
   do {
     GCObject *object = w->in_hand = pop_linked(w, usual_link(w->head));
     if (parent == TREE_NONE)

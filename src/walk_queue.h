@@ -16,6 +16,8 @@
 #ifndef MEMBUDDY_WALK_QUEUE_H
 #define MEMBUDDY_WALK_QUEUE_H
 
+#include <assert.h>
+
 #include "gray.h"
 #include "walk.h"
 
@@ -40,6 +42,10 @@ static const char *const root_names[ROOT_COUNT] = {"_G",
                                                    "[touched upvalues]",
                                                    "[resurrected]",
                                                    ""};
+
+/* What a tree needs that nobody reads: those, the two of `add_runtime`, and one to spare. */
+#define FEWEST_NODES (ROOT_COUNT + 3)
+_Static_assert(FEWEST_NODES <= TREE_ROOTS, "a tree has room for all roots of a walk");
 
 #define DEEPEST_OWNER 3 /* of a bounded tree; a growing one needs a single owner */
 
@@ -162,10 +168,14 @@ enum {
   TO_VISIT = 0,
   FIRST_SEPARATOR = 1,
   TO_REVISIT = FIRST_SEPARATOR + DEEPEST_OWNER + 1,
-  TO_VISIT_WITH_NODE,           /* it had one when it was queued */
-  TO_VISIT_WITH_KEY,            /* perhaps a node, and the bytes of its key are its line's */
-  CONDEMNED = TO_VISIT_WITH_KEY /* of what is dead and so never stands there: see `keeps_key` */
+  TO_VISIT_WITH_NODE, /* it had one when it was queued */
+  TO_VISIT_WITH_KEY,  /* perhaps a node, and the bytes of its key are its line's */
+  /* no role: of what is dead (see `keeps_key`) and stands there only if somebody asks what it would
+  ** keep alive; nothing has a line then */
+  CONDEMNED = TO_VISIT_WITH_KEY
 };
+
+_Static_assert(TO_VISIT_WITH_KEY < 8, "a role has three bits: see LAYOUT_SPARE_TT_BITS");
 
 static void set_role(GCObject *object, int role) {
   object->tt |= (lu_byte)(((role & 1) << 4) | ((role & 6) << 5));
@@ -190,6 +200,7 @@ static void push_other(walker *w, GCObject *object, int role) {
 
 LAYOUT_INLINE GCObject *pop_linked(walker *w, GCObject **link) {
   GCObject *object = w->head;
+  assert(link == layout_link(object));
   w->head = *link;
   *link = NULL;
   if (w->head == NULL) w->end = &w->head;
@@ -240,6 +251,8 @@ static void queue_separators(walker *w) {
 }
 
 LAYOUT_INLINE void enqueue(walker *w, GCObject *object, GCObject **link) {
+  assert(is_marked(object));
+  assert(role_of(object) == TO_VISIT || (w->strict && role_of(object) == CONDEMNED));
   if (!w->next_level_is_open) queue_separators(w);
   push(w, object, link);
   w->next_level_work++;
