@@ -69,14 +69,14 @@ ATTACH_EXPORT int attach_read_books(uintptr_t state) {
 
 ATTACH_EXPORT double attach_book(int which) {
   switch (which) {
-  case 0: return (double)books.lua_bytes;
-  case 1: return (double)books.live_bytes;
-  case 2: return (double)books.garbage.bytes;
-  case 3: return (double)books.garbage.count;
-  case 4: return (double)books.unaccounted;
+  case ATTACH_BOOK_LUA: return (double)books.lua_bytes;
+  case ATTACH_BOOK_LIVE: return (double)books.live_bytes;
+  case ATTACH_BOOK_GARBAGE: return (double)books.garbage.bytes;
+  case ATTACH_BOOK_GARBAGE_COUNT: return (double)books.garbage.count;
+  case ATTACH_BOOK_UNACCOUNTED: return (double)books.unaccounted;
   default: break;
   }
-  int kind = (which - 8) / 2;
+  int kind = (which - ATTACH_BOOK_KINDS) / 2;
   if (kind < 0 || kind >= KIND_COUNT) return -1;
   return (double)(which % 2 == 0 ? books.kinds[kind].count : books.kinds[kind].bytes);
 }
@@ -144,15 +144,15 @@ ATTACH_EXPORT double attach_line(uint32_t line, int which) {
   uint32_t node = report.order[line];
   const tree_node *n = &report.t.nodes[node];
   switch (which) {
-  case 0: return n->parent == TREE_NONE ? -1 : (double)report.lines[n->parent];
-  case 1: return (double)n->own_bytes;
-  case 2: return (double)n->below_bytes;
-  case 3: return (double)n->folded_bytes;
-  case 4: return (double)n->folded_count;
-  case 5: return (double)n->total_bytes;
-  case 6: return report.retained ? (double)report.retained[node] : -1;
-  case 7: return (double)(uintptr_t)n->object;
-  case 8: return (double)n->depth;
+  case ATTACH_LINE_PARENT: return n->parent == TREE_NONE ? -1 : (double)report.lines[n->parent];
+  case ATTACH_LINE_OWN: return (double)n->own_bytes;
+  case ATTACH_LINE_BELOW: return (double)n->below_bytes;
+  case ATTACH_LINE_FOLDED: return (double)n->folded_bytes;
+  case ATTACH_LINE_FOLDED_COUNT: return (double)n->folded_count;
+  case ATTACH_LINE_TOTAL: return (double)n->total_bytes;
+  case ATTACH_LINE_RETAINED: return report.retained ? (double)report.retained[node] : -1;
+  case ATTACH_LINE_OBJECT: return (double)(uintptr_t)n->object;
+  case ATTACH_LINE_DEPTH: return (double)n->depth;
   default: return -1;
   }
 }

@@ -56,10 +56,17 @@ double attach_problem_value(void);
 
 /* ---- books ---- */
 
-/* 0, or ATTACH_NO_MEMORY. Then `attach_book` tells: 0 Lua's own figure, 1 live, 2 garbage bytes,
-** 3 garbage count, 4 unaccounted, from 8 on count and bytes of each kind. They are read once, and
-** known after a report of everything. */
+/* 0, or ATTACH_NO_MEMORY. They are read once, and known after a report of everything. */
 int attach_read_books(uintptr_t state);
+/* What `attach_book` tells then; in bytes, but for counts. */
+enum {
+  ATTACH_BOOK_LUA, /* Lua's own figure */
+  ATTACH_BOOK_LIVE,
+  ATTACH_BOOK_GARBAGE,
+  ATTACH_BOOK_GARBAGE_COUNT,
+  ATTACH_BOOK_UNACCOUNTED,
+  ATTACH_BOOK_KINDS = 8 /* from here on count and bytes of each kind */
+};
 double attach_book(int which);
 
 /* ---- reports: the lines of `profile` ---- */
@@ -68,9 +75,18 @@ double attach_book(int which);
 ** Returns the number of lines, or -1 without memory. */
 int attach_profile(uintptr_t state, uintptr_t object, double depth, double children, double lines,
                    int cycles, int retained);
-/* Of line `i`, largest first: 0 parent line (-1 a root), 1 own, 2 below, 3 folded bytes, 4
-** folded count, 5 total, 6 retained (-1: not asked for), 7 address of the object (0: none), 8
-** depth. */
+/* What `attach_line` tells of a line, largest first; in bytes, but for counts. */
+enum {
+  ATTACH_LINE_PARENT, /* its line; -1: a root */
+  ATTACH_LINE_OWN,
+  ATTACH_LINE_BELOW,
+  ATTACH_LINE_FOLDED,
+  ATTACH_LINE_FOLDED_COUNT,
+  ATTACH_LINE_TOTAL,
+  ATTACH_LINE_RETAINED, /* -1: not asked for */
+  ATTACH_LINE_OBJECT,   /* its address; 0: none */
+  ATTACH_LINE_DEPTH
+};
 double attach_line(uint32_t line, int which);
 /* Its label, without a number among namesakes; the length in the text. */
 uint32_t attach_line_label(uint32_t line);
@@ -103,10 +119,22 @@ uint32_t attach_step_count(void);
 
 /* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */
 double attach_graph(uintptr_t state);
-/* 0 places (see graph.h), 1 parents, 2 first, 3 successors, 4 immediate dominators, 5 own bytes
-** (UINT32_MAX where it is more): uint32_t; 6 retained bytes: double; 7 kinds: uint8_t. Made when
-** they are asked for, 0 without memory: 8 where a node's children in the tree of dominators
-** begin, 9 children, 10 where the nodes that refer to it begin, 11 referrers: uint32_t. */
+/* Where an array of them stands: of uint32_t, but for two. */
+enum {
+  ATTACH_PLACES, /* see graph.h, as of the next three */
+  ATTACH_PARENTS,
+  ATTACH_FIRST,
+  ATTACH_SUCCESSORS,
+  ATTACH_DOMINATORS, /* immediate ones */
+  ATTACH_OWN,        /* bytes; UINT32_MAX where it is more */
+  ATTACH_RETAINED,   /* bytes, double */
+  ATTACH_KINDS,      /* uint8_t */
+  /* made when they are asked for, 0 without memory */
+  ATTACH_CHILD_FIRST, /* where a node's children in the tree of dominators begin */
+  ATTACH_CHILDREN,
+  ATTACH_REFERRER_FIRST, /* where the nodes that refer to it begin */
+  ATTACH_REFERRERS
+};
 uintptr_t attach_graph_array(int which);
 /* Puts the children of a node in order, largest first; their number, or -1 without memory. */
 double attach_sort_children(uint32_t node);

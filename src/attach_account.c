@@ -8,7 +8,6 @@
 #include "walk.h"
 
 enum {
-  page_bytes = 65536,
   word_bytes = sizeof(size_t),
   word_bits = 32,
   head_bytes = 2 * word_bytes, /* from a chunk to its payload */

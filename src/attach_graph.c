@@ -14,11 +14,9 @@ const attached_graph *attach_the_graph(void) { return &whole; }
 
 /* Strings and tables in place, since most nodes are such. */
 static size_t bytes_of_node(uint32_t node, object_kind kind) {
-  size_t bytes = 0;
   if (kind == KIND_STRING) return layout_string_bytes(gco2ts(graph_object(&whole.g, node)));
   if (kind != KIND_TABLE) return graph_bytes(&whole.g, node);
-  layout_each_table_block(gco2t(graph_object(&whole.g, node)), layout_add_block, &bytes);
-  return bytes;
+  return layout_table_bytes(gco2t(graph_object(&whole.g, node)));
 }
 
 static object_kind kind_of_node(uint32_t node) {
@@ -202,7 +200,7 @@ static int are_in_order(const uint32_t *list, uint32_t count) {
 }
 
 ATTACH_EXPORT double attach_sort_children(uint32_t node) {
-  if (attach_graph_array(9) == 0) return -1;
+  if (attach_graph_array(ATTACH_CHILDREN) == 0) return -1;
   uint32_t *list = whole.children + whole.child_first[node], bit = 1u << (node & 31);
   uint32_t count = whole.child_first[node + 1] - whole.child_first[node];
   if (!(whole.sorted[node / 32] & bit) && !are_in_order(list, count)) {
@@ -216,14 +214,26 @@ ATTACH_EXPORT double attach_sort_children(uint32_t node) {
 }
 
 ATTACH_EXPORT uintptr_t attach_graph_array(int which) {
-  if ((which == 8 || which == 9) && whole.sorted == NULL && !make_children())
+  if ((which == ATTACH_CHILD_FIRST || which == ATTACH_CHILDREN) && whole.sorted == NULL &&
+      !make_children())
     drop(&whole.sorted), drop(&whole.children), drop(&whole.child_first);
-  if ((which == 10 || which == 11) && whole.referrers == NULL && !make_referrers())
+  if ((which == ATTACH_REFERRER_FIRST || which == ATTACH_REFERRERS) && whole.referrers == NULL &&
+      !make_referrers())
     drop(&whole.referrers), drop(&whole.referrer_first);
-  const void *const arrays[] = {whole.g.places,     whole.g.parents,      whole.g.first,
-                                whole.g.successors, whole.dominators,     whole.own,
-                                whole.retained,     whole.kinds,          whole.child_first,
-                                whole.children,     whole.referrer_first, whole.referrers};
+  const void *const arrays[] = {
+      [ATTACH_PLACES] = whole.g.places,
+      [ATTACH_PARENTS] = whole.g.parents,
+      [ATTACH_FIRST] = whole.g.first,
+      [ATTACH_SUCCESSORS] = whole.g.successors,
+      [ATTACH_DOMINATORS] = whole.dominators,
+      [ATTACH_OWN] = whole.own,
+      [ATTACH_RETAINED] = whole.retained,
+      [ATTACH_KINDS] = whole.kinds,
+      [ATTACH_CHILD_FIRST] = whole.child_first,
+      [ATTACH_CHILDREN] = whole.children,
+      [ATTACH_REFERRER_FIRST] = whole.referrer_first,
+      [ATTACH_REFERRERS] = whole.referrers,
+  };
   return (uintptr_t)arrays[which];
 }
 

@@ -27,7 +27,6 @@
 #include "path.h"
 
 #define FIELD_COUNT    7u
-#define LONGEST_STRING 1024u
 #define LONGEST_SOURCE 80u
 /* What one step does: short enough for a host that wants to be interrupted. */
 #define STEP_BYTES (1024.0 * 1024)
@@ -117,7 +116,6 @@ static struct {
 } s;
 
 static size_t words_of(uint32_t bits) { return (size_t)bits / 64 + 1; }
-static int is_plain(const GCObject *object) { return object == NULL || layout_is_string(object); }
 
 /* ---- strings of nodes ---- */
 
@@ -167,7 +165,7 @@ static void write_name_of_node(uint32_t node) {
   begin_string();
   if (layout_is_string(object)) {
     text_write_escaped(getstr(gco2ts(object)), layout_string_length(gco2ts(object)),
-                       LONGEST_STRING);
+                       ATTACH_LONGEST_STRING);
   } else {
     write_source(gco2p(object)->source);
     text_write(":");
@@ -409,8 +407,8 @@ static edge_look weakly(edge_look seen, label place) {
 static void visit_weak_entry(void *context, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
   const edge_walk *walk = context;
-  int key_is_weak = (walk->weakness & WEAK_KEYS) && !is_plain(key);
-  int value_is_weak = (walk->weakness & WEAK_VALUES) && !is_plain(value);
+  int key_is_weak = (walk->weakness & WEAK_KEYS) && !layout_is_plain(key);
+  int value_is_weak = (walk->weakness & WEAK_VALUES) && !layout_is_plain(value);
   uint32_t from = key_is_weak ? graph_find(s.g, key) : GRAPH_NONE;
   uint32_t to = value ? graph_find(s.g, value) : GRAPH_NONE;
   label entry = make_label(kind, place);

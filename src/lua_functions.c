@@ -159,9 +159,9 @@ typedef struct {
 
 /* The books alone. */
 static walk_status read_books(lua_State *L, walk_books *books) {
-  uint64_t room[TREE_ROOM(16, 0)];
+  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
   tree t;
-  tree_init_bounded(&t, room, 16, 0, 0);
+  tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
   return walk_process(L, &t, books);
 }
 
