@@ -1362,9 +1362,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   end
 
   local function visit_line(i, what, object)
-    local level = depth[i]
-    local is_lined = level < max_depth and kind[i] ~= FLAT
-    owner, content, kids, most_kids = i, 0, 0, level == 0 and ROOT_KIDS or MANY_KIDS
+    local is_lined = has_lines_below(i)
+    owner, content, kids, most_kids = i, 0, 0, depth[i] == 0 and ROOT_KIDS or MANY_KIDS
     local bytes = visit(what, object, is_lined)
     own[i] = own[i] + bytes
     if content > 0 then
