@@ -58,6 +58,11 @@ static void read_lua_part(account *a) {
   a->garbage_bytes = books->garbage.bytes;
 }
 
+/* What Lua counts beside this, a parser's buffers, is in blocks of no object: other chunks. */
+static size_t lua_block_bytes(const account *a) {
+  return a->live_bytes + a->garbage_bytes + a->runtime_bytes;
+}
+
 static void read_chunks(lua_State *L, account *a) {
   chunk_sums sums = {0, 0, 0, 0};
   a->chunks_are_known = platform_each_chunk(add_chunk, &sums) == PLATFORM_KNOWN;
@@ -65,7 +70,7 @@ static void read_chunks(lua_State *L, account *a) {
   size_t lua_chunk_bytes = 0;
   walk_each_block(L, add_block_chunk, &lua_chunk_bytes);
   a->buffer_bytes = box_bytes(L);
-  a->slack_bytes = lua_chunk_bytes - a->books.lua_bytes;
+  a->slack_bytes = lua_chunk_bytes - lua_block_bytes(a);
   a->other_bytes = sums.in_use_bytes - lua_chunk_bytes - a->buffer_bytes;
   a->free_bytes = sums.free_bytes;
   a->free_count = sums.free_count;
@@ -76,7 +81,7 @@ static void read_regions(account *a) {
   const struct platform_memory *m = &a->memory;
   size_t heap_bytes = m->heap_end - m->heap_begin;
   size_t named_bytes =
-      a->books.lua_bytes + a->slack_bytes + a->buffer_bytes + a->other_bytes + a->free_bytes;
+      lua_block_bytes(a) + a->slack_bytes + a->buffer_bytes + a->other_bytes + a->free_bytes;
   if (!a->chunks_are_known) {
     a->unknown_bytes = heap_bytes - named_bytes;
     named_bytes = heap_bytes;

@@ -1785,6 +1785,35 @@ test("a report works in a finalizer", function()
   check(results and results.unaccounted == 0, "there are no results")
 end)
 
+-- The function that it makes stands unfinished on the stack, without upvalues yet.
+test("a report works while load reads, and in a finalizer meanwhile: what the parser holds is unaccounted, other in the account", function()
+  local unaccounted, others, problem = {}, {}, nil
+  local function look()
+    local r, a = membuddy.profile({ depth = 1 }), membuddy.account()
+    equal(sum(r.sizes), r.totalSize, "the sum of the sizes")
+    equal(r.totalSize + r.garbage + r.unaccounted, r.luaSize, "Lua's size")
+    if a.memory then equal(sum(a.parts), a.memory, "the sum of the parts") end
+    unaccounted[#unaccounted + 1], others[#others + 1] = r.unaccounted, a.parts.other
+  end
+  local function read(text, piece_bytes)
+    local at = 1 - piece_bytes
+    return assert(load(function()
+      at = at + piece_bytes
+      setmetatable({}, { __gc = function() problem = problem or select(2, pcall(look)) end })
+      collectgarbage()
+      look()
+      return text:sub(at, at + piece_bytes - 1)
+    end))
+  end
+  local text = ("_G.contract = function(x) return x, contract, _ENV end "):rep(10) .. "return '" .. ("long"):rep(2000) .. "'"
+  read(text, 500)
+  for name, bytes in pairs(membuddy.exact and { unaccounted = unaccounted, other = others } or {}) do
+    if bytes[1] then check(bytes[#bytes] > bytes[1] + 8000, "%s: %d bytes, then %d", name, bytes[1], bytes[#bytes]) end
+  end
+  read(string.dump(look), 100)
+  check(not problem, "in a finalizer: %s", problem)
+end)
+
 test("the books of a report in a finalizer are right, with a budget too", function()
   local results, text, stopped
   setmetatable({}, { __gc = function()
