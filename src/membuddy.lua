@@ -1054,15 +1054,21 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
       a, b = unpack("i8i8", code, at - 16)
       if code_count < 3 then a = 0 end -- what stands before the prototype depends on whose dump it is
       constant_count = read_number()
-      c = constant_count > 0 and unpack("I4", code, at) or 0
+      c = 0
+      if constant_count > 0 then
+        c = unpack("i8", code, at)
+        local tag = c & 0xFF
+        local length = tag == 4 and (c >> 8 & 0xFF) - NAME_BIAS + 2 or PLAIN_CONSTANTS[tag] or 8
+        if length < 8 then c = c & (1 << 8 * length) - 1 end -- what stands behind it depends on whose dump it is
+      end
     else
       line_defined, last_line, parameters, _, registers, code_count, at = unpack("i4i4BBBi4", code, at)
-      a, b, constant_count, c, at = unpack("i8i8i4I4", code, at + 4 * code_count - 16)
-      at = at - 4
+      a, b, constant_count, c, at = unpack("i8i8i4i8", code, at + 4 * code_count - 16)
+      at = at - 8
     end
-    -- equal lines and sizes may be chance, the same last instructions and first constant are not; the chunk stands above all
-    -- of that constant
-    local identity = ((chunk << 48 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c << 16) * 31 ~ a) * 31 ~ b
+    -- equal lines and sizes may be chance, the same last instructions and a first constant that begins alike are not
+    local identity =
+      ((chunk << 48 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c * 0x9E3779B97F4A7C15) * 31 ~ a) * 31 ~ b
     local is_new = not texts[identity]
     if is_new then
       text_piece[identity] = true

@@ -1004,6 +1004,9 @@ end)
 test("prototypes on one line are told apart by what they mention, and none is lost in another", function()
   local accessors = load("return { function(t) return t.x end, function(t) return t.y end, function(t) return t.z end }", "=x")()
   equal(membuddy.profile(accessors).kinds.proto.count, 3, "prototypes")
+  local many = {}
+  for i = 1, 200 do many[i] = ("function(t) return t.key%d end"):format(i) end
+  equal(membuddy.profile(load("return { " .. table.concat(many, ", ") .. " }", "=x")()).kinds.proto.count, 200, "prototypes")
   local nested = load("return function() return function() return function() return { 'hello', 'world' } end end end", "=x")
   local results = membuddy.profile(nested, { depth = "inf" })
   local sum = 0
@@ -1012,6 +1015,14 @@ test("prototypes on one line are told apart by what they mention, and none is lo
     sum = sum + kind.bytes
   end
   equal(sum, results.totalSize, "bytes of all kinds")
+end)
+
+test("a prototype that is met in another's dump, without debug information, and in its own is one", function()
+  for _, constant in ipairs({ "nil", "true", "1.5", "'k'", "'a longer text'" }) do
+    local holder = load("local a, b, c, d = ... return function() return function(x) return x == " .. constant .. " end, a, b, c, d end", "=x")
+    local outer = holder(1, 2, 3, 4)
+    equal(membuddy.profile({ outer, (outer()) }).kinds.proto.count, 2, "prototypes that mention " .. constant)
+  end
 end)
 
 test("upvalues that were joined, and ids of upvalues that a program keeps, disturb nothing", function()
