@@ -82,6 +82,9 @@ LAYOUT_INLINE StkId layout_stack(lua_State *thread) { return thread->stack; }
 LAYOUT_INLINE size_t layout_stack_used(lua_State *thread) {
   return (size_t)(thread->top - thread->stack);
 }
+LAYOUT_INLINE void layout_cut_stack(lua_State *thread, size_t used) {
+  thread->top = thread->stack + used;
+}
 LAYOUT_INLINE const TValue *layout_stack_slot(lua_State *thread, size_t index) {
   return thread->stack + index;
 }

@@ -97,6 +97,9 @@ LAYOUT_INLINE StkId layout_stack(lua_State *thread) { return thread->stack.p; }
 LAYOUT_INLINE size_t layout_stack_used(lua_State *thread) {
   return (size_t)(thread->top.p - thread->stack.p);
 }
+LAYOUT_INLINE void layout_cut_stack(lua_State *thread, size_t used) {
+  thread->top.p = thread->stack.p + used;
+}
 LAYOUT_INLINE const TValue *layout_stack_slot(lua_State *thread, size_t index) {
   return s2v(thread->stack.p + index);
 }

@@ -101,6 +101,20 @@ static const char *caller_name(lua_State *L, int index, const GCObject *object) 
   return upvalue ? getstr(upvalue) : NULL;
 }
 
+/* Our own frames hold every target, on a short path: what they hold is looked at where nothing else
+** holds it. */
+static walk_status find_parent(lua_State *L, const GCObject *object, GCObject **parent,
+                               const char **root) {
+  lua_Debug ours;
+  size_t used = layout_stack_used(L);
+  lua_getstack(L, CALLER_LEVEL - 1, &ours);
+  layout_cut_stack(L, layout_frame_base(L, ours.i_ci) - 1);
+  walk_status status = walk_find_parent(L, object, parent, root);
+  layout_cut_stack(L, used);
+  if (status != WALK_OK || *parent || *root) return status;
+  return walk_find_parent(L, object, parent, root);
+}
+
 /* Pushes the shortest path to an object, found from its end. */
 static void push_shortest_path(lua_State *L, const GCObject *object) {
   char text[PATH_LABEL_BYTES];
@@ -108,7 +122,7 @@ static void push_shortest_path(lua_State *L, const GCObject *object) {
   lua_pushliteral(L, "");
   for (int steps = 0; object && steps < LONGEST_CHAIN; steps++) {
     GCObject *parent;
-    if (walk_find_parent(L, object, &parent, &root) != WALK_OK) support_raise_no_memory(L);
+    if (find_parent(L, object, &parent, &root) != WALK_OK) support_raise_no_memory(L);
     if (parent) {
       path_label(text, walk_find_label(parent, object), parent);
       lua_pushfstring(L, "/%s%s", text, lua_tostring(L, -1));

@@ -1149,6 +1149,14 @@ end)
 
 test("two targets are refused", function() contains(refusal(membuddy.profile, {1}, { target = {} }), "target", "the error") end)
 
+test("mark() returns nothing, as the prompt of aos shows what a call returns", function()
+  if not membuddy.mark then return end -- src/membuddy.lua alone
+  local marked = membuddy.marked
+  equal(membuddy.mark(), nil, "what it returns")
+  equal(type(membuddy.marked), "table", "the type of the mark")
+  membuddy.marked = marked
+end)
+
 test("a target is named by the variable or path that holds it", function()
   local my_variable = { 1 }
   equal(membuddy.profile(my_variable).target, "my_variable", "a local")
@@ -1172,6 +1180,11 @@ test("a target is named by the variable or path that holds it", function()
   local own = { 1 }
   check(name(own):find("%[stack %d+%]$") or name(own):find("%[local own%]$"), "what a caller's frame holds is called %s", name(own))
   equal((function() return membuddy.profile(own).target end)(), "own", "an upvalue of the caller")
+  local holder = { inner = { 1 } }
+  for _, results in ipairs({ membuddy.profile(holder.inner), membuddy.profile({ target = holder.inner }), (select(2, pcall(membuddy.profile, holder.inner, {}))) }) do
+    check(results.target:find("%[local holder%]/inner$"), "what a local's table holds is called %s", results.target)
+  end
+  equal(type(membuddy.profile({ { 1 } }, {}).target), "string", "the name of what only the call holds")
   local function name_in_global(value, ...)
     rawset(_G, "ContractGlobal", value)
     local results = membuddy.profile((...))
