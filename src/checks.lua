@@ -551,7 +551,6 @@ function requests.mark()
   local with_it = snapshot() -- what is marked has its own place in what will be compared
   marked.totalSize, marked.objects = with_it.totalSize, with_it.objects
   for path in next, marked.sizes do marked.sizes[path] = with_it.sizes[path] or marked.sizes[path] end
-  return marked
 end
 
 function requests.lines()
