@@ -160,6 +160,12 @@ missing_packages() { # PACKAGE VERSION SHA256 lines in, those not unpacked yet o
   done
 }
 
+# A moved clone, or a change of this script, needs no network. A later lock may want other versions than were served.
+is_unpacked() {
+  [ "$prefix/served" -nt "$lock_file" ] && [ -z "$(missing_packages <"$prefix/served")" ] &&
+    [ "$(cut -d ' ' -f 1 "$prefix/served" | sort)" = "$(locked_packages | sort)" ]
+}
+
 download_packages() { # FILE of PACKAGE VERSION SHA256 lines
   local wanted
   mapfile -t wanted < <(awk '{ print $1 "=" $2 }' "$1")
@@ -283,8 +289,8 @@ install_private() {
   require_apt "$advice"
   [ -n "${libraries:-}" ] || fail "the private toolchain is for amd64 and arm64, this machine is $architecture; $advice"
   [[ $prefix != *[[:space:]:\'\"]* ]] || fail "the path '$prefix' holds a space, a colon or a quote, which make and emcc cannot take; move the clone"
-  debian_update "$advice"
-  install_packages
+  is_unpacked || { debian_update "$advice"; install_packages; }
+  begin
   patch_programs
   check_libraries
   write_emscripten_config
@@ -327,7 +333,7 @@ main() {
   local kind=private
   if [ "$mode" != private ] && find_sdk; then kind=sdk; begin; use_sdk
   elif [ "$mode" = sdk ]; then fail "TOOLCHAIN=sdk, but PATH has no usable Emscripten SDK (reason above); use TOOLCHAIN=private"
-  else begin; install_private; fi
+  else install_private; fi
   write_env
   write_version "$kind"
   echo "$kind $(mark_of "$kind")" | write_file "$prefix/ready"
