@@ -412,6 +412,22 @@ describe("in a browser", { skip }, () => {
       await page.waitForSelector("#kinds");
     }));
 
+    test("what is refused is forgotten: an older memory is compared with the one that is shown", () => withPage(async (page) => {
+      await give(page, [made.newer]);
+      await page.locator("input[type=file]").first().setInputFiles([fileURLToPath(import.meta.url)]);
+      await page.getByRole("alert").waitFor();
+      await page.locator("input[type=file]").last().setInputFiles([made.older]);
+      await page.waitForSelector("#changes, .problem[role=alert]:not([hidden])");
+      assert.match(await page.locator("#changes").innerText(), /_G\/(Hostile|Chain)/);
+    }));
+
+    test("a folder is refused", () => withPage(async (page) => {
+      const session = await page.context().newCDPSession(page), data = { items: [], files: [fileURLToPath(new URL(".", import.meta.url))], dragOperationsMask: 1 };
+      for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"])) await session.send("Input.dispatchDragEvent", { type, x: 99, y: 99, data });
+      await page.getByRole("alert").waitFor();
+      assert.match(await page.getByRole("alert").innerText(), /^test is a folder, or cannot be read: /);
+    }));
+
     test("a browser without 64-bit memories reads processes of 64 bits, too", () => withPage(async (page) => {
       await give(page, [made.newer]);
       assert.match(await page.locator("main").innerText(), /64 bits/);

@@ -2,6 +2,7 @@
  * The page of `membuddy serve`: takes a memory that is dropped on it, has a worker read it with the very modules of the
  * command line, and shows the report. Nothing leaves the machine.
  */
+import { messageOf } from "../errors.js";
 import { element, foreign } from "./dom.js";
 import { afterDrop } from "./dropped.js";
 import { embed } from "./embed.js";
@@ -9,12 +10,14 @@ import { renderReport } from "./report.js";
 import { visible } from "./words.js";
 
 /** @typedef {import("./report-data.js").ReportData} ReportData */
+/** @typedef {import("./dropped.js").Files<File>} Files */
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const drop = byId("drop"), place = byId("place");
 
-/** @type {{ memory: File | null, older: File | null, module: File | null, data: ReportData | null }} */
-const state = { memory: null, older: null, module: null, data: null };
+/** Of the report on the page. @type {Files & { data: ReportData | null }} */
+let shown = { memory: null, older: null, module: null, data: null };
+/** What is being read. @type {Files | null} */ let asked = null;
 /** @type {Worker | null} */ let worker = null;
 
 const input = element("input", { type: "file", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
@@ -48,26 +51,27 @@ async function isModule(file) {
 async function take(files) {
   const memories = [];
   /** @type {File | null} */ let module = null;
-  for (const file of files)
-    if (await isModule(file)) module = file;
-    else memories.push(file);
+  for (const file of files) {
+    try {
+      if (await isModule(file)) module = file;
+      else memories.push(file);
+    } catch (error) {
+      return fail(`${file.name} is a folder, or cannot be read: ${messageOf(error)}`);
+    }
+  }
   if (memories.length > 2) return fail(`${memories.length} memories were dropped; one is shown, or two are compared.`);
   memories.sort((a, b) => a.lastModified - b.lastModified || (a.name < b.name ? -1 : 1));
-  Object.assign(state, afterDrop(state, memories, module));
-  if (!state.memory) return fail(`${state.module?.name} is a module; drop the memory of a process beside it.`);
-  return start();
-}
-
-/** @param {File} file */
-function compareWith(file) {
-  state.older = file;
-  start();
+  const next = afterDrop(asked ?? shown, memories, module);
+  if (next.memory) return start(next);
+  shown = { ...shown, ...next };
+  return fail(`${next.module?.name} is a module; drop the memory of a process beside it.`);
 }
 
 // --- reading
 
-function start() {
-  const { memory, older, module } = state;
+/** @param {Files} files */
+function start({ memory, older, module }) {
+  asked = { memory, older, module };
   problem.hidden = true;
   tools.hidden = true;
   say(`Reading ${visible(memory?.name ?? "", 80)}`);
@@ -91,7 +95,8 @@ function say(text, share) {
 
 /** @param {ReportData} report */
 function show(report) {
-  state.data = report;
+  shown = { ...shown, ...asked, data: report };
+  asked = null;
   worker?.terminate();
   worker = null;
   status.replaceChildren();
@@ -101,24 +106,24 @@ function show(report) {
   scrollTo(0, 0);
 }
 
-/** @param {string} message */
+/** What was shown before still is. @param {string} message */
 function fail(message) {
   worker?.terminate();
   worker = null;
   status.replaceChildren();
-  welcome.hidden = state.data !== null;
-  tools.hidden = state.data === null;
-  state.older = null;
+  welcome.hidden = shown.data !== null;
+  tools.hidden = shown.data === null;
+  asked = null;
   problem.hidden = false;
   problem.replaceChildren(foreign(visible(message, 2000)));
 }
 
 /** The same file as `membuddy export --format html` makes. */
 async function save() {
-  if (!state.data) return;
+  if (!shown.data) return;
   const page = await (await fetch("report.html")).text();
-  const url = URL.createObjectURL(new Blob([embed(page, state.data)], { type: "text/html" }));
-  const link = element("a", { href: url, download: `${state.data.title.replace(/[^\w.-]+/g, "_")}.html` });
+  const url = URL.createObjectURL(new Blob([embed(page, shown.data)], { type: "text/html" }));
+  const link = element("a", { href: url, download: `${shown.data.title.replace(/[^\w.-]+/g, "_")}.html` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
@@ -127,7 +132,7 @@ async function save() {
 
 input.addEventListener("change", () => void take([...(input.files ?? [])]).then(() => (input.value = "")));
 olderInput.addEventListener("change", () => {
-  if (olderInput.files?.[0]) compareWith(olderInput.files[0]);
+  if (olderInput.files?.[0]) start({ ...shown, older: olderInput.files[0] });
   olderInput.value = "";
 });
 document.addEventListener("dragover", (event) => {
