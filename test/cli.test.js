@@ -77,6 +77,10 @@ test("the version is that of the package and of the library", () => {
   assert.ok(readFileSync(path.join(root, "src/membuddy.h"), "utf8").includes(`#define MEMBUDDY_VERSION "${version}"`));
 });
 
+test("of the page's sources the package has those that the command reads: dist/html has the others, bundled", () => {
+  assert.deepEqual(readdirSync(path.join(installed, "cli/html")).sort(), ["changes-data.js", "embed.js", "report-data.js", "tree-data.js", "words.js"]);
+});
+
 test("every command has help with an example", () => {
   const commands = [...say(["--help"]).matchAll(/^ {2}([a-z]+)\b.*(?:\[options\]|\[command\])/gm)].map((match) => match[1]);
   assert.ok(commands.includes("sample"));
