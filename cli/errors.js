@@ -4,7 +4,7 @@ import { showUnseen } from "./unseen.js";
  * An error that tells its reader what was wrong and what to do: shown without a stack.
  */
 export class MembuddyError extends Error {
-  /** @param {string} message @param {ErrorOptions} [options] */
+  /** @param {string} message @param {{ cause?: unknown }} [options] */
   constructor(message, options) {
     super(message, options);
     this.name = "MembuddyError";
