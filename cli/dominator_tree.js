@@ -53,13 +53,13 @@ const shortPaths = { to: stepsTo, below: stepsBelow, written };
 /** @returns {Paths<string>} */
 function wholePaths() {
   const addPath = countPaths("`--depth`, `--top`");
-  return { to: (graph, node) => graph.path(node), below: (above, name) => `${above}/${name}`, written: (path) => (addPath(path), path) };
+  return { to: (graph, node) => graph.path(node), below: (above, name) => (above === "" ? name : `${above}/${name}`), written: (path) => (addPath(path), path) };
 }
 
-/** @param {Graph} graph @param {number} node @param {number} depth @param {string} path @param {boolean} isBelow  the line above is the step before @returns {TreeLine} */
-function describe(graph, node, depth, path, isBelow) {
+/** @param {Graph} graph @param {number} node @param {number} depth @param {string} path @param {string} name @returns {TreeLine} */
+function describe(graph, node, depth, path, name) {
   return {
-    depth, path, name: isBelow ? graph.name(node) : path,
+    depth, path, name,
     kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
     share: graph.retained[node] / graph.retained[0],
   };
@@ -96,21 +96,22 @@ export const treeLines = (graph, root, options = {}) => (options.isWhole ? lines
 /** @template T @param {Graph} graph @param {number} root @param {TreeOptions} options @param {Paths<T>} paths */
 function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 }, paths) {
   /** @type {TreeLine[]} */ const lines = [];
-  const pending = [{ node: root, above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), abovePath: /** @type {T | undefined} */ (undefined) }];
+  const pending = [{ node: root, step: graph.name(root), above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), abovePath: /** @type {T | undefined} */ (undefined) }];
   for (let next = pending.pop(); next; next = pending.pop()) {
-    const { node, depth, parent, above, abovePath } = next;
+    const { node, step, depth, parent, above, abovePath } = next;
     if (parent && lines.length >= most) {
       addOther(parent, graph.retained[node]);
       continue;
     }
     const isBelow = abovePath !== undefined && above !== 0 && graph.parents[node] === above;
-    const path = isBelow ? paths.below(abovePath, graph.name(node)) : paths.to(graph, node);
-    const line = describe(graph, node, depth, node === 0 ? wholeName : paths.written(path), isBelow);
+    const path = node === 0 ? paths.to(graph, node) : paths.below(isBelow ? abovePath : paths.to(graph, graph.parents[node]), step);
+    const whole = node === 0 ? wholeName : paths.written(path), line = describe(graph, node, depth, whole, isBelow ? step : whole);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
     if (shown < children.length) line.others = othersOf(graph, children, shown);
     lines.push(line);
-    for (let i = shown; i-- > 0;) pending.push({ node: children[i], above: node, depth: depth + 1, parent: line, abovePath: path });
+    const below = children.slice(0, shown), names = graph.names(below.subarray(0, most - lines.length)); // others get no line
+    for (const child of below.reverse()) pending.push({ node: child, step: names.get(child) ?? "", above: node, depth: depth + 1, parent: line, abovePath: path });
   }
   return lines;
 }

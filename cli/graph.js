@@ -23,6 +23,7 @@ export const noNode = 0xffffffff;
 
 const longestText = 64;
 const remembered = 4096;
+const manyNames = 8; // of one table's entries: cheaper all at once
 /** By the number that the walker knows them by (src/attach.h). The last four are made when they are asked for. */
 const arrays = {
   parents: 1, first: 2, successors: 3, dominators: 4, own: 5, retained: 6, kinds: 7,
@@ -146,6 +147,43 @@ export class Graph {
     if (this.#names.size >= remembered) this.#names.clear();
     this.#names.set(node, name);
     return name;
+  }
+
+  /** The names of many nodes: each alone would be looked for in all of its table. @param {Iterable<number>} nodes @returns {Map<number, string>} */
+  names(nodes) {
+    const { parents } = this;
+    /** @type {Map<number, number[]>} */ const byParent = new Map();
+    for (const node of nodes) {
+      const parent = parents[this.#checked(node)], list = byParent.get(parent);
+      if (list) list.push(node);
+      else byParent.set(parent, [node]);
+    }
+    /** @type {Map<number, string>} */ const found = new Map();
+    for (const [parent, list] of byParent) {
+      if (parent !== 0 && list.length >= manyNames) this.#readNames(parent, new Set(list), found);
+      for (const node of list) if (!found.has(node)) found.set(node, this.name(node));
+    }
+    return found;
+  }
+
+  /** From one pass. @param {number} parent @param {Set<number>} wanted @param {Map<number, string>} found */
+  #readNames(parent, wanted, found) {
+    const walker = this.#walker, { onWrite } = walker;
+    /** @type {Map<string, number>} */ const namesakes = new Map();
+    walker.onWrite = (record) => {
+      const view = new DataView(record.buffer, record.byteOffset);
+      const node = view.getUint32(0, true), repeats = view.getUint32(4, true), mayRepeat = repeats !== 0;
+      if (!mayRepeat && !wanted.has(node)) return;
+      const label = labelDecoder.decode(record.subarray(8));
+      const count = mayRepeat ? (namesakes.get(label) ?? repeats - 1) + 1 : 1;
+      if (mayRepeat) namesakes.set(label, count);
+      if (wanted.has(node) && !found.has(node)) found.set(node, count > 1 ? `${label}#${count}` : numbered(label, false));
+    };
+    try {
+      walker.call.attach_each_label(parent);
+    } finally {
+      walker.onWrite = onWrite;
+    }
   }
 
   /** Under what label `from` refers to `to` (the first time): `key` where it is an entry's key. @param {number} from @param {number} to */
@@ -309,6 +347,7 @@ function lengthOf(name, nodes, edges) {
   return name.endsWith("irst") ? nodes + 1 : nodes;
 }
 
+const labelDecoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that mark is part of a name
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes of a string as a report shows them: cut, without anything that a terminal could mistake. @param {Uint8Array} bytes @param {number} limit */

@@ -321,6 +321,7 @@ describe("why, of what is as deep as it is large", () => {
       List = {} last = List for i = 1, 20000 do last.n = {} last = last.n end Near = {} last.far = Near
       Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end
       local both = {} for _, name in ipairs({ "A", "B", "C" }) do Three = Three or {} Three[name] = { both } end Three.far = { { { both } } }
+      Flat, Twice = {}, {} for i = 1, 4000 do Flat[i] = {} Twice[i], Twice["of " .. i] = {}, Flat[i] end
       Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory), { loadWalker })).graph();
   });
@@ -370,6 +371,16 @@ describe("why, of what is as deep as it is large", () => {
     assert.ok(lines.length > 20000);
     for (const depth of [0, 1, 13, 14, 15, 16, 29, 30, 31, 32, 33, 50, 19999])
       assert.equal(lines[depth].path, graph.path(graph.find(`List${"/n".repeat(depth)}`), 32), `${depth} steps down`);
+  });
+  test("lines of one table take the work of its length, below it and where they are held in common", async () => {
+    const flat = graph.find("Flat"), ofTwo = graph.dominators[graph.find("Flat/1")], twice = graph.find("Twice");
+    assert.ok(ofTwo !== flat);
+    for (const root of [ofTwo, twice]) {
+      const linesOf = (/** @type {number} */ top) => treeLines(graph, root, { depth: 1, top, minSize: 0 });
+      const [whole, quarter] = [await stepsOf(() => linesOf(4000)), await stepsOf(() => linesOf(1000))];
+      assert.ok(whole < 5 * quarter && whole < 2e6, `${whole} steps, for a quarter of it ${quarter}`);
+      for (const { path, retained } of linesOf(4000).slice(1, 300)) assert.equal(graph.retained[graph.find(path)], retained, path);
+    }
   });
   test("whole paths lead back to their lines, and more than memory has room for are refused", () => {
     const lines = treeLines(graph, graph.find("List"), { depth: 100, isWhole: true });

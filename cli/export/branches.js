@@ -6,14 +6,13 @@
  * bytes and the blocks that are no objects make what Lua counts.
  */
 import { MembuddyError, grouped } from "../errors.js";
-import { kindNames, numbered, wholeName } from "../graph.js";
+import { kindNames, wholeName } from "../graph.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
 
 const defaultShare = 10000;
 const defaultDepth = 64;
 const longestName = 8; // steps
-const manyNames = 8; // of one table's entries: cheaper all at once
 const kindCount = kindNames.length;
 
 /**
@@ -81,47 +80,10 @@ function steps(graph, node) {
   return { found: found.reverse(), isCut: at !== end && at !== 0 }; // some paths begin at `_G`, whoever holds that
 }
 
-/** @param {Graph} graph @param {Iterable<number>} wanted nodes @param {import("../module.js").Walker} walker @returns {Map<number, string>} */
-function labels(graph, wanted, walker) {
-  /** @type {Map<number, number[]>} */ const byParent = new Map();
-  for (const node of wanted) {
-    const parent = graph.parents[node], list = byParent.get(parent);
-    if (list) list.push(node);
-    else byParent.set(parent, [node]);
-  }
-  /** @type {Map<number, string>} */ const found = new Map();
-  for (const [parent, list] of byParent) {
-    if (parent !== 0 && list.length >= manyNames) readLabels(walker, parent, new Set(list), found);
-    for (const node of list) if (!found.has(node)) found.set(node, graph.name(node));
-  }
-  return found;
-}
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // that mark is part of a name
-
-/** The labels that `graph.name` gives, from one pass. @param {import("../module.js").Walker} walker @param {number} parent @param {Set<number>} wanted @param {Map<number, string>} found */
-function readLabels(walker, parent, wanted, found) {
-  /** @type {Map<string, number>} */ const namesakes = new Map();
-  walker.onWrite = (record) => {
-    const view = new DataView(record.buffer, record.byteOffset);
-    const node = view.getUint32(0, true), repeats = view.getUint32(4, true), mayRepeat = repeats !== 0;
-    if (!mayRepeat && !wanted.has(node)) return;
-    const label = decoder.decode(record.subarray(8));
-    const count = mayRepeat ? (namesakes.get(label) ?? repeats - 1) + 1 : 1;
-    if (mayRepeat) namesakes.set(label, count);
-    if (wanted.has(node) && !found.has(node)) found.set(node, count > 1 ? `${label}#${count}` : numbered(label, false));
-  };
-  try {
-    walker.call.attach_each_label(parent);
-  } finally {
-    walker.onWrite = null;
-  }
-}
-
-/** @param {Graph} graph @param {number[]} nodes of branches @param {import("../module.js").Walker} walker */
-function branchNames(graph, nodes, walker) {
+/** @param {Graph} graph @param {number[]} nodes of branches */
+function branchNames(graph, nodes) {
   const paths = nodes.map((node) => steps(graph, node));
-  const known = labels(graph, new Set(paths.flatMap(({ found }) => found)), walker);
+  const known = graph.names(new Set(paths.flatMap(({ found }) => found)));
   return paths.map(({ found, isCut }, index) => {
     if (nodes[index] === 0) return wholeName;
     return (isCut ? "…/" : "") + found.map((node) => known.get(node)).join("/");
@@ -153,7 +115,7 @@ function grow(graph, walker, options) {
   const minSize = options.minSize ?? Math.floor(totalBytes / defaultShare);
   const depth = options.depth ?? defaultDepth;
   const { nodes, parents, sums } = choose(graph, minSize, depth);
-  const names = branchNames(graph, nodes, walker);
+  const names = branchNames(graph, nodes);
   const branches = nodes.map((node, index) => ({
     parent: parents[index], name: names[index], kind: node === 0 ? "process" : graph.kindName(node), own: graph.own[node],
     retained: node === 0 ? totalBytes : graph.retained[node], source: sourceOf(graph, node, walker), more: namedSums(sums[index]),
