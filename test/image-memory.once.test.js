@@ -159,6 +159,22 @@ for (const image of ourImages) {
       }
     });
 
+    test("the last pages before the maximum are not taken one by one", async () => {
+      const process = await spawnProcess(withMemoryMaximum(wasm, 1664), { carryMemory: false });
+      await process.eval("Large = ('x'):rep(48 << 20)");
+      const { grow } = WebAssembly.Memory.prototype, pagesBefore = process.memoryBytes / pageBytes;
+      let steps = 0;
+      WebAssembly.Memory.prototype.grow = function (/** @type {any} */ pages) {
+        steps += 1; // the loader, asked for fresh views
+        return grow.call(this, pages);
+      };
+      const eat = "local list pcall(function() while true do list = { list } end end) list = nil return 1";
+      await process.eval(eat).finally(() => (WebAssembly.Memory.prototype.grow = grow));
+      assert.equal(process.memoryBytes, 1664 * pageBytes);
+      assert.ok(1664 - pagesBefore > 32, `only ${1664 - pagesBefore} pages to go`);
+      assert.ok(steps < 12, `${steps} steps for ${1664 - pagesBefore} pages`);
+    });
+
     test("800 thousand balances take at most 1.2 bytes of linear memory a byte of Lua", async () => {
       const process = await spawnProcess(wasm, { carryMemory: false });
       const before = { memory: process.memoryBytes, heap: Number(await process.eval("return collectgarbage('count') * 1024")) };

@@ -3,7 +3,8 @@
 **
 ** The loader's own emscripten_resize_heap adds a fifth of the memory at each step, for ever: WASM
 ** memory never shrinks. Here sbrk finds this function instead, which grows by what is needed or by
-** one thirty-second, whichever is more, down to what is needed where the maximum is near.
+** one thirty-second, whichever is more. Where the maximum is near, half of that is tried, and so
+** on, down to what is needed: page by page, each step would cost the host a look at all of memory.
 **
 ** The loader must then take fresh views. Its emscripten_resize_heap does that, and asked for the
 ** size that the memory has already it adds no page: its old view is detached by then, so it reckons
@@ -31,7 +32,8 @@ int emscripten_resize_heap(size_t requested_bytes) {
   if (wanted_pages <= current_pages) return 1;
   size_t needed = wanted_pages - current_pages;
   size_t comfortable = current_pages / growth_divisor;
-  if (!(comfortable > needed && grow(comfortable)) && !grow(needed)) return 0;
+  while (comfortable > needed && !grow(comfortable)) comfortable /= 2;
+  if (comfortable <= needed && !grow(needed)) return 0;
   host_refresh_views(memory_pages() * page_bytes);
   return 1;
 }
