@@ -48,30 +48,13 @@ size_t strspn(const char *text, const char *accepted) {
   return length;
 }
 
-static size_t write_integer(char *text, long long value) {
-  char digits[20];
-  size_t count = 0, length = 0;
-  unsigned long long left = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
-  do digits[count++] = (char)('0' + left % 10);
-  while (left /= 10);
-  if (value < 0) text[length++] = '-';
-  while (count > 0) text[length++] = digits[--count];
-  text[length] = '\0';
-  return length;
-}
-
-/* Lua's own formats of numbers, alone: LUA_INTEGER_FMT and LUA_NUMBER_FMT. */
+/* Lua's own format of floats, alone: LUA_NUMBER_FMT. */
 int snprintf(char *text, size_t room, const char *format, ...) {
   va_list arguments;
-  size_t length;
-  (void)room;
+  (void)room, (void)format;
   va_start(arguments, format);
-  if (strchr(format, 'g')) {
-    length = attach_write_number(text, va_arg(arguments, double));
-    text[length] = '\0';
-  } else {
-    length = write_integer(text, va_arg(arguments, long long));
-  }
+  uint32_t length = attach_write_number(text, va_arg(arguments, double));
   va_end(arguments);
+  text[length] = '\0';
   return (int)length;
 }

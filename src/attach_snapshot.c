@@ -508,42 +508,36 @@ static int find_weak_tables(void) {
   return 1;
 }
 
-typedef struct {
-  uint32_t *places; /* by node: how many late edges it has; then where the next one is noted */
-  uint32_t table;
-} late_notes;
-
-static void count_pair(void *context, uint32_t from, const edge_look *seen, uint32_t to) {
+/* By node: how many late edges it has; then where the next one is noted. */
+static void count_pair(void *places, uint32_t from, const edge_look *seen, uint32_t to) {
   (void)from, (void)to;
-  if (seen->naming == NAME_OF_PAIR) ((late_notes *)context)->places[seen->key]++;
+  if (seen->naming == NAME_OF_PAIR) ((uint32_t *)places)[seen->key]++;
 }
-static void note_pair(void *context, uint32_t from, const edge_look *seen, uint32_t to) {
+static void note_pair(void *places, uint32_t from, const edge_look *seen, uint32_t to) {
   (void)from, (void)to;
-  if (seen->naming == NAME_OF_PAIR)
-    s.late_tables[((late_notes *)context)->places[seen->key]++] = seen->table;
+  if (seen->naming == NAME_OF_PAIR) s.late_tables[((uint32_t *)places)[seen->key]++] = seen->table;
 }
 
-static void each_late_edge(edge_consumer consumer, late_notes *notes) {
+static void each_late_edge(edge_consumer consumer, uint32_t *places) {
   for (uint32_t i = 0; i < s.g->ephemeron_count; i++)
-    each_weak_edge(s.g->ephemerons[i], consumer, notes);
+    each_weak_edge(s.g->ephemerons[i], consumer, places);
 }
 
 /* The graph knows a late edge by its key alone; the order is the graph's own. */
 static int find_late_tables(void) {
   if (s.g->ephemeron_count == 0) return 1;
-  late_notes notes = {borrow(s.g->node_count * sizeof *notes.places), 0};
-  uint32_t count = 0;
-  if (notes.places == NULL) return 0;
-  memset(notes.places, 0, s.g->node_count * sizeof *notes.places);
-  each_late_edge(count_pair, &notes);
+  uint32_t *places = borrow(s.g->node_count * sizeof *places), count = 0;
+  if (places == NULL) return 0;
+  memset(places, 0, s.g->node_count * sizeof *places);
+  each_late_edge(count_pair, places);
   for (uint32_t node = 0; node < s.g->node_count; node++) {
-    uint32_t own = notes.places[node];
-    notes.places[node] = count;
+    uint32_t own = places[node];
+    places[node] = count;
     count += own;
   }
   s.late_tables = borrow((count + (size_t)1) * sizeof *s.late_tables);
-  if (s.late_tables) each_late_edge(note_pair, &notes);
-  borrow_return(notes.places);
+  if (s.late_tables) each_late_edge(note_pair, places);
+  borrow_return(places);
   return s.late_tables != NULL;
 }
 

@@ -1,5 +1,7 @@
 #include "survivors.h"
 
+#include <assert.h>
+
 #include "borrow.h"
 
 enum { ALIVE = 1, CONDEMNED_VALUE = 2 };
@@ -33,6 +35,7 @@ static void add_survivors_entry(void *context, graph *g, const graph_condition *
 
 int survivors_open(graph *g, survivors *s) {
   size_t count = g->node_count;
+  assert(g->own_ends);
   memset(s, 0, sizeof *s);
   s->g = g;
   graph_each_condition(g, count_entry, s);
@@ -70,8 +73,7 @@ static int entry_holds(const survivors *s, const survivors_entry *entry) {
 
 static void visit_survivor(survivors *s, uint32_t node) {
   const graph *g = s->g;
-  uint32_t end = g->own_ends ? g->own_ends[node] : g->first[node + 1];
-  for (uint32_t e = g->first[node]; e < end; e++) revive(s, g->successors[e]);
+  for (uint32_t e = g->first[node]; e < g->own_ends[node]; e++) revive(s, g->successors[e]);
   for (uint32_t link = s->heads[node]; link != GRAPH_NONE;) {
     const survivors_entry *entry = &s->entries[link / PARTS];
     if (entry_holds(s, entry)) revive(s, entry->held);

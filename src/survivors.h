@@ -29,8 +29,8 @@ typedef struct {
   uint32_t stack_count, entry_count, entry_capacity;
 } survivors;
 
-/* `g` is borrowed until `survivors_close`. Returns 0 when there is no memory: there is nothing to
-** close then. */
+/* `g`, which has `own_ends`, is borrowed until `survivors_close`. Returns 0 when there is no
+** memory: there is nothing to close then. */
 int survivors_open(graph *g, survivors *s);
 /* Bytes that would be freed, in the end, if the object of `node` went; not 0, the root. */
 size_t survivors_freed_bytes(survivors *s, uint32_t node);

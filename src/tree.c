@@ -81,7 +81,6 @@ static int has_alias(const tree_node *n, const void *object) {
 
 uint32_t tree_find(const tree *t, const void *object) {
   uint32_t found = TREE_NONE;
-  if (t->index_capacity == 0) return TREE_NONE;
   for (uint32_t at = tree_index_start(t, object);; at = (at + 1) & (t->index_capacity - 1)) {
     uint32_t node = t->index[at];
     if (node == TREE_NONE) return found;
@@ -486,9 +485,9 @@ int tree_start_again(tree *t) {
 
 static int is_on_path(const tree *t, uint32_t from, uint32_t to) {
   uint32_t depth = t->nodes[to].depth;
-  for (uint32_t steps = 0; steps < LONGEST_CYCLE && from != TREE_NONE; steps++) {
+  for (uint32_t steps = 0; steps < LONGEST_CYCLE; steps++) {
     if (from == to) return 1;
-    if (t->nodes[from].depth <= depth) return 0;
+    if (t->nodes[from].depth <= depth) return 0; /* a root at the latest */
     from = t->nodes[from].parent;
   }
   return 0;

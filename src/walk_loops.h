@@ -183,8 +183,7 @@ static int stays_with_owners(const walker *w) {
 ** list is a single level. */
 static int goes_on(walker *w) {
   if (w->level_left > 0) return 1;
-  if (w->next_level_work == 0 || w->next_level_other > 0) return 0;
-  if (w->parked_work != MARKING || !stays_with_owners(w)) return 0;
+  if (w->next_level_work == 0 || w->next_level_other > 0 || !stays_with_owners(w)) return 0;
   w->level++;
   w->level_left = w->next_level_work;
   w->next_level_work = 0;
