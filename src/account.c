@@ -2,8 +2,6 @@
 
 #include "tree.h"
 
-#define PAGE_BYTES 65536u
-
 typedef struct {
   size_t in_use_bytes, free_bytes, largest_free_bytes, free_count;
 } chunk_sums;
@@ -94,7 +92,7 @@ static void read_regions(account *a) {
 
 static void read_limits(account *a) {
   const struct platform_memory *m = &a->memory;
-  a->page_count = m->memory_bytes / PAGE_BYTES;
+  a->page_count = m->memory_bytes / PLATFORM_PAGE_BYTES;
   a->stack_high_water_bytes = m->stack_high - m->stack_deepest;
   a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
 }

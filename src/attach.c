@@ -158,9 +158,7 @@ ATTACH_EXPORT double attach_line(uint32_t line, int which) {
 }
 
 ATTACH_EXPORT uint32_t attach_line_label(uint32_t line) {
-  const tree_node *n = &report.t.nodes[report.order[line]];
-  const GCObject *from = n->parent == TREE_NONE ? NULL : report.t.nodes[n->parent].object;
-  return (uint32_t)path_label(text, make_label((label_kind)n->label_kind, n->place), from);
+  return (uint32_t)path_node_label(text, &report.t, report.order[line]);
 }
 
 ATTACH_EXPORT uint32_t attach_cycle_count(void) { return report.t.cycle_count; }

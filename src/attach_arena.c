@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "borrow.h"
+#include "platform.h"
 
 typedef struct block {
   struct block *below;
@@ -15,7 +16,6 @@ typedef struct block {
   size_t padding;
 } block;
 
-#define PAGE_BYTES   65536u
 #define GROWTH_PAGES 256u
 
 static uintptr_t begin, end; /* of the arena: what is taken */
@@ -25,7 +25,7 @@ static block *top;
 
 void arena_start(uintptr_t address) {
   begin = end = highest = (address + 15) & ~(uintptr_t)15;
-  last = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES - 1;
+  last = (uintptr_t)__builtin_wasm_memory_size(0) * PLATFORM_PAGE_BYTES - 1;
   top = NULL;
 }
 
@@ -33,7 +33,7 @@ double arena_peak_bytes(void) { return (double)(highest - begin); }
 
 static int grow(uintptr_t pages) {
   if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return 0;
-  last += pages * PAGE_BYTES;
+  last += pages * PLATFORM_PAGE_BYTES;
   return 1;
 }
 
@@ -45,7 +45,7 @@ static int reach(uintptr_t from, size_t bytes) {
   if (bytes > SIZE_MAX / 2 || rounded(bytes) > UINTPTR_MAX - from) return 0;
   uintptr_t address = from + rounded(bytes);
   if (address - 1 > last) {
-    uintptr_t pages = (address - 1 - last - 1) / PAGE_BYTES + 1;
+    uintptr_t pages = (address - 1 - last - 1) / PLATFORM_PAGE_BYTES + 1;
     if (!grow(pages + GROWTH_PAGES) && !grow(pages)) return 0;
   }
   end = address;

@@ -1,6 +1,7 @@
 #include "attach_graph.h"
 
 #include "attach_books.h"
+#include "attach_text.h"
 #include "borrow.h"
 #include "dominators.h"
 #include "graph_late.h"
@@ -248,22 +249,21 @@ ATTACH_EXPORT uintptr_t attach_object_of(uint32_t node) {
   return object ? (uintptr_t)object : (uintptr_t)graph_cell(&whole.g, node);
 }
 
-static char *text_room(void) { return (char *)attach_text(); }
+static char *host_text(void) { return (char *)attach_text(); }
 
 ATTACH_EXPORT uint32_t attach_node_text(uint32_t node) {
   const GCObject *object = node == 0 ? NULL : graph_object(&whole.g, node);
   if (object == NULL) return 0;
   if (layout_is_string(object)) {
     const TString *string = gco2ts((GCObject *)object);
-    size_t length = layout_string_length(string) < ATTACH_LONGEST_STRING
-                        ? layout_string_length(string)
-                        : ATTACH_LONGEST_STRING;
-    memcpy(text_room(), getstr(string), length);
+    size_t length = layout_string_length(string);
+    if (length > ATTACH_LONGEST_STRING) length = ATTACH_LONGEST_STRING;
+    memcpy(host_text(), getstr(string), length);
     return (uint32_t)length;
   }
   const Proto *proto = layout_kind(object) == KIND_PROTO ? gco2p((GCObject *)object) : NULL;
   if (layout_is_lua_function(object)) proto = gco2lcl((GCObject *)object)->p;
-  return proto ? (uint32_t)path_label(text_room(), make_label(LABEL_PROTO, (uintptr_t)proto), NULL)
+  return proto ? (uint32_t)path_label(host_text(), make_label(LABEL_PROTO, (uintptr_t)proto), NULL)
                : 0;
 }
 
@@ -275,14 +275,6 @@ static void copy_text(char *out, size_t *bytes, const char *added) {
   size_t length = strlen(added);
   memcpy(out + *bytes, added, length);
   *bytes += length;
-}
-
-static void copy_number(char *out, size_t *bytes, uint32_t number) {
-  char digits[11], *first = digits + sizeof digits;
-  *--first = '\0';
-  do *--first = (char)('0' + number % 10);
-  while ((number /= 10) > 0);
-  copy_text(out, bytes, first);
 }
 
 #define KEY_MARK " (key)"
@@ -390,9 +382,10 @@ ATTACH_EXPORT uint32_t attach_label(uint32_t from, uint32_t to) {
   }
   if (search.namesakes > 1) {
     copy_text(search.text, &search.bytes, "#");
-    copy_number(search.text, &search.bytes, search.namesakes);
+    const char *end = text_put_number(search.text + search.bytes, search.namesakes);
+    search.bytes = (size_t)(end - search.text);
   }
-  memcpy(text_room(), search.text, search.bytes);
+  memcpy(host_text(), search.text, search.bytes);
   return (uint32_t)search.bytes;
 }
 
@@ -451,7 +444,7 @@ static void split_number(name_search *search) {
 ATTACH_EXPORT uint32_t attach_follow(uint32_t from, uint32_t bytes) {
   char name[STEP_BYTES];
   if (bytes > sizeof name) return GRAPH_NONE;
-  memcpy(name, text_room(), bytes);
+  memcpy(name, host_text(), bytes);
   name_search search = {from, GRAPH_NONE, GRAPH_NONE, name, bytes, 0, 0};
   split_number(&search);
   attach_each_step(from, match_name, &search);

@@ -150,16 +150,6 @@ static void begin_string(void) {
 }
 static void end_string(void) { text_write("\""); }
 
-/* As its author named it: the first line, without Lua's mark of where it is from. */
-static void write_source(const TString *source) {
-  const char *text = source ? getstr(source) : "?";
-  size_t length = source ? layout_string_length(source) : 1;
-  if (length > 0 && (*text == '=' || *text == '@')) text++, length--;
-  const char *end_of_line = memchr(text, '\n', length);
-  if (end_of_line) length = (size_t)(end_of_line - text);
-  text_write_escaped(text, length, LONGEST_SOURCE);
-}
-
 static void write_name_of_node(uint32_t node) {
   GCObject *object = graph_object(s.g, node);
   begin_string();
@@ -167,7 +157,9 @@ static void write_name_of_node(uint32_t node) {
     text_write_escaped(getstr(gco2ts(object)), layout_string_length(gco2ts(object)),
                        ATTACH_LONGEST_STRING);
   } else {
-    write_source(gco2p(object)->source);
+    size_t bytes;
+    const char *source = path_source(gco2p(object)->source, &bytes);
+    text_write_escaped(source, bytes, LONGEST_SOURCE);
     text_write(":");
     text_write_number((uint32_t)gco2p(object)->linedefined);
   }
@@ -352,10 +344,7 @@ static edge_look look_of_upvalue(uint32_t from, label place) {
   GCObject *object = graph_object(s.g, from);
   if (s.whole->kinds[from] == KIND_UPVALUE) return given(EDGE_INTERNAL, FIXED_VALUE);
   if (s.whole->kinds[from] == KIND_THREAD) return given(EDGE_INTERNAL, FIXED_OPEN_UPVALUE);
-  const Proto *proto = layout_is_lua_function(object) ? gco2lcl(object)->p : NULL;
-  TString *name = NULL;
-  if (proto && (int)place.place <= proto->sizeupvalues)
-    name = proto->upvalues[place.place - 1].name;
+  const TString *name = path_upvalue_name(place, object);
   uint32_t string = name_of_object(name ? obj2gco(name) : NULL, FIXED_EMPTY);
   return string == FIXED_EMPTY ? made_of_label(EDGE_CONTEXT, place) : given(EDGE_CONTEXT, string);
 }

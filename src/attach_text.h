@@ -21,6 +21,7 @@ double text_bytes(void);
 char *text_room(void);
 void text_done(const char *end);
 
+/* At most ten digits; returns where they end. */
 char *text_put_number(char *at, uint32_t number);
 
 void text_write(const char *words);

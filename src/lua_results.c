@@ -189,7 +189,7 @@ void results_push(lua_State *L, report *r) {
   r->object_count = count_objects(r->covered->kinds);
   for (uint32_t i = 0; i < t->count; i++) {
     const tree_node *n = &t->nodes[order[i]];
-    lines += 1 + (n->below_bytes > 0) + (n->folded_bytes > 0);
+    lines += (int)tree_lines_of(n);
     if (n->parent == TREE_NONE) r->total_bytes += n->total_bytes;
   }
   lua_settop(L, 0);

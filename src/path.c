@@ -142,23 +142,20 @@ static void write_bracketed(writer *out, const char *what, const TString *name, 
   write_string(out, "]");
 }
 
-/* A chunk's name as its author gave it: the first line, without Lua's mark of where it is from. */
-static void write_source(writer *out, const TString *source) {
-  if (source == NULL) {
-    write_string(out, "?");
-    return;
-  }
-  const char *text = getstr(source);
-  size_t length = layout_string_length(source);
-  if (length > 0 && (*text == '=' || *text == '@')) text++, length--;
-  const char *end_of_line = memchr(text, '\n', length);
-  if (end_of_line) length = (size_t)(end_of_line - text);
-  write_escaped(out, text, length, LONGEST_SOURCE);
+const char *path_source(const TString *source, size_t *bytes) {
+  const char *text = source ? getstr(source) : "?";
+  *bytes = source ? layout_string_length(source) : 1;
+  if (*bytes > 0 && (*text == '=' || *text == '@')) text++, --*bytes;
+  const char *end_of_line = memchr(text, '\n', *bytes);
+  if (end_of_line) *bytes = (size_t)(end_of_line - text);
+  return text;
 }
 
 static void write_proto(writer *out, const Proto *proto) {
+  size_t source_bytes;
+  const char *source = path_source(proto->source, &source_bytes);
   write_string(out, "[proto ");
-  write_source(out, proto->source);
+  write_escaped(out, source, source_bytes, LONGEST_SOURCE);
   write_string(out, ":");
   write_integer(out, proto->linedefined);
   write_string(out, "]");

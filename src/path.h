@@ -39,6 +39,10 @@ size_t path_folded_label(char text[PATH_LABEL_BYTES], uint32_t count);
 /* Bytes of the UTF-8 character at `text`; 0 where there is none that may be printed. */
 size_t path_printable_character(const unsigned char *text, size_t left);
 
+/* A chunk's name as its author gave it: the first line, without Lua's mark of where it is from; `?`
+** where it has none. */
+const char *path_source(const TString *source, size_t *bytes);
+
 /* The name of the upvalue that a reference of a function stands for; NULL where there is none. */
 const TString *path_upvalue_name(label place, const GCObject *function);
 

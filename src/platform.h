@@ -21,6 +21,8 @@
 
 #include <stddef.h>
 
+#define PLATFORM_PAGE_BYTES 65536u /* a linear memory grows by whole pages */
+
 enum platform_status {
   PLATFORM_KNOWN,
   PLATFORM_UNKNOWN /* not a WASM process, or the heap is not cut the way this file knows */

@@ -9,14 +9,12 @@
 extern char __global_base, __data_end, __heap_base, __stack_low, __stack_high;
 extern const struct membuddy_image_limits membuddy_image_limits __attribute__((weak));
 
-#define PAGE_BYTES 65536u
-
 static size_t address_of(const void *pointer) { return (size_t)pointer; }
 
 static size_t heap_end(void) { return *emscripten_get_sbrk_ptr(); }
 
 enum platform_status platform_memory(struct platform_memory *memory) {
-  memory->memory_bytes = __builtin_wasm_memory_size(0) * (size_t)PAGE_BYTES;
+  memory->memory_bytes = __builtin_wasm_memory_size(0) * (size_t)PLATFORM_PAGE_BYTES;
   memory->static_begin = address_of(&__global_base);
   memory->static_end = address_of(&__data_end);
   memory->stack_low = address_of(&__stack_low);

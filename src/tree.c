@@ -50,9 +50,13 @@ void tree_release(tree *t) {
 
 /* ---- object -> node ---- */
 
+/* The upper bits are good for a hash. */
+static uint64_t mixed(const void *object) {
+  return (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 static uint32_t tree_index_start(const tree *t, const void *object) {
-  uint64_t mixed = (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
-  return (uint32_t)(mixed >> 32) & (t->index_capacity - 1);
+  return (uint32_t)(mixed(object) >> 32) & (t->index_capacity - 1);
 }
 
 static void tree_index_insert(tree *t, const void *object, uint32_t node) {
@@ -311,10 +315,6 @@ static void make_room(tree *t, uint32_t kept) {
   index_rebuild(t);
 }
 
-static uint32_t lines_of(const tree_node *n) {
-  return 1u + (n->below_bytes > 0) + (n->folded_bytes > 0);
-}
-
 /* Parents stand before children: everything below a dropped node is dropped too, and folded
 ** first. */
 static void fold_small_children(tree *t, uint32_t max_children, uint32_t count) {
@@ -333,14 +333,14 @@ static void fold_small_children(tree *t, uint32_t max_children, uint32_t count) 
 static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
   uint32_t lines = 0;
   for (uint32_t i = 0; i < count; i++)
-    if (t->nodes[t->order[i]].in_use) lines += lines_of(&t->nodes[t->order[i]]);
+    if (t->nodes[t->order[i]].in_use) lines += tree_lines_of(&t->nodes[t->order[i]]);
   for (uint32_t i = count; i-- > 0 && lines > max_lines;) {
     tree_node *n = &t->nodes[t->order[i]];
     if (n->in_use != IN_USE || n->child_count > 0) continue;
     tree_node *parent = &t->nodes[n->parent];
-    lines -= lines_of(n) + lines_of(parent);
+    lines -= tree_lines_of(n) + tree_lines_of(parent);
     fold_node(t, t->order[i]);
-    lines += lines_of(parent);
+    lines += tree_lines_of(parent);
   }
 }
 
@@ -442,10 +442,8 @@ uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t plac
 #define SMALLEST_WANTED 1024u /* bytes */
 
 void tree_suspect(tree *t, const void *object, size_t bytes) {
-  uint64_t mixed = (uint64_t)(uintptr_t)object * UINT64_C(0x9E3779B97F4A7C15);
-  tree_suspicion *set =
-      &t->suspects[(uint32_t)(mixed >> 40) % (TREE_SUSPECTS / SUSPECT_WAYS) * SUSPECT_WAYS];
-  tree_suspicion *lightest = set;
+  uint32_t number = (uint32_t)(mixed(object) >> 40) % (TREE_SUSPECTS / SUSPECT_WAYS);
+  tree_suspicion *set = &t->suspects[number * SUSPECT_WAYS], *lightest = set;
   if (!t->bounded) return;
   for (uint32_t i = 0; i < SUSPECT_WAYS; i++) {
     if (set[i].object == object) {

@@ -190,6 +190,11 @@ void tree_note_cycle(tree *t, uint32_t from, uint8_t label_kind, uintptr_t place
 /* Sets `total_bytes` of every node. */
 void tree_sum(tree *t);
 
+/* Of a report: its own, and those that stand for what has none. */
+static inline uint32_t tree_lines_of(const tree_node *n) {
+  return 1u + (n->below_bytes > 0) + (n->folded_bytes > 0);
+}
+
 /* How a tie between two nodes is broken: as `strcmp`, on what is printed. */
 typedef int (*tree_compare)(const tree *t, uint32_t a, uint32_t b);
 /* Folds until no node has more than `max_children` children and the report no more than
