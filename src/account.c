@@ -1,7 +1,5 @@
 #include "account.h"
 
-#include "tree.h"
-
 typedef struct {
   size_t in_use_bytes, free_bytes, largest_free_bytes, free_count;
 } chunk_sums;
@@ -117,11 +115,8 @@ void account_read_rest(lua_State *L, account *a) {
 }
 
 walk_status account_read(lua_State *L, account *a) {
-  tree t;
-  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
   memset(a, 0, sizeof *a);
-  tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
-  walk_status status = walk_process(L, &t, &a->books);
+  walk_status status = walk_read_books(L, &a->books);
   if (status == WALK_OK) account_read_rest(L, a);
   return status;
 }

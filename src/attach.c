@@ -49,18 +49,14 @@ ATTACH_EXPORT double attach_problem_value(void) { return problem.value; }
 
 /* What everything is walked for tells the books as well. */
 static walk_status walk_everything(lua_State *L, tree *t) {
-  books_of = NULL;
   walk_status status = walk_process(L, t, &books);
-  if (status == WALK_OK) books_of = L;
+  books_of = status == WALK_OK ? L : NULL;
   return status;
 }
 
 const walk_books *attach_know_books(lua_State *L) {
-  tree t;
-  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
-  if (books_of == L) return &books;
-  tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
-  return walk_everything(L, &t) == WALK_OK ? &books : NULL;
+  if (books_of != L) books_of = walk_read_books(L, &books) == WALK_OK ? L : NULL;
+  return books_of ? &books : NULL;
 }
 
 ATTACH_EXPORT int attach_read_books(uintptr_t state) {

@@ -171,14 +171,6 @@ typedef struct {
   size_t *retained; /* a loan */
 } job;
 
-/* The books alone. */
-static walk_status read_books(lua_State *L, walk_books *books) {
-  uint64_t room[TREE_ROOM(TREE_ROOTS, 0)];
-  tree t;
-  tree_init_bounded(&t, room, TREE_ROOTS, 0, 0);
-  return walk_process(L, &t, books);
-}
-
 static walk_status walk_job(lua_State *L, job *j) {
   report *r = &j->r;
   r->covered = &r->books;
@@ -187,7 +179,7 @@ static walk_status walk_job(lua_State *L, job *j) {
   r->covered = &j->met;
   walk_status status = walk_target(L, j->target, r->target_name, &j->t, &j->met);
   if (status == WALK_OK) status = walk_exclusive(L, j->target, &exclusive_bytes);
-  if (status == WALK_OK) status = read_books(L, &r->books);
+  if (status == WALK_OK) status = walk_read_books(L, &r->books);
   if (j->met.live_bytes > exclusive_bytes) r->shared_bytes = j->met.live_bytes - exclusive_bytes;
   return status;
 }
@@ -356,7 +348,7 @@ int function_retained(lua_State *L) {
 
 int function_kinds(lua_State *L) {
   walk_books books;
-  if (read_books(L, &books) != WALK_OK) support_raise_no_memory(L);
+  if (walk_read_books(L, &books) != WALK_OK) support_raise_no_memory(L);
   results_push_kinds(L, books.kinds);
   return 1;
 }

@@ -245,6 +245,13 @@ walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
   return end_walk(&w, books);
 }
 
+walk_status walk_read_books(lua_State *L, walk_books *books) {
+  tree t;
+  uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
+  tree_init_bounded(&t, room, FEWEST_NODES, 0, 0);
+  return walk_process(L, &t, books);
+}
+
 /* ---- what one object holds ---- */
 
 static void block(GCObject *object, const GCObject *target) {

@@ -43,9 +43,11 @@ typedef struct {
   ptrdiff_t unaccounted;
 } walk_books;
 
-/* Walks the whole process into `t`, which has room for TREE_ROOTS nodes at least: whoever wants the
-** books alone gives one of depth 0. */
+/* Walks the whole process into `t`, which has room for TREE_ROOTS nodes at least. */
 walk_status walk_process(lua_State *L, tree *t, walk_books *books);
+
+/* The same for the books alone. */
+walk_status walk_read_books(lua_State *L, walk_books *books);
 
 /* Walks what is reachable from `target` without entering what has a name of its own, into `t`;
 ** `met` tells what it met, which is the sum of the tree, as live; the rest means nothing. */
