@@ -92,7 +92,8 @@ static void read_limits(account *a) {
   const struct platform_memory *m = &a->memory;
   a->page_count = m->memory_bytes / PLATFORM_PAGE_BYTES;
   a->stack_high_water_bytes = m->stack_high - m->stack_deepest;
-  a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
+  if (m->memory_maximum_bytes > 0)
+    a->headroom_bytes = m->memory_maximum_bytes - m->memory_bytes + a->free_bytes;
 }
 
 int account_has_room(size_t bytes, size_t block_bytes) {

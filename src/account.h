@@ -36,7 +36,7 @@ typedef struct {
   size_t free_count;         /* free chunks */
   size_t page_count;
   size_t stack_high_water_bytes;
-  size_t headroom_bytes; /* until the memory's maximum, where that is known */
+  size_t headroom_bytes; /* until the memory's maximum; 0 where that is unknown */
   int memory_is_known, chunks_are_known;
 } account;
 

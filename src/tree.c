@@ -5,8 +5,6 @@
 
 #include "borrow.h"
 
-enum { FREE, IN_USE, PINNED }; /* `in_use` of a node */
-
 #define SMALLEST_CAPACITY 64u
 #define LONGEST_CYCLE     4096u /* steps; a longer way back is not looked for */
 
@@ -146,6 +144,9 @@ static size_t bytes_without_children(const tree_node *n) {
   return n->own_bytes + n->below_bytes + n->folded_bytes;
 }
 
+/* And no root: those are never folded. */
+static int is_entry(const tree_node *n) { return n->in_use && n->parent != TREE_NONE; }
+
 /* A growing tree folds nothing on the way, so there parents stand before children. The slots of a
 ** bounded one are used again; it is shallow, and each node counts for all that it stands below. */
 void tree_sum(tree *t) {
@@ -153,7 +154,7 @@ void tree_sum(tree *t) {
     t->nodes[i].total_bytes = bytes_without_children(&t->nodes[i]);
   for (uint32_t i = t->used; i-- > 0;) {
     const tree_node *n = &t->nodes[i];
-    if (n->in_use != IN_USE) continue;
+    if (!is_entry(n)) continue;
     size_t bytes = t->bounded ? bytes_without_children(n) : n->total_bytes;
     uint32_t above = n->parent;
     do {
@@ -261,11 +262,11 @@ static void drop_stale_cycles(tree *t) {
 /* Leaves index and cycles stale. */
 static void fold_node(tree *t, uint32_t node) {
   tree_node *n = &t->nodes[node], *parent = &t->nodes[n->parent];
-  assert(n->in_use == IN_USE && n->child_count == 0);
+  assert(is_entry(n) && n->child_count == 0);
   parent->folded_bytes += bytes_without_children(n);
   parent->folded_count++;
   parent->child_count--;
-  n->in_use = FREE;
+  n->in_use = 0;
   t->count--;
 }
 
@@ -280,8 +281,7 @@ static int has_names(const tree *t, uint32_t parent) {
 
 static int folds(const tree *t, uint32_t node, uint32_t kept) {
   const tree_node *n = &t->nodes[node];
-  if (n->in_use != IN_USE || n->child_count > 0 || node == kept || tree_wants(t, n->object))
-    return 0;
+  if (!is_entry(n) || n->child_count > 0 || node == kept || tree_wants(t, n->object)) return 0;
   return !n->is_holder || !has_names(t, n->parent);
 }
 
@@ -336,7 +336,7 @@ static void fold_small_lines(tree *t, uint32_t max_lines, uint32_t count) {
     if (t->nodes[t->order[i]].in_use) lines += tree_lines_of(&t->nodes[t->order[i]]);
   for (uint32_t i = count; i-- > 0 && lines > max_lines;) {
     tree_node *n = &t->nodes[t->order[i]];
-    if (n->in_use != IN_USE || n->child_count > 0) continue;
+    if (!is_entry(n) || n->child_count > 0) continue;
     tree_node *parent = &t->nodes[n->parent];
     lines -= tree_lines_of(n) + tree_lines_of(parent);
     fold_node(t, t->order[i]);
@@ -386,9 +386,8 @@ static uint32_t new_node(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t
   n->parent = parent;
   n->label_kind = label_kind;
   n->is_holder = 0;
-  n->in_use = PINNED;
+  n->in_use = 1;
   if (parent != TREE_NONE) {
-    n->in_use = IN_USE;
     n->depth = t->nodes[parent].depth + 1;
     t->nodes[parent].child_count++;
   }

@@ -50,7 +50,7 @@ typedef struct {
   uint32_t child_count;
   uint32_t shown_children; /* of `tree_select` */
   uint8_t label_kind;
-  uint8_t in_use;     /* 0: a free slot; 2: a root, which is never folded */
+  uint8_t in_use;     /* 0: a free slot */
   uint8_t is_holder;  /* may turn out to hold far more than its own bytes */
   uint8_t is_dropped; /* of `tree_select` */
 } tree_node;
