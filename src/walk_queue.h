@@ -98,8 +98,6 @@ typedef struct {
   size_t own_cell_bytes;   /* of those found: the open cells of the thread in hand */
   size_t shared_bytes[SHARED_LABELS];
   int has_line_below; /* the owner: what it queued may have lines of its own */
-  int weakness;       /* of the table in hand */
-  int pending;        /* an entry of it may keep more later */
   int keep_parked;    /* weak tables settle once more later */
   int strict;         /* what later collections would free does not live: see `walk_retained` */
   int condemned;      /* values of weak values died, whose keys are objects */

@@ -16,6 +16,13 @@
 #define FEW_SLOTS   16u /* of a weak table's array, or of its hash */
 #define MANY_LEVELS 64u
 
+/* A look at the entries of a weak table. */
+typedef struct {
+  walker *w;
+  int weakness;
+  int is_pending; /* an entry may keep more later */
+} weak_look;
+
 static int is_alive(const walker *w, const GCObject *object) {
   return layout_is_plain(object) || (is_marked(object) && object != w->blocked);
 }
@@ -40,12 +47,12 @@ static void visit_weak_value(walker *w, label_kind kind, uintptr_t place, GCObje
 }
 
 /* A value lives once its key does. */
-static void visit_ephemeron(walker *w, label_kind kind, uintptr_t place, GCObject *key,
+static void visit_ephemeron(weak_look *look, label_kind kind, uintptr_t place, GCObject *key,
                             GCObject *value) {
-  if (is_alive(w, key))
-    visit(w, kind, place, key, value);
+  if (is_alive(look->w, key))
+    visit(look->w, kind, place, key, value);
   else if (value)
-    w->pending = 1;
+    look->is_pending = 1;
 }
 
 /* Both ends weak: the collector keeps string values, and in the end the string keys of entries
@@ -64,17 +71,19 @@ static void visit_all_weak(walker *w, label_kind kind, uintptr_t place, GCObject
 
 static void visit_weak(void *context, label_kind kind, uintptr_t place, GCObject *key,
                        GCObject *value) {
-  walker *w = context;
-  switch (w->weakness) {
-  case WEAK_KEYS: visit_ephemeron(w, kind, place, key, value); break;
-  case WEAK_VALUES: visit_weak_value(w, kind, place, key, value); break;
-  default: visit_all_weak(w, kind, place, key, value); break;
+  weak_look *look = context;
+  switch (look->weakness) {
+  case WEAK_KEYS: visit_ephemeron(look, kind, place, key, value); break;
+  case WEAK_VALUES: visit_weak_value(look->w, kind, place, key, value); break;
+  default: visit_all_weak(look->w, kind, place, key, value); break;
   }
 }
 
-static void each_weak_entry(walker *w, const Table *table, int weakness) {
-  w->weakness = weakness;
-  walk_each_entry(table, visit_weak, w);
+/* True when an entry may keep more later. */
+static int each_weak_entry(walker *w, const Table *table, int weakness, reference_visitor visitor) {
+  weak_look look = {w, weakness, 0};
+  walk_each_entry(table, visitor, &look);
+  return look.is_pending;
 }
 
 static int may_be_weak(const GCObject *object) {
@@ -83,11 +92,11 @@ static int may_be_weak(const GCObject *object) {
 
 /* True when the table has to be looked at again. */
 static int visit_weak_table(walker *w, Table *table, int weakness) {
-  w->pending = 0;
   visit(w, LABEL_METATABLE, 0, NULL, obj2gco(table->metatable));
-  each_weak_entry(w, table, weakness);
-  return w->pending || w->keep_parked || weakness == (WEAK_KEYS | WEAK_VALUES);
+  int is_pending = each_weak_entry(w, table, weakness, visit_weak);
+  return is_pending || w->keep_parked || weakness == (WEAK_KEYS | WEAK_VALUES);
 }
+
 /* ---- looking again ---- */
 
 /* The object in hand is the innermost owner, or (deeper) belongs to it. */
@@ -112,12 +121,13 @@ static int is_new_string(const GCObject *object) {
 
 static void note_unsettled(void *context, label_kind kind, uintptr_t place, GCObject *key,
                            GCObject *value) {
-  walker *w = context;
+  weak_look *look = context;
+  const walker *w = look->w;
   (void)kind, (void)place;
-  switch (w->weakness) {
-  case WEAK_KEYS: w->pending |= value && !(is_alive(w, key) && is_marked(value)); break;
-  case WEAK_VALUES: w->pending |= !is_alive(w, value) || (key && !is_marked(key)); break;
-  default: w->pending |= is_new_string(key) || is_new_string(value); break;
+  switch (look->weakness) {
+  case WEAK_KEYS: look->is_pending |= value && !(is_alive(w, key) && is_marked(value)); break;
+  case WEAK_VALUES: look->is_pending |= !is_alive(w, value) || (key && !is_marked(key)); break;
+  default: look->is_pending |= is_new_string(key) || is_new_string(value); break;
   }
 }
 
@@ -131,17 +141,13 @@ static int is_worth_a_look(const walker *w, const Table *table) {
 /* True when no further look at a weak table will find anything, whatever lives in the end. Most
 ** tables that wait do so from level to level in vain: those are let go. */
 static int is_settled(walker *w, const Table *table, int weakness) {
-  if (!is_worth_a_look(w, table)) return 0;
-  w->weakness = weakness;
-  w->pending = 0;
-  walk_each_entry(table, note_unsettled, w);
-  return !w->pending;
+  return is_worth_a_look(w, table) && !each_weak_entry(w, table, weakness, note_unsettled);
 }
 
 static void revisit(walker *w, GCObject *object, int weakness, int is_owner) {
   w->in_hand = object;
   if (has_parked_work(w, weakness)) {
-    each_weak_entry(w, gco2t(object), weakness);
+    each_weak_entry(w, gco2t(object), weakness, visit_weak);
     if (w->finalizing && w->parked_work == SETTLING)
       layout_each_removed_key(gco2t(object), visit, w);
     if (w->parked_work == SETTLING && !w->keep_parked) return;
