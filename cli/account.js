@@ -7,9 +7,7 @@
  */
 import { MembuddyError, grouped } from "./errors.js";
 import { checkImage, wordOf } from "./image.js";
-import { isWide } from "./module.js";
-
-const pageBytes = 65536;
+import { isWide, pageBytes } from "./module.js";
 
 /** The order of src/attach_account.h. */
 const figures = [

@@ -7,8 +7,9 @@ import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
-import { clearBehind, copyMemory, loadMemory, pageBytes } from "./memory.js";
-import { isWide, makeWalker } from "./module.js";
+import { clearBehind, copyMemory, loadMemory } from "./memory.js";
+import { isWide, makeWalker, pageBytes } from "./module.js";
+import { readBooks } from "./results.js";
 
 /**
  * @typedef {import("./module.js").Variant} Variant
@@ -133,12 +134,12 @@ function refusalOf(walker, state) {
 /** @typedef {import("./heap.js").OtherHeap} OtherHeap */
 
 /** @param {Walker} walker @param {number} state  of a sound heap; what a walk through it breaks off is none to prefer */
-function luaSizeOf({ call, restart }, state) {
+function luaSizeOf(walker, state) {
   try {
-    return call.attach_read_books(state) === 0 ? call.attach_book(0) : 0;
+    return walker.call.attach_read_books(state) === 0 ? readBooks(walker).luaSize : 0;
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-    restart();
+    walker.restart();
     return 0;
   }
 }

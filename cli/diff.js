@@ -40,6 +40,8 @@ import { countObjects, countPaths } from "./results.js";
 const mostNames = 1000; // below one shape
 const anyKey = "[key]";
 const usualDepth = 8;
+/** By the number that the walker knows them by (src/attach.h). */
+const shapeArrays = { parents: 0, objects: 1, own: 2 };
 
 /** @returns {Shape} */
 const emptyShape = () => ({ own: 0, total: 0, objects: 0, below: new Map() });
@@ -52,9 +54,9 @@ function readShapes(walker, depth) {
   const { call, buffer, text } = walker;
   const count = call.attach_shapes(depth);
   if (count < 0) throw new MembuddyError("not enough memory to compare this process");
-  const parents = new Uint32Array(buffer(), call.attach_shape_array(0), count);
-  const objects = new Uint32Array(buffer(), call.attach_shape_array(1), count);
-  const own = new Float64Array(buffer(), call.attach_shape_array(2), count);
+  const parents = new Uint32Array(buffer(), call.attach_shape_array(shapeArrays.parents), count);
+  const objects = new Uint32Array(buffer(), call.attach_shape_array(shapeArrays.objects), count);
+  const own = new Float64Array(buffer(), call.attach_shape_array(shapeArrays.own), count);
   const shapes = [emptyShape()];
   for (let i = 1; i < count; i++) {
     const label = labelOf(text(call.attach_shape_label(i))), { below } = shapes[parents[i]];

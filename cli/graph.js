@@ -10,13 +10,12 @@
 
 import { checkText, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
-import { lineFigure } from "./results.js";
+import { lineFigure, kindNames as resultKinds } from "./results.js";
 
 /** @typedef {import("./module.js").Walker} Walker */
 
-/** Kinds by number, as in src/layout.h. */
-export const kindNames = Object.freeze(
-  ["table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string table", "unknown"]);
+/** Kinds by number, as in src/layout.h. @type {readonly string[]} */
+export const kindNames = Object.freeze([...resultKinds.map((name) => name.replace("_", " ")), "unknown"]);
 
 /** No such node. */
 export const noNode = 0xffffffff;

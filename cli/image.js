@@ -6,9 +6,9 @@
  * taken only where the code can mean nothing else; whoever uses them still asks the memory (see `imageFits`).
  */
 import { MembuddyError } from "./errors.js";
+import { pageBytes } from "./module.js";
 import { constantAccesses, constantGlobals, isConstant, parseWasm } from "./wasm.js";
 
-const pageBytes = 65536;
 const emscriptenGlobalBase = 1024;
 const load32 = 0x28;
 const load64 = 0x29;

@@ -3,6 +3,7 @@
  * that was dropped on a page. A source pours its bytes into a sink, piece by piece, so that they are in memory once.
  */
 import { MembuddyError, grouped, isOfSystem, messageOf, reasonOf } from "./errors.js";
+import { pageBytes } from "./module.js";
 
 /**
  * Where bytes go, which is zero at first: `room` gives a place for at most so many, `advance` says how many of them are done.
@@ -21,7 +22,6 @@ import { MembuddyError, grouped, isOfSystem, messageOf, reasonOf } from "./error
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches
-const pageBytes = 65536;
 const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
   "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";

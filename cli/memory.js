@@ -3,11 +3,10 @@
  */
 import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { pourBytes } from "./input.js";
-import { largeMaximumPages, makeMemory } from "./module.js";
+import { largeMaximumPages, makeMemory, pageBytes } from "./module.js";
 
 /** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
-export const pageBytes = 65536;
 /** The other half of a 32-bit memory is room to walk this one. */
 const mostNarrowBytes = 2 ** 31;
 const engine = typeof process === "object" && process.versions?.node ? `Node.js ${process.versions.node}` : "this browser";

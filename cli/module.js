@@ -3,7 +3,7 @@
  * Knows nothing of reports; gives numbers, texts and views.
  */
 
-const pageBytes = 65536;
+export const pageBytes = 65536;
 const stackBytes = 4 * pageBytes;
 const tableLength = 64;
 const firstFunction = 1; // 0 is C's null pointer

@@ -32,17 +32,18 @@ import { MembuddyError, grouped } from "./errors.js";
 /** @type {Kind[]} in the order of src/layout.h */
 export const kindNames = ["table", "string", "function", "proto", "upvalue", "thread", "userdata", "state", "string_table"];
 
+/** What the walker tells of the books, in this order (src/attach.h); behind it count and bytes of each kind. */
+const bookFigures = ["luaSize", "live", "garbage", "garbageCount", "unaccounted"], firstKindFigure = 8;
+
 /** @param {Walker} walker @returns {Books} */
-export function readBooks({ call }) {
-  const [luaSize, live, garbage, garbageCount, unaccounted] = [0, 1, 2, 3, 4].map((which) => call.attach_book(which));
-  return { luaSize, live, garbage, garbageCount, unaccounted };
-}
+export const readBooks = ({ call }) => /** @type {Books} */ (
+  Object.fromEntries(bookFigures.map((name, which) => [name, call.attach_book(which)])));
 
 /** @param {(kind: number, figure: number) => number} tell @returns {Kinds} */
 const makeKinds = (tell) => /** @type {Kinds} */ (Object.fromEntries(kindNames.map((name, kind) => [name, { count: tell(kind, 0), bytes: tell(kind, 1) }])));
 
 /** @param {Walker} walker @returns {Kinds} of everything that lives */
-export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(8 + 2 * kind + figure));
+export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(firstKindFigure + 2 * kind + figure));
 
 /** Without the state and the string table, which are none. @param {Kinds} kinds */
 export const countObjects = (kinds) => kindNames.slice(0, kindNames.indexOf("state")).reduce((sum, name) => sum + kinds[name].count, 0);

@@ -162,7 +162,12 @@ void attach_end_graph(void);
 /* Groups the nodes, as deep as that; the number of shapes, or -1 without memory. Shape 0 is the
 ** graph itself, the others stand behind the shape above them. They end with the graph. */
 double attach_shapes(double depth);
-/* By shape: 0 the shape above, 1 objects: uint32_t; 2 own bytes: double. */
+/* Where an array of them stands: of uint32_t, but for one. */
+enum {
+  ATTACH_SHAPE_PARENTS, /* the shape above */
+  ATTACH_SHAPE_OBJECTS, /* their number */
+  ATTACH_SHAPE_OWN      /* bytes, double */
+};
 uintptr_t attach_shape_array(int which);
 /* The last step of a shape. */
 uint32_t attach_shape_label(uint32_t shape);

@@ -178,7 +178,11 @@ ATTACH_EXPORT double attach_shapes(double depth) {
 }
 
 ATTACH_EXPORT uintptr_t attach_shape_array(int which) {
-  const void *const arrays[] = {all.parents, all.objects, all.own};
+  const void *const arrays[] = {
+      [ATTACH_SHAPE_PARENTS] = all.parents,
+      [ATTACH_SHAPE_OBJECTS] = all.objects,
+      [ATTACH_SHAPE_OWN] = all.own,
+  };
   return (uintptr_t)arrays[which];
 }
 

@@ -7,6 +7,7 @@
  */
 import { MembuddyError, grouped } from "../errors.js";
 import { kindNames, wholeName } from "../graph.js";
+import { readBooks, readKinds } from "../results.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
 
@@ -102,16 +103,15 @@ function sourceOf(graph, node, walker) {
 
 /** What is no object, as branches of the process. @param {import("../module.js").Walker} walker @returns {Branch[]} */
 function blocks(walker) {
-  const book = walker.call.attach_book;
-  const bytesOfKind = (/** @type {string} */ kind) => book(9 + 2 * kindNames.indexOf(kind));
-  const sizes = [["state", bytesOfKind("state")], ["string table", bytesOfKind("string table")], ["garbage", book(2)]];
-  return sizes.map(([kind, bytes]) => (/** @type {Branch} */ (
+  const kinds = readKinds(walker);
+  const sizes = { state: kinds.state.bytes, "string table": kinds.string_table.bytes, garbage: readBooks(walker).garbage };
+  return Object.entries(sizes).map(([kind, bytes]) => (/** @type {Branch} */ (
     { parent: 0, name: `[${kind}]`, kind, own: bytes, retained: bytes, source: undefined, more: [] })));
 }
 
 /** @param {Graph} graph @param {import("../module.js").Walker} walker @param {import("./index.js").ExportOptions} options @returns {Branches} */
 function grow(graph, walker, options) {
-  const totalBytes = walker.call.attach_book(0);
+  const totalBytes = readBooks(walker).luaSize;
   const minSize = options.minSize ?? Math.floor(totalBytes / defaultShare);
   const depth = options.depth ?? defaultDepth;
   const { nodes, parents, sums } = choose(graph, minSize, depth);
