@@ -65,15 +65,20 @@ local function tally(counts, name)
   end
 end
 
--- The three most frequent, most first, as { name, count }.
+-- The three that have most in a field, most first.
+local function three_of(list, field)
+  table.sort(list, function(a, b) return a[field] > b[field] or a[field] == b[field] and a.name < b.name end)
+  for i = 4, #list do list[i] = nil end
+  return list
+end
+
+-- The three most frequent, as { name, count }.
 local function top_of(counts)
   local list = {}
   for name, count in next, counts do
     if name ~= 1 then list[#list + 1] = { name = name, count = count } end
   end
-  table.sort(list, function(a, b) return a.count > b.count or a.count == b.count and a.name < b.name end)
-  for i = 4, #list do list[i] = nil end
-  return list
+  return three_of(list, "count")
 end
 
 local function top_text(list)
@@ -492,10 +497,8 @@ checks[9] = { "growth", function()
     local grown = bytes - (get(sizes, path) or least)
     if grown > 0 then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
   end
-  table.sort(paths, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
-  for i = 4, #paths do paths[i] = nil end
   local bytes, objects = current.totalSize - get(marked, "totalSize"), current.objects - get(marked, "objects")
-  local text = top_text(paths)
+  local text = top_text(three_of(paths, "bytes"))
   for _, path in next, paths do path.count = nil end
   return math.abs(objects), bytes, bytes >= growth_bytes,
     with_example("objects " .. (objects < 0 and "fewer" or "more") .. " than at membuddy.mark()", "; grown: ", text),

@@ -1910,12 +1910,7 @@ local function variable_name(object, entry)
       name, value = read(from, i)
     end
   end
-  local i, name, value = 1, getlocal(level, 1)
-  while name do
-    if not find(name, "^%(") and rawequal(value, object) then found = name end
-    i = i + 1
-    name, value = getlocal(level, i)
-  end
+  look(getlocal, level + 1) -- `look` is one more
   if not found then look(getupvalue, info.func) end
   return found
 end
@@ -1925,12 +1920,13 @@ local function target_name(object, entry, may_use)
   local name
   if type(globals()) == "table" then
     for key, value in next, globals() do
-      if rawequal(value, object) then name = name or key_text(key) end
+      if rawequal(value, object) then name = key_text(key) break end
     end
   end
   name = name or variable_name(object, entry) or shortest_path(object, entry, may_use)
   if #name > LONGEST_NAME then
-    name = "..." .. (find(name, "/", -LONGEST_NAME + 3, true) and sub(name, (find(name, "/", -LONGEST_NAME + 3, true))) or "")
+    local cut = find(name, "/", -LONGEST_NAME + 3, true)
+    name = "..." .. (cut and sub(name, cut) or "")
   end
   return name
 end
@@ -2003,12 +1999,12 @@ local function value_name(value)
 end
 
 local function nothing() end
-local BYTES = {
+local BYTES_OF = {
   table = measure_table, string = string_bytes, ["function"] = function_bytes, userdata = userdata_bytes,
   thread = function(thread) return thread_bytes(thread, 0, rawequal(thread, getregistry()[1]), nothing) end,
 }
 local function object_bytes(value)
-  local bytes_of = BYTES[type(value)]
+  local bytes_of = BYTES_OF[type(value)]
   return bytes_of and bytes_of(value) or 0
 end
 
