@@ -10,7 +10,7 @@ import { version } from "./version.js";
 
 /** @typedef {import("./context.js").CommandOptions} CommandOptions */
 
-export const exitCodes = { done: 0, failed: 1, usage: 2 };
+const exitCodes = { done: 0, failed: 1, usage: 2 };
 
 const welcome = `MemBuddy ${version} tells where every byte of an aos process went, from its memory alone.
 

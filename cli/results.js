@@ -92,7 +92,7 @@ export function countPaths(options) {
  * Reads the lines of a report that the walker holds.
  * @param {Walker} walker @param {number} count @param {boolean} withRetained @param {string | undefined} rootName  of a target
  */
-export function readLines(walker, count, withRetained, rootName) {
+function readLines(walker, count, withRetained, rootName) {
   const { attach_line: figure, attach_line_label: label } = walker.call;
   const names = new Names(), addPath = countPaths("`depth`, `children`, `lines`");
   const totals = new Map(), retained = new Map();

@@ -6,7 +6,7 @@
  *   node --experimental-wasm-memory64 scripts/demo.js [IMAGE]
  */
 import { fileURLToPath } from "node:url";
-import { owner, spawnProcess } from "../test/support/process.js";
+import { address, owner, spawnProcess, tagged } from "../test/support/process.js";
 
 const image = process.argv[2] ?? fileURLToPath(new URL("../dist/membuddy-lua54-wasm64.wasm", import.meta.url));
 const holders = 2000;
@@ -31,12 +31,6 @@ const everyByte = `
   for name, bytes in pairs(account.parts) do parts[#parts + 1] = { name = name, bytes = bytes } end
   table.sort(parts, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.name < b.name end)
   return require("json").encode({ parts = parts, memory = account.memory, pages = account.pages, maximum = account.maximum })`;
-
-/** An address of 43 characters, as Arweave's are. @param {string} what @param {number} number */
-const address = (what, number) => `${what}-${number}`.padEnd(43, "x");
-
-/** @param {Record<string, string>} tags */
-const tagged = (tags) => Object.entries(tags).map(([name, value]) => ({ name, value }));
 
 /** @param {number} bytes */
 const grouped = (bytes) => bytes.toLocaleString("en-US").padStart(13);

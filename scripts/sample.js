@@ -6,7 +6,7 @@
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { owner, spawnProcess } from "../test/support/process.js";
+import { address, owner, spawnProcess, tagged } from "../test/support/process.js";
 
 const [image, out] = process.argv.slice(2);
 
@@ -26,11 +26,6 @@ const program = `
   Account = setmetatable({}, { __index = { deposit = function(self, n) self.balance = (self.balance or 0) + n end } })
   Tree = { name = "root", children = {} }
   for i = 1, 12 do Tree.children[i] = { name = "branch " .. i, parent = Tree, children = {} } end`;
-
-/** An address of 43 characters, as Arweave's are. @param {string} what @param {number} number */
-const address = (what, number) => `${what}-${number}`.padEnd(43, "x");
-/** @param {Record<string, string>} tags */
-const tagged = (tags) => Object.entries(tags).map(([name, value]) => ({ name, value }));
 
 const token = await spawnProcess(image);
 await token.eval(program);

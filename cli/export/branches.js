@@ -136,7 +136,7 @@ export function readBranches(heap, options) {
  */
 
 /** @param {Sum[]} more @returns {string} */
-export const nameOfMore = (more) => `[${more.reduce((sum, { count }) => sum + count, 0)} more]`;
+const nameOfMore = (more) => `[${more.reduce((sum, { count }) => sum + count, 0)} more]`;
 
 const mostFrames = 2 ** 24; // 1.4 GB while speedscope's file is made
 

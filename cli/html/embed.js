@@ -9,7 +9,7 @@ const marks = { title: "@title@", data: "@data@" };
 const escaped = (character) => [...Array(character.length).keys()].map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
 
 /** JSON without a character that means something to HTML, ends a line or turns the direction of writing. @param {unknown} data */
-export const safeJson = (data) => JSON.stringify(data).replace(/[<>&\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+const safeJson = (data) => JSON.stringify(data).replace(/[<>&\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 
 /** @param {string} text */
 export const safeText = (text) =>

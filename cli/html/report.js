@@ -118,7 +118,7 @@ function pathCell({ path, row }, picture) {
 }
 
 /** A figure with a bar behind it. @param {number} bytes @param {number} whole */
-export function figureBar(bytes, whole) {
+function figureBar(bytes, whole) {
   const fill = element("span", { class: "fill", "aria-hidden": "true" });
   fill.style.width = `${Math.min(100, (100 * bytes) / whole).toFixed(2)}%`;
   return element("span", { class: "figure-bar" }, fill, element("span", {}, formatBytes(bytes)));

@@ -35,7 +35,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { processId } from "./process.js";
 
-export const registryId = "REGISTRY-ADDRESS-43-CHARACTERS-LONG-0123456";
+const registryId = "REGISTRY-ADDRESS-43-CHARACTERS-LONG-0123456";
 
 /** @typedef {import("./process.js").Process} Process */
 /** @typedef {import("./process.js").Result} Result */

@@ -37,12 +37,18 @@ export const owner = "OWNER-ADDRESS-43-CHARACTERS-LONG-0123456789";
 export const processId = "PROCESS-ADDRESS-43-CHARACTERS-LONG-01234567";
 const moduleId = "MODULE-ADDRESS-43-CHARACTERS-LONG-012345678";
 
+/** An address of 43 characters, as Arweave's are. @param {string} what @param {number} number */
+export const address = (what, number) => `${what}-${number}`.padEnd(43, "x");
+
+/** @param {Record<string, string>} tags @returns {Tag[]} */
+export const tagged = (tags) => Object.entries(tags).map(([name, value]) => ({ name, value }));
+
 /**
  * The format under which the loader takes an image.
  * @param {Uint8Array} wasm
  * @returns {string}
  */
-export const formatOf = (wasm) => (memoryLimits(wasm).is64 ? formats.wasm64 : formats.wasm32);
+const formatOf = (wasm) => (memoryLimits(wasm).is64 ? formats.wasm64 : formats.wasm32);
 
 /** One process. Messages are handled one after the other, each on the memory that the last one left. */
 export class Process {

@@ -5,7 +5,7 @@ import { attach } from "../../cli/index.js";
 const pieceBytes = 16384; // large messages end some published images
 
 /** Without comments and indentation. */
-export async function pureSource() {
+async function pureSource() {
   const source = await readFile(new URL("../../src/membuddy.lua", import.meta.url), "utf8");
   return source.replace(/^\s+/gm, "").replace(/^--.*\n/gm, "");
 }
@@ -52,7 +52,7 @@ export async function shareOf(process) {
 }
 
 /** What the message that asks has under way: it is over when the memory is read from outside. */
-export const ofTheMoment = /^(?:\[|_G\/(?:Inbox|Handlers|Errors|Outbox|os\/time)(?:\/|$)|_G\/ao(?:\/outbox.*)?$)/;
+const ofTheMoment = /^(?:\[|_G\/(?:Inbox|Handlers|Errors|Outbox|os\/time)(?:\/|$)|_G\/ao(?:\/outbox.*)?$)/;
 
 const count = 100;
 
