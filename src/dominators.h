@@ -5,7 +5,8 @@
 ** yields for every node its immediate dominator: the nearest node that every
 ** path from the root passes. What a node dominates is what would go if it
 ** went. The algorithm is SemiNCA: L. Georgiadis, R. Tarjan, R. Werneck,
-** "Finding Dominators in Practice", JGAA 10(1), 2006, section 2.2.
+** "Finding Dominators in Practice", JGAA 10(1), 2006, section 2.2, with links
+** that make long ways short.
 **
 ** It knows nothing of heaps. Memory beside its input, borrowed while it runs:
 ** 24 bytes a node (20 where the caller gives room for the dominators) and 4

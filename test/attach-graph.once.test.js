@@ -395,6 +395,18 @@ describe("why, of what is as deep as it is large", () => {
   });
 });
 
+test("a graph takes the work of its length where others hold as well what a list holds", async () => {
+  const stepsFor = async (/** @type {number} */ length) => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval(`Lists = { {}, {} } local last, items = Lists[1], Lists[2]
+      for i = 1, ${length} do items[i] = {} last[2], last[1] = items[i], {} last = last[1] end return 1`);
+    const heap = await attach(copyOf(subject.memory), { loadWalker });
+    return stepsOf(() => heap.graph());
+  };
+  const [whole, quarter] = [await stepsFor(8000), await stepsFor(2000)];
+  assert.ok(whole < 5 * quarter, `${whole} steps, for a quarter of it ${quarter}`);
+});
+
 describe("what changed", () => {
   /** @type {Uint8Array} */ let first;
   /** @type {Uint8Array} */ let last;
