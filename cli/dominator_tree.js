@@ -25,35 +25,45 @@ import { countPaths } from "./results.js";
 
 const longestPath = 32; // steps
 
-/** A path in hand: its last steps, and how many there are; the first ones too where it is longer. @typedef {{ count: number, first: string[], last: string[] }} Steps */
+/** A path in hand, by its last step: paths share what they begin with. `first` are the first steps of a longer one. @typedef {{ count: number, name: string, above?: Steps, first?: Steps }} Steps */
 
 const kept = longestPath >> 1; // of a longer path, at either end
 
-/** As `graph.path` writes it. @param {Steps} steps */
-const written = ({ count, first, last }) => (count > longestPath ? [...first, "…", ...last.slice(-kept)] : last).join("/");
+/** @param {Steps} above @param {string} name @returns {Steps} */
+const stepsBelow = (above, name) => ({ count: above.count + 1, name, above, first: above.count === kept ? above : above.first });
 
-/** @param {Graph} graph @param {number} node @returns {Steps} */
-function stepsTo(graph, node) {
-  const labels = [];
-  for (const parents = graph.parents; node !== 0; node = parents[node]) labels.push(graph.name(node));
-  labels.reverse();
-  return { count: labels.length, first: labels.slice(0, kept), last: labels.slice(-longestPath) };
+/** @param {Steps | undefined} steps @param {number} count */
+function lastNames(steps, count) {
+  const names = [];
+  for (; steps && names.length < count; steps = steps.above) names.push(steps.name);
+  return names.reverse();
 }
 
-/** One step more: a path is not walked anew for each line, which stands below the last one mostly. @param {Steps} above @param {string} name @returns {Steps} */
-const stepsBelow = ({ count, first, last }, name) =>
-  ({ count: count + 1, first: count < kept ? [...first, name] : first, last: [...last.slice(1 - longestPath), name] });
+/** As `graph.path` writes it. @param {Steps} steps */
+const written = (steps) => (steps.count > longestPath ? [...lastNames(steps.first, kept), "…", ...lastNames(steps, kept)] : lastNames(steps, steps.count)).join("/");
 
 /**
  * How the paths of lines are made, each from that of the line above where it can be.
- * @template T @typedef {{ to: (graph: Graph, node: number) => T, below: (above: T, name: string) => T, written: (path: T) => string }} Paths
+ * @template T @typedef {{ none: T, below: (above: T, name: string) => T, written: (path: T) => string }} Paths
  */
 /** @type {Paths<Steps>} */
-const shortPaths = { to: stepsTo, below: stepsBelow, written };
+const shortPaths = { none: { count: 0, name: "" }, below: stepsBelow, written };
 /** @returns {Paths<string>} */
 function wholePaths() {
   const addPath = countPaths("`--depth`, `--top`");
-  return { to: (graph, node) => graph.path(node), below: (above, name) => (above === "" ? name : `${above}/${name}`), written: (path) => (addPath(path), path) };
+  return { none: "", below: (above, name) => (above === "" ? name : `${above}/${name}`), written: (path) => (addPath(path), path) };
+}
+
+/** Paths from the root on: what many have in common is walked once. @template T @param {Graph} graph @param {Paths<T>} paths @returns {(node: number) => T} */
+function pathsTo(graph, { none, below }) {
+  const known = new Map([[0, none]]);
+  return (node) => {
+    const nodes = [];
+    for (const parents = graph.parents; !known.has(node); node = parents[node]) nodes.push(node);
+    let path = /** @type {T} */ (known.get(node));
+    for (const next of nodes.reverse()) known.set(next, (path = below(path, graph.name(next))));
+    return path;
+  };
 }
 
 /** @param {Graph} graph @param {number} node @param {number} depth @param {string} path @param {string} name @returns {TreeLine} */
@@ -96,6 +106,7 @@ export const treeLines = (graph, root, options = {}) => (options.isWhole ? lines
 /** @template T @param {Graph} graph @param {number} root @param {TreeOptions} options @param {Paths<T>} paths */
 function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 }, paths) {
   /** @type {TreeLine[]} */ const lines = [];
+  const pathTo = pathsTo(graph, paths);
   const pending = [{ node: root, step: graph.name(root), above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), abovePath: /** @type {T | undefined} */ (undefined) }];
   for (let next = pending.pop(); next; next = pending.pop()) {
     const { node, step, depth, parent, above, abovePath } = next;
@@ -104,7 +115,7 @@ function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines
       continue;
     }
     const isBelow = abovePath !== undefined && above !== 0 && graph.parents[node] === above;
-    const path = node === 0 ? paths.to(graph, node) : paths.below(isBelow ? abovePath : paths.to(graph, graph.parents[node]), step);
+    const path = node === 0 ? paths.none : paths.below(isBelow ? abovePath : pathTo(graph.parents[node]), step);
     const whole = node === 0 ? wholeName : paths.written(path), line = describe(graph, node, depth, whole, isBelow ? step : whole);
     const children = graph.children(node);
     const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;

@@ -322,6 +322,7 @@ describe("why, of what is as deep as it is large", () => {
       Fork = {} last = Fork for i = 1, 1100 do local down = {} last.l, last.r = {d = down}, {d = down} last = down end
       local both = {} for _, name in ipairs({ "A", "B", "C" }) do Three = Three or {} Three[name] = { both } end Three.far = { { { both } } }
       Flat, Twice = {}, {} for i = 1, 4000 do Flat[i] = {} Twice[i], Twice["of " .. i] = {}, Flat[i] end
+      local ends = {} last = ends for i = 1, 20000 do last.n = { p = last } last = last.n end Deque = { ends, last }
       Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory), { loadWalker })).graph();
   });
@@ -380,6 +381,15 @@ describe("why, of what is as deep as it is large", () => {
       const [whole, quarter] = [await stepsOf(() => linesOf(4000)), await stepsOf(() => linesOf(1000))];
       assert.ok(whole < 5 * quarter && whole < 2e6, `${whole} steps, for a quarter of it ${quarter}`);
       for (const { path, retained } of linesOf(4000).slice(1, 300)) assert.equal(graph.retained[graph.find(path)], retained, path);
+    }
+  });
+  test("paths that have much in common take the work of their number, where their lines stand side by side", async () => {
+    for (const isWhole of [false, true]) {
+      const linesOf = (/** @type {number} */ lines) => treeLines(graph, graph.find("Deque"), { top: Infinity, minSize: 0, lines, isWhole });
+      const steps = await stepsOf(() => linesOf(12000));
+      assert.ok(steps < 2e6, `${steps} steps`);
+      for (const { path, node } of [1, 29, 30, 31, 32, 63, 64, 65, 500].map((at) => ({ path: linesOf(501)[at].path, node: graph.children(graph.find("Deque"))[at - 1] })))
+        assert.equal(path, graph.path(node, isWhole ? Infinity : 32));
     }
   });
   test("whole paths lead back to their lines, and more than memory has room for are refused", () => {
