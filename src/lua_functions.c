@@ -27,6 +27,7 @@
 #define MOST_ARGUMENTS          3  /* that a function looks at; luaopen_membuddy's */
 
 static int call_at_rest(lua_State *L, lua_CFunction function, int arguments) {
+  path_forget_frames();
   lua_pushcfunction(L, function);
   for (int i = 1; i <= arguments; i++) lua_pushvalue(L, i);
   layout_rest rest = layout_begin_rest(L);

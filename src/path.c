@@ -161,12 +161,36 @@ static void write_proto(writer *out, const Proto *proto) {
   write_string(out, "]");
 }
 
+/* Slots are asked for one after the other, or in pairs where they are sorted, and a coroutine may
+** have any number of frames: so the search goes on from the nearer of those that it found last. */
+static struct {
+  const lua_State *thread;
+  const CallInfo *newest, *found[2];
+} last;
+
+void path_forget_frames(void) { last.thread = NULL; }
+
+static size_t slots_from(lua_State *thread, const CallInfo *info, size_t slot) {
+  size_t base = layout_frame_base(thread, info);
+  return base > slot ? base - slot : slot - base;
+}
+
+static const CallInfo *last_frame_near(lua_State *thread, size_t slot) {
+  if (last.thread != thread || last.newest != thread->ci)
+    last.thread = thread, last.newest = last.found[0] = last.found[1] = thread->ci;
+  int is_second = slots_from(thread, last.found[1], slot) < slots_from(thread, last.found[0], slot);
+  return last.found[is_second];
+}
+
 /* The frame whose registers hold the slot; NULL for what lies between frames, or a C function. */
 static const CallInfo *frame_of_slot(lua_State *thread, size_t slot) {
-  const CallInfo *info = thread->ci;
-  while (info && info != &thread->base_ci && layout_frame_base(thread, info) > slot)
-    info = info->previous;
-  return info && info != &thread->base_ci && isLua(info) ? info : NULL;
+  if (thread->ci == NULL) return NULL;
+  const CallInfo *info = last_frame_near(thread, slot);
+  while (info != thread->ci && layout_frame_base(thread, info->next) <= slot) info = info->next;
+  while (info != &thread->base_ci && layout_frame_base(thread, info) > slot) info = info->previous;
+  last.found[1] = last.found[0];
+  last.found[0] = info;
+  return info != &thread->base_ci && isLua(info) ? info : NULL;
 }
 
 /* The active local variable in a register; the rule is that of `luaF_getlocalname`. */

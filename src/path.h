@@ -23,6 +23,9 @@
 ** its length in bytes. */
 size_t path_label(char text[PATH_LABEL_BYTES], label place, const GCObject *from);
 
+/* To be called before labels are asked for where a program ran since: frames may be gone. */
+void path_forget_frames(void);
+
 /* The label of a node's own step, as `path_label`. */
 size_t path_node_label(char text[PATH_LABEL_BYTES], const tree *t, uint32_t node);
 

@@ -417,6 +417,22 @@ test("a graph takes the work of its length where others hold as well what a list
   assert.ok(whole < 5 * quarter, `${whole} steps, for a quarter of it ${quarter}`);
 });
 
+test("a report, the names and a summary of a deep coroutine take the work of its frames", async () => {
+  const stepsFor = async (/** @type {number} */ frames) => {
+    const subject = await spawnProcess(ourImages[0].file);
+    await subject.eval(`local function recurse(left) local held = {} if left > 0 then recurse(left - 1) else coroutine.yield() end return held end
+      Deep = coroutine.create(recurse) coroutine.resume(Deep, ${frames})`);
+    const heap = await attach(copyOf(subject.memory), { loadWalker });
+    return stepsOf(() => {
+      heap.profile({ children: false, lines: false });
+      summarize(heap);
+      heap.graph().names(heap.graph().children(heap.graph().find("Deep")));
+    });
+  };
+  const [whole, quarter] = [await stepsFor(8000), await stepsFor(2000)];
+  assert.ok(whole < 5 * quarter, `${whole} steps, for a quarter of it ${quarter}`);
+});
+
 describe("what changed", () => {
   /** @type {Uint8Array} */ let first;
   /** @type {Uint8Array} */ let last;

@@ -394,6 +394,7 @@ static void compare_tree(heap *h, dice *d) {
   size_t *bytes;
   char path[PATH_LABEL_BYTES];
   tree_init_growing(&t, TREE_UNLIMITED);
+  path_forget_frames();
   CHECK(walk_process(h->L, &t, &books) == WALK_OK && !t.failed, "no memory");
   if (CHECK(retained_of_tree(h->L, &books, &t, &bytes) == WALK_OK, "no memory")) {
     for (uint32_t i = 0; i < t.used && !check_failed(); i++) {
