@@ -109,24 +109,49 @@ function pickChains(graph, levels, target, most) {
 }
 
 /**
- * Whether `node` is dominated by `by`: a dominator has the smaller number, but for that of `_G`, which is node 1.
- * @param {Uint32Array} dominators @param {number} node @param {number} by
- * @param {Map<number, boolean>} known  answers of the same `by`: many refer to the head of a list, each from further away
+ * Where, in an order that has all that a node dominates right behind it, each node stands, and how many stand there with it.
+ * @typedef {{ begins: Uint32Array, sizes: Uint32Array }} Subtrees
  */
-function isDominated(dominators, node, by, known) {
-  const asked = [];
-  for (; ((node > by && node !== noNode) || (node === 1 && by > 1)) && !known.has(node); node = dominators[node]) asked.push(node);
-  const answer = known.get(node) ?? node === by;
-  for (const other of asked) known.set(other, answer);
-  return answer;
+
+/** @param {Graph} graph @returns {Subtrees} */
+function readSubtrees(graph) {
+  const { nodeCount, childFirst, childList } = graph, { dominators } = graph;
+  const [order, next] = [new Uint32Array(nodeCount), new Uint32Array(nodeCount).fill(1)];
+  const [begins, sizes] = [new Uint32Array(nodeCount).fill(noNode), new Uint32Array(nodeCount).fill(1)];
+  let count = 1;
+  for (let at = 0; at < count; at++)
+    for (let child = childFirst[order[at]]; child < childFirst[order[at] + 1]; child++) order[count++] = childList[child];
+  for (let at = count; --at > 0;) sizes[dominators[order[at]]] += sizes[order[at]];
+  begins[0] = 0;
+  for (let at = 1; at < count; at++) {
+    const node = order[at], dominator = dominators[node];
+    begins[node] = next[dominator];
+    next[dominator] += sizes[node];
+    next[node] = begins[node] + 1;
+  }
+  return { begins, sizes };
 }
 
-/** Those that refer to a node, without what it holds itself: that does not keep it. @param {Graph} graph @param {number} node */
+/** @type {WeakMap<Graph, Subtrees>} made where they are needed: the way from a node up to its dominators may be long, and is asked for by many */
+const subtrees = new WeakMap();
+
+/** @param {Graph} graph @returns {Subtrees} */
+function subtreesOf(graph) {
+  const known = subtrees.get(graph) ?? readSubtrees(graph);
+  subtrees.set(graph, known);
+  return known;
+}
+
+/**
+ * Those that refer to a node, without what it holds itself: that does not keep it. A dominator has the smaller number, but
+ * for that of `_G`, which is node 1.
+ * @param {Graph} graph @param {number} node
+ */
 function keepersOf(graph, node) {
-  const referrers = graph.referrers(node), dominators = graph.dominators;
-  /** @type {Map<number, boolean>} */ const known = new Map();
-  return graph.retained[node] === graph.own[node] ? referrers.filter((from) => from !== node)
-    : referrers.filter((from) => !isDominated(dominators, from, node, known));
+  const isAlone = graph.retained[node] === graph.own[node] || graph.referrers(node).every((from) => from <= node && from !== 1);
+  if (isAlone) return graph.referrers(node).filter((from) => from !== node);
+  const { begins, sizes } = subtreesOf(graph), begin = begins[node], end = begin + sizes[node];
+  return graph.referrers(node).filter((from) => from !== node && !(begins[from] > begin && begins[from] < end));
 }
 
 /**

@@ -323,6 +323,7 @@ describe("why, of what is as deep as it is large", () => {
       local both = {} for _, name in ipairs({ "A", "B", "C" }) do Three = Three or {} Three[name] = { both } end Three.far = { { { both } } }
       Flat, Twice = {}, {} for i = 1, 4000 do Flat[i] = {} Twice[i], Twice["of " .. i] = {}, Flat[i] end
       local ends = {} last = ends for i = 1, 20000 do last.n = { p = last } last = last.n end Deque = { ends, last }
+      local all = { {} } Halves = all[1] for i = 2, 6000 do all[i] = { up = all[i // 2] } all[i - 1].n = all[i] end
       Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory), { loadWalker })).graph();
   });
@@ -340,6 +341,18 @@ describe("why, of what is as deep as it is large", () => {
     assert.equal((await quickly(path(20000))).chains[0].steps.length, 20002);
     const [whole, quarter] = [await stepsOf(() => why(graph, path(20000))), await stepsOf(() => why(graph, path(5000)))];
     assert.ok(whole < 5 * quarter, `${whole} steps, for a quarter of it ${quarter}`);
+  });
+  test("so does a list each member of which refers to the one half as far", () => {
+    let reads = 0;
+    const dominators = new Proxy(graph.dominators.slice(), { get: (all, at) => (reads++, Reflect.get(all, at)) });
+    Object.defineProperty(graph, "dominators", { value: dominators, configurable: true });
+    try {
+      const steps = why(graph, `Halves${"/n".repeat(5999)}`).chains[0].steps;
+      assert.ok(steps.slice(2).every(({ references }) => references === 1), "those from what it holds itself do not count");
+      assert.ok(reads < 5 * graph.nodeCount, `${reads} reads, of ${graph.nodeCount} nodes`);
+    } finally {
+      delete (/** @type {any} */ (graph)).dominators;
+    }
   });
   test("other references have whole paths, or such as a terminal has room for; too many of them are refused", () => {
     const end = `_G/List${"/n".repeat(20000)}`;
