@@ -90,7 +90,7 @@ function othersOf(graph, children, shown) {
   return { count: children.length - shown, retained: bytes };
 }
 
-/** @param {TreeLine} line @param {number} retained  of a child that is not shown */
+/** @param {{ others?: TreeLine["others"] }} line @param {number} retained  of a child that is not shown */
 function addOther(line, retained) {
   line.others ??= { count: 0, retained: 0 };
   line.others.count++;
@@ -103,26 +103,36 @@ function addOther(line, retained) {
  */
 export const treeLines = (graph, root, options = {}) => (options.isWhole ? linesOf(graph, root, options, wholePaths()) : linesOf(graph, root, options, shortPaths));
 
-/** @template T @param {Graph} graph @param {number} root @param {TreeOptions} options @param {Paths<T>} paths */
-function linesOf(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 }, paths) {
-  /** @type {TreeLine[]} */ const lines = [];
-  const pathTo = pathsTo(graph, paths);
-  const pending = [{ node: root, step: graph.name(root), above: 0, depth: 0, parent: /** @type {TreeLine | undefined} */ (undefined), abovePath: /** @type {T | undefined} */ (undefined) }];
+/** A line before it has a name; `above` is the number of the one above it. @typedef {{ node: number, above: number, depth: number, others?: TreeLine["others"] }} Place */
+
+/** @param {Graph} graph @param {number} root @param {TreeOptions} options @returns {Place[]} in the order of the lines */
+function chooseLines(graph, root, { depth: deepest = 3, top = 10, minSize = 1, lines: most = 100000 }) {
+  /** @type {Place[]} */ const places = [];
+  const pending = [{ node: root, above: -1, depth: 0 }];
   for (let next = pending.pop(); next; next = pending.pop()) {
-    const { node, step, depth, parent, above, abovePath } = next;
-    if (parent && lines.length >= most) {
-      addOther(parent, graph.retained[node]);
+    const { node, above, depth } = next;
+    if (above >= 0 && places.length >= most) {
+      addOther(places[above], graph.retained[node]);
       continue;
     }
-    const isBelow = abovePath !== undefined && above !== 0 && graph.parents[node] === above;
-    const path = node === 0 ? paths.none : paths.below(isBelow ? abovePath : pathTo(graph.parents[node]), step);
-    const whole = node === 0 ? wholeName : paths.written(path), line = describe(graph, node, depth, whole, isBelow ? step : whole);
-    const children = graph.children(node);
-    const shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
-    if (shown < children.length) line.others = othersOf(graph, children, shown);
-    lines.push(line);
-    const below = children.slice(0, shown), names = graph.names(below.subarray(0, most - lines.length)); // others get no line
-    for (const child of below.reverse()) pending.push({ node: child, step: names.get(child) ?? "", above: node, depth: depth + 1, parent: line, abovePath: path });
+    const children = graph.children(node), shown = depth < deepest ? countShown(graph, children, top, minSize) : 0;
+    const others = shown < children.length ? othersOf(graph, children, shown) : undefined;
+    const number = places.push({ node, above, depth, ...(others && { others }) }) - 1;
+    for (const child of children.slice(0, shown).reverse()) pending.push({ node: child, above: number, depth: depth + 1 });
   }
-  return lines;
+  return places;
+}
+
+/** @template T @param {Graph} graph @param {number} root @param {TreeOptions} options @param {Paths<T>} paths @returns {TreeLine[]} */
+function linesOf(graph, root, options, paths) {
+  const places = chooseLines(graph, root, options), names = graph.names(places.map(({ node }) => node)); // all at once: lines apart may be of one table
+  const pathTo = pathsTo(graph, paths);
+  /** @type {T[]} */ const found = [];
+  return places.map(({ node, above, depth, others }) => {
+    const isBelow = above >= 0 && places[above].node !== 0 && graph.parents[node] === places[above].node, step = names.get(node) ?? "";
+    const path = node === 0 ? paths.none : paths.below(isBelow ? found[above] : pathTo(graph.parents[node]), step);
+    found.push(path);
+    const whole = node === 0 ? wholeName : paths.written(path);
+    return { ...describe(graph, node, depth, whole, isBelow ? step : whole), ...(others && { others }) };
+  });
 }

@@ -324,6 +324,7 @@ describe("why, of what is as deep as it is large", () => {
       Flat, Twice = {}, {} for i = 1, 4000 do Flat[i] = {} Twice[i], Twice["of " .. i] = {}, Flat[i] end
       local ends = {} last = ends for i = 1, 20000 do last.n = { p = last } last = last.n end Deque = { ends, last }
       local all = { {} } Halves = all[1] for i = 2, 6000 do all[i] = { up = all[i // 2] } all[i - 1].n = all[i] end
+      Weak, Keys = setmetatable({}, { __mode = "k" }), {} for i = 1, 2000 do Keys[i] = {} Weak[Keys[i]] = { i } end
       Hub = {} Wide = {} last = Wide local name = ("n"):rep(60) for i = 1, 2300 do last[name] = { Hub } last = last[name] end return 1`);
     graph = (await attach(copyOf(subject.memory), { loadWalker })).graph();
   });
@@ -404,6 +405,12 @@ describe("why, of what is as deep as it is large", () => {
       for (const { path, node } of [1, 29, 30, 31, 32, 63, 64, 65, 500].map((at) => ({ path: linesOf(501)[at].path, node: graph.children(graph.find("Deque"))[at - 1] })))
         assert.equal(path, graph.path(node, isWhole ? Infinity : 32));
     }
+  });
+  test("so do names from a table with weak keys, each of which stands below its key", async () => {
+    const linesOf = () => treeLines(graph, graph.find("Keys"), { top: Infinity, minSize: 0 });
+    const steps = await stepsOf(linesOf);
+    assert.ok(steps < 2e6, `${steps} steps`);
+    for (const { path, retained } of linesOf().slice(1, 100)) assert.equal(graph.retained[graph.find(path)], retained, path);
   });
   test("whole paths lead back to their lines, and more than memory has room for are refused", () => {
     const lines = treeLines(graph, graph.find("List"), { depth: 100, isWhole: true });
