@@ -24,8 +24,8 @@ local loaded = package and package.loaded or _G
 local debug, coroutine, utf8 =
   rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine, rawget(loaded, "utf8") or utf8
 if not debug then error("membuddy: no debug library here; pure Lua needs one", 0) end
-local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable, load =
-  type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable, load
+local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
+  type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
 local byte, sub, find, format, gmatch, gsub, unpack, dump =
   string.byte, string.sub, string.find, string.format, string.gmatch, string.gsub, string.unpack, string.dump
 local concat, sort, move, abs, floor, huge, tointeger, math_type =
@@ -204,10 +204,11 @@ local function slots_without_call(level)
 end
 
 -- True of a function that the parser may still be making: among the temporary values of a function in C. Its upvalues are
--- not there yet, and to ask for them is to read where nothing is.
-local function is_unfinished(name, value, holder)
+-- not there yet, and to ask for them is to read where nothing is. (`load` has five slots before it, and may read a dump of
+-- any function; a program may have put another one in its place.)
+local function is_unfinished(name, value, holder, slot)
   return type(value) == "function" and find(name, "^%(") and is_c(holder)
-    and (rawequal(holder, load) or getinfo(value, "S").what == "main")
+    and (slot > 5 or getinfo(value, "S").what == "main")
 end
 
 -- Stack and frames from a level on, told by what they show; `visit` gets every slot: its name if any, number and value.
@@ -222,8 +223,9 @@ local function thread_bytes(thread, first, is_main, visit)
     local name, value = getlocal(thread, level, 1)
     while name or step == 1 do
       if name and i <= last then
-        slot, i = slot + 1, i + step
-        if not is_unfinished(name, value, info.func) then visit(name, slot, value) end
+        slot = slot + 1
+        if not is_unfinished(name, value, info.func, i) then visit(name, slot, value) end
+        i = i + step
       else
         i, step = -1, -1 -- behind the named ones stand the extra arguments
       end
