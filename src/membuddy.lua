@@ -2225,13 +2225,18 @@ local function pay(before)
   end
 end
 
+-- Not before `pcall`: so many arguments may be given that the stack has no room for them twice.
+local function resting(f, ...)
+  collectgarbage("stop")
+  return f(...)
+end
+
 -- What a program calls: the collector rests while `f` runs, and an error says where in the program it came from.
 -- `finish`, if given, gets the result when the collector works again.
 local function public(f, finish)
   local function entry(...)
     local was_running, before = collectgarbage("isrunning"), lua_bytes()
-    collectgarbage("stop")
-    local ok, result = pcall(f, entry, ...)
+    local ok, result = pcall(resting, f, entry, ...)
     if was_running then
       collectgarbage("restart")
       pay(before)

@@ -1853,6 +1853,12 @@ test("the books of a report in a finalizer are right, with a budget too", functi
   equal(stopped, membuddy.backend ~= "native" or nil, "that a walk without room was stopped")
 end)
 
+test("a call with so many arguments that the stack has no room for them twice leaves the collector at work", function()
+  local ok, problem = pcall(function() return membuddy.kinds(table.unpack({}, 1, 600000)) end)
+  check(ok or problem:find("stack overflow"), "it failed: %s", problem)
+  check(collectgarbage("isrunning"), "the collector rests")
+end)
+
 test("a report below many frames counts the stack and what the oldest frame holds", function()
   local frames = 40000
   local held = big("held by the oldest frame ", 50000)
