@@ -193,6 +193,7 @@ end
 -- Lua finds a level by counting frames, so looking at all of a deep stack takes the square of its depth: only the newest
 -- and the oldest frames are looked at, and those between are taken for as large as the newest on average.
 local NEWEST_FRAMES, OLDEST_FRAMES, MOST_FRAMES = 1000, 16, 1 << 20
+local MANY_SLOTS = 400000 -- of a frame; less than half of what a stack may have
 
 -- Slots of the frame that called us, at this level. Lua 5.4 moves a function that takes any number of arguments behind
 -- these, so that who called it has it and them among its temporary values.
@@ -227,7 +228,9 @@ local function thread_bytes(thread, first, is_main, visit)
         if not is_unfinished(name, value, info.func, i) then visit(name, slot, value) end
         i = i + step
       else
-        i, step = -1, -1 -- behind the named ones stand the extra arguments
+        -- behind the named ones stand the extra arguments: but for one in Lua 5.4 which the stack had no room for, and which
+        -- takes them from where nothing is
+        i, step = i < MANY_SLOTS and -1 or MOST_FRAMES, -1
       end
       name, value = getlocal(thread, level, i)
     end
