@@ -215,8 +215,8 @@ end
 -- Stack and frames from a level on, told by what they show; `visit` gets every slot: its name if any, number and value.
 local function thread_bytes(thread, first, is_main, visit)
   local level, slot, copies = first, 1, 0
-  local last = first > 0 and slots_without_call(first) or huge
-  local info = getinfo(thread, level, "f")
+  local info = getinfo(thread, level, "f") -- nil where we are all that runs
+  local last = first > 0 and info and slots_without_call(first) or huge
   local ends_in_c = not info or is_c(info.func)
   while info do
     visit(nil, slot, info.func)

@@ -1859,6 +1859,16 @@ test("a call with so many arguments that the stack has no room for them twice le
   check(collectgarbage("isrunning"), "the collector rests")
 end)
 
+test("a report is made where it is all that runs in a coroutine", function()
+  for _, name in ipairs({ "profile", "kinds", "account" }) do
+    equal(type(coroutine.wrap(membuddy[name])()), "table", name .. " of the process")
+  end
+  local waiting = coroutine.create(membuddy.profile)
+  local ok, results = coroutine.resume(waiting, waiting)
+  check(ok, "of the coroutine itself: %s", results)
+  check(results.totalSize > 0, "it holds nothing")
+end)
+
 test("a report below many frames counts the stack and what the oldest frame holds", function()
   local frames = 40000
   local held = big("held by the oldest frame ", 50000)
