@@ -33,6 +33,7 @@ local concat, sort, move, abs, floor, huge, tointeger, math_type =
 local getmetatable, getregistry, getinfo, getlocal, getupvalue, getuservalue, upvalueid =
   debug.getmetatable, debug.getregistry, debug.getinfo, debug.getlocal, debug.getupvalue, debug.getuservalue,
   debug.upvalueid
+local running, char_count, codepoint, char_of = coroutine.running, utf8.len, utf8.codepoint, utf8.char
 
 -- The native library, where the image has it.
 do
@@ -283,11 +284,11 @@ local SPECIAL = "[%c/\\\127-\255]" -- what may not be shown as it is
 
 -- How the character that begins here is shown, and how many bytes it has.
 local function escaped_character(text, at)
-  local point = utf8.len(text, at, at) and utf8.codepoint(text, at)
+  local point = char_count(text, at, at) and codepoint(text, at)
   if not point or point < 0x20 or point >= 0x7F and point < 0xA0 or point >> 11 == 0x1B then
     return format("\\x%02X", byte(text, at)), 1
   end
-  local shown = utf8.char(point)
+  local shown = char_of(point)
   return (point < 0x80 and "\\" or "") .. shown, #shown
 end
 
@@ -1330,7 +1331,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     if not (texts[value] or seen[value]) then discover(value) end
   end
 
-  local registry, running = getregistry(), coroutine.running()
+  local registry, running = getregistry(), running()
 
   local function visit_thread(thread, lined)
     local level = rawequal(thread, running) and first_level(entry) + 1 or 0
@@ -1541,7 +1542,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- Walks from a root, unless another one reached it first.
   function walk.root(name, object)
-    if object == nil or stopped or holders and holders[wanted] or seen[object] then return end
+    if not HOLDS[type(object)] or stopped or holders and holders[wanted] or seen[object] then return end
     local i = new_line(0, TEXT, name, 0, object)
     if type(object) ~= "string" then
       piece[object] = true
@@ -1804,7 +1805,7 @@ local function walk_process(walk, is_last)
   walk.root("[registry]", registry)
   if is_main_free then walk.unblock(main) end
   walk.root("[main thread]", main)
-  walk.root("[running coroutine]", (coroutine.running()))
+  walk.root("[running coroutine]", (running()))
   walk.type_metatables()
   walk.settle()
   walk.prototypes(is_last)
@@ -1866,7 +1867,7 @@ local function held_by(holder, object, entry)
       name, value = getupvalue(holder, i)
     end
   elseif type(holder) == "thread" then
-    local level, unnamed = rawequal(holder, (coroutine.running())) and first_level(entry) or 0, nil
+    local level, unnamed = rawequal(holder, (running())) and first_level(entry) or 0, nil
     while level < NEWEST_FRAMES and getinfo(holder, level, "u") do
       local i, name, value = 1, getlocal(holder, level, 1)
       while name do

@@ -1869,6 +1869,27 @@ test("a report is made where it is all that runs in a coroutine", function()
   check(results.totalSize > 0, "it holds nothing")
 end)
 
+test("a report is made where the program put other functions into libraries, or a number where the registry has the main thread", function()
+  local registry, replaced = debug.getregistry(), {}
+  local main, target = registry[1], { ["\n\xFF\u{E4}"] = { 1, 2 } }
+  local function fail() error("a function of the program was called", 0) end
+  for _, library in ipairs({ coroutine, utf8 }) do
+    for name, f in pairs(library) do
+      if type(f) == "function" then
+        replaced[#replaced + 1] = { library, name, f }
+      end
+    end
+  end
+  for _, one in ipairs(replaced) do one[1][one[2]] = fail end
+  registry[1] = 1
+  local ok, problem = pcall(membuddy.profile)
+  local ok_of_target, problem_of_target = pcall(membuddy.profile, target)
+  registry[1] = main
+  for _, one in ipairs(replaced) do one[1][one[2]] = one[3] end
+  check(ok, "of the process: %s", problem)
+  check(ok_of_target, "of a target: %s", problem_of_target)
+end)
+
 test("a report below many frames counts the stack and what the oldest frame holds", function()
   local frames = 40000
   local held = big("held by the oldest frame ", 50000)
