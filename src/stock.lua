@@ -7,17 +7,17 @@
 
 local module_text, checks, handlers = ...
 
--- A program may use the names of libraries and functions for something else later.
+-- A program may use the names of libraries and functions for something else later, and take them from strings.
 local load, assert, pcall, error, type, next = load, assert, pcall, error, type, next
-local char, dump = string.char, string.dump
+local char, dump, sub, gsub = string.char, string.dump, string.sub, string.gsub
 
 -- A byte from 128 on stands for a pair of bytes.
 local function unpacked(packed)
   local pieces = {}
   for i = 1, #packed[2], 2 do
-    pieces[char(128 + i // 2)] = packed[2]:sub(i, i + 1):gsub("[\128-\255]", pieces)
+    pieces[char(128 + i // 2)] = gsub(sub(packed[2], i, i + 1), "[\128-\255]", pieces)
   end
-  return (packed[1]:gsub("[\128-\255]", pieces))
+  return (gsub(packed[1], "[\128-\255]", pieces))
 end
 
 -- Without the debug information, which is as large as the code.
@@ -29,7 +29,7 @@ end
 local function shown(value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then return kind end
-  return ((value .. ""):sub(1, 160):gsub("[%c\127-\255]", "?"))
+  return (gsub(sub(value .. "", 1, 160), "[%c\127-\255]", "?"))
 end
 
 local loaded = package.loaded

@@ -418,7 +418,7 @@ for (const { image, options } of ourAndStock) {
   });
 }
 
-test("aos 2.0.6: names of libraries may mean something else, numbers and booleans have a __tostring, and the checks may fail", isHeavyHere ?? {}, async () => {
+test("aos 2.0.6: names of libraries may mean something else, numbers and booleans have a __tostring, strings no methods, and the checks may fail", isHeavyHere ?? {}, async () => {
   const { process } = await withBlueprint(stockImage, { carryMemory: false });
   const problems = await process.eval(`
     local membuddy, pcall, tostring, concat, next, write = require("membuddy"), pcall, tostring, table.concat, next, print
@@ -444,6 +444,13 @@ test("aos 2.0.6: names of libraries may mean something else, numbers and boolean
     package.loaded.debug, print = debug, write
     if #list > 0 or reason ~= "not enough memory" then problems[#problems + 1] = tostring(reason) end
     if lines[#lines] ~= "Checks: none, since not enough memory" then problems[#problems + 1] = lines[#lines] end
+    local methods = getmetatable("").__index
+    getmetatable("").__index, print = nil, function(line) lines[#lines + 1] = line end
+    local ok, problem = pcall(membuddy.print, { top = 1 })
+    getmetatable("").__index, print = methods, write
+    if not ok or not lines[#lines]:find("^Checks: none, since .*attempt to index a string") then
+      problems[#problems + 1] = tostring(problem or lines[#lines])
+    end
     return concat(problems, "; ")`);
   assert.equal(problems, "");
 });
