@@ -379,7 +379,8 @@ checks[3] = { "coroutines", function()
   end
   places = top_of(places)
   return #list, held_beside(list, handlers(false)), #list > 0,
-    with_example("functions that wait, each with its stack and its message", "; at ", top_text(places)),
+    with_example("functions that wait, each with its stack and its message",
+      #list > most_places and "; of the first " .. most_places .. " at " or "; at ", top_text(places)),
     "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
     { places = places, dead = dead }
 end }

@@ -310,6 +310,7 @@ test("what is counted is bounded: 200 names, 32 coroutines' places and 200 holde
     Handlers.coroutines = kept
     return require("json").encode(check)`));
   assert.deepEqual([waiting.count, waiting.places[0].count], [210, 32]);
+  assert.match(waiting.text, /; of the first 32 at not started \(32\)$/);
 
   const counts = async (/** @type {string} */ code, /** @type {string} */ name) => {
     await process.eval(`Inbox, Held, Many = {}, nil, nil ${code}`);
