@@ -8,7 +8,7 @@ import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { foreignKind, openInput, readBytes } from "./input.js";
 import { clearBehind, copyMemory, loadMemory } from "./memory.js";
-import { isWide, makeWalker, pageBytes } from "./module.js";
+import { isWide, makeWalker, mostCandidates, pageBytes } from "./module.js";
 import { readBooks } from "./results.js";
 
 /**
@@ -32,7 +32,6 @@ import { readBooks } from "./results.js";
 
 /** @type {Variant[]} most processes are of the first kind */
 const variants = ["lua53-wasm64", "lua54-wasm64", "lua53-wasm32", "lua54-wasm32"];
-const mostCandidates = 64;
 const mostOf32Bits = 2 ** 32;
 const names = { lua53: "Lua 5.3", lua54: "Lua 5.4", wasm32: "32 bits", wasm64: "64 bits" };
 
@@ -213,8 +212,10 @@ function noHeap(name, bytes, refusals, tried) {
   }
   const best = closest(refusals);
   const others = refusals.length > 1 ? `; ${refusals.length - 1} other places were refused as well` : "";
+  const isCut = tried.some((of) => refusals.filter(({ variant }) => variant === of).length === mostCandidates);
+  const more = isCut ? ", and nobody looked further: --module tells where the heap is" : "";
   return new MembuddyError(`${name}: no sound Lua heap in these ${grouped(bytes.length)} bytes, which are damaged or cut short: ${looked}; ` +
-    `what looks like ${versionOf(best.variant)} at ${hex(best.address)} is refused, since ${best.reason}${others}`);
+    `what looks like ${versionOf(best.variant)} at ${hex(best.address)} is refused, since ${best.reason}${others}${more}`);
 }
 
 /* ---- the module ---- */

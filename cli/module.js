@@ -4,6 +4,8 @@
  */
 
 export const pageBytes = 65536;
+/** Places that are looked at for a heap: each may cost as much as one, and a memory may hold any number of forged ones. */
+export const mostCandidates = 64;
 const stackBytes = 4 * pageBytes;
 const tableLength = 64;
 const firstFunction = 1; // 0 is C's null pointer

@@ -2,6 +2,7 @@
  * What `membuddy FILE` says of a memory: where its bytes are, which kinds of objects live, and the largest by path.
  */
 import { counted, grouped, shownName } from "./errors.js";
+import { mostCandidates } from "./module.js";
 import { formatSize, compareText } from "./print.js";
 import { readOptions } from "./options.js";
 
@@ -76,14 +77,18 @@ function accountLines({ parts, memory, pages, maximum, headroom, stackHighWater,
   return [colours.bold("Every byte of the memory"), colours.gray(head), ...lines, ...(figures.length > 0 ? [colours.gray(figures.join("; "))] : []), ""];
 }
 
+const mostHeapsTold = 8;
+
 /**
  * That the memory has more heaps than the one that was read, in one sentence; undefined where it has none.
  * @param {import("./heap.js").Heap} heap @param {string} [where]  what the memory is called
  */
 export function otherHeapsNote({ otherHeaps }, where = "this memory") {
   if (otherHeaps.length === 0) return undefined;
-  const told = otherHeaps.map(({ state, luaSize }) => `${formatSize(luaSize)} at 0x${state.toString(16)}`).join(", ");
-  return `Not looked at: ${otherHeaps.length === 1 ? "another sound Lua heap" : `${otherHeaps.length} other sound Lua heaps`} in ${where} (${told}); --module tells which is the process's`;
+  const count = otherHeaps.length, atLeast = count + 1 < mostCandidates ? "" : "at least "; // nobody looked further
+  const told = otherHeaps.slice(0, mostHeapsTold).map(({ state, luaSize }) => `${formatSize(luaSize)} at 0x${state.toString(16)}`);
+  if (count > mostHeapsTold) told.push("...");
+  return `Not looked at: ${count === 1 ? "another sound Lua heap" : `${atLeast}${count} other sound Lua heaps`} in ${where} (${told.join(", ")}); --module tells which is the process's`;
 }
 
 /**

@@ -12,6 +12,7 @@ import { attach, diff, Heap, MembuddyError, summarize } from "../cli/index.js";
 import { makeMemory, makeWalker } from "../cli/module.js";
 import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
+import { otherHeapsNote } from "../cli/report.js";
 import { ourImages } from "./support/images.js";
 import { spawnProcess } from "./support/process.js";
 import { loadWalker, stepsOf } from "./support/steps.js";
@@ -518,6 +519,18 @@ describe("two heaps in one memory", () => {
       assert.deepEqual(heap.otherHeaps.map(({ luaSize }) => luaSize), [(await attach(memory)).books().luaSize]);
     }
     assert.deepEqual((await attach(memory)).otherHeaps, []);
+  });
+
+  test("where the search ends before the memory does, that is said", async () => {
+    const noted = (/** @type {number} */ count) => otherHeapsNote(/** @type {any} */ ({ otherHeaps: Array(count).fill({ state: 8, luaSize: 1 }) }));
+    assert.match(String(noted(62)), /^Not looked at: 62 other sound Lua heaps in this memory \((1 bytes? at 0x8, ){8}\.\.\.\); /);
+    assert.match(String(noted(63)), /^Not looked at: at least 63 other sound Lua heaps /);
+    const forged = new BigUint64Array(72 * 1024);
+    for (let place = 0; place < 64 * 1024; place += 1024) { // a thread, and behind it nothing but references to it
+      forged.fill(BigInt(8 * (place + 8)), place + 16, place + 1000);
+      forged.set([8n, 0n, BigInt(8 * (place + 16))], place + 9);
+    }
+    await assert.rejects(attach(forged), /; 127 other places were refused as well, and nobody looked further: --module tells where the heap is$/);
   });
 
   test("the one that the module names is read, or refused with its reason, whatever else is there", async () => {
