@@ -244,3 +244,17 @@ test("a report below four times the frames takes about four times the work", asy
   const [fewer, more] = [await steps(10000), await steps(40000)];
   assert.ok(more < 6 * fewer, `${more} steps, below a quarter of the frames ${fewer}`);
 });
+
+// Lua 5.4 copies the name of a chunk, which may be its text, whenever it is asked for it.
+test("2,000 functions without upvalues in one chunk that is named by its text: a report does not copy that for each", async () => {
+  const image = ourImages.find(({ lua, bits }) => lua === "5.4" && bits === 64);
+  assert.ok(image);
+  const process = await spawnProcess(image.file, { carryMemory: false });
+  await process.eval("package.preload.membuddy, package.loaded.membuddy = nil return 1");
+  await loadPure(process);
+  await process.eval(`local text = { "Specimen = {}" }
+    for i = 1, 2000 do text[i + 1] = "Specimen[" .. i .. "] = function(a) return a * " .. i .. " end" end
+    load(table.concat(text, "\\n"))() return 1`);
+  const { objects, peakBytes } = await shareOf(process);
+  assert.ok(objects * peakBytes < 8 << 20, `${objects * peakBytes} bytes at the peak`);
+});
