@@ -356,6 +356,7 @@ local LONGEST_SOURCE, MANY_UPVALUES = 256, 4 -- of functions that are dumped wit
 -- there are `KEPT` lines, but not the largest of them.
 local ROOM_FOR, KEPT, LEAST_FINAL = 400, 300, 48
 local FEW_FUNCTIONS = 64 -- of a chunk, so many are looked at one by one
+local MIXING = 0x9E3779B97F4A7C15 -- Lua 5.3 finds an integer by its low bits, so they have to differ too
 local MUCH_COPIED = 1 << 20 -- bytes of sources that were known
 -- Functions whose prototypes are read last, at most; so many objects and texts were seen for each of them that what the
 -- dumps take is little beside those.
@@ -1012,7 +1013,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         length = read_length()
         from = at + length
         local a, b = unpack("i8", code, at), unpack("i8", code, from - 8)
-        local identity = ((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b
+        local identity = (((chunk << 40 ~ length) * 31 ~ a) * 31 ~ b) * MIXING
+        identity = identity ~ identity >> 48
         if is_new and not texts[identity] then
           text_piece[identity] = true
           text_room = text_room - 1
@@ -1075,7 +1077,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     -- equal lines and sizes may be chance, the same last instructions and a first constant that begins alike are not
     local identity =
-      ((chunk << 48 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c * 0x9E3779B97F4A7C15) * 31 ~ a) * 31 ~ b
+      (((chunk << 48 ~ line_defined << 20 ~ last_line ~ code_count << 30 ~ c * MIXING) * 31 ~ a) * 31 ~ b) * MIXING
+    identity = identity ~ identity >> 48
     local is_new = not texts[identity]
     if is_new then
       text_piece[identity] = true

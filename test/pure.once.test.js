@@ -258,3 +258,16 @@ test("2,000 functions without upvalues in one chunk that is named by its text: a
   const { objects, peakBytes } = await shareOf(process);
   assert.ok(objects * peakBytes < 8 << 20, `${objects * peakBytes} bytes at the peak`);
 });
+
+// Lua 5.3 finds an integer in a table by its low bits.
+test("four times as many chunks with the same code: a report takes about four times the work", async () => {
+  const process = await spawnProcess(countingModule(specimen("aos2_0_6")), { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
+  await loadPure(process);
+  const steps = async (/** @type {number} */ chunks) => {
+    await process.eval(`Specimen = {} for i = 1, ${chunks} do Specimen[i] = load("return 1", "=c" .. i) end
+      collectgarbage() collectgarbage() return 1`);
+    return stepsOf(() => process.eval("return package.loaded.membuddy.profile().totalSize"));
+  };
+  const [fewer, more] = [await steps(4000), await steps(16000)];
+  assert.ok(more < 5 * fewer, `${more} steps, of a quarter of the chunks ${fewer}`);
+});
