@@ -115,7 +115,7 @@ function pickChains(graph, levels, target, most) {
 
 /** @param {Graph} graph @returns {Subtrees} */
 function readSubtrees(graph) {
-  const { nodeCount, childFirst, childList } = graph, { dominators } = graph;
+  const { nodeCount, childFirst, childList } = graph, { dominators } = graph; // in this order: making the first may move memory
   const [order, next] = [new Uint32Array(nodeCount), new Uint32Array(nodeCount).fill(1)];
   const [begins, sizes] = [new Uint32Array(nodeCount).fill(noNode), new Uint32Array(nodeCount).fill(1)];
   let count = 1;
@@ -144,12 +144,12 @@ function subtreesOf(graph) {
 
 /**
  * Those that refer to a node, without what it holds itself: that does not keep it. A dominator has the smaller number, but
- * for that of `_G`, which is node 1.
+ * for that of `_G`, which is node 1. Referrers are asked for anew behind `subtreesOf`, for which memory may move.
  * @param {Graph} graph @param {number} node
  */
 function keepersOf(graph, node) {
-  const isAlone = graph.retained[node] === graph.own[node] || graph.referrers(node).every((from) => from <= node && from !== 1);
-  if (isAlone) return graph.referrers(node).filter((from) => from !== node);
+  const referrers = graph.referrers(node);
+  if (graph.retained[node] === graph.own[node] || referrers.every((from) => from <= node && from !== 1)) return referrers.filter((from) => from !== node);
   const { begins, sizes } = subtreesOf(graph), begin = begins[node], end = begin + sizes[node];
   return graph.referrers(node).filter((from) => from !== node && !(begins[from] > begin && begins[from] < end));
 }
