@@ -2046,7 +2046,7 @@ end
 local function profile(options, entry, has_target)
   local target, total = options.target, lua_bytes()
   local bounded = options.depth <= 3 and options.lines <= 320
-  local may_use = options.budget and (total or 0) + options.budget
+  local may_use = options.budget and options.budget + 0.0 + (total or 0) -- no sum of whole numbers, which may be too large
   local name
   if has_target then
     check_target(target)

@@ -1363,7 +1363,9 @@ test("an option of the wrong kind is refused with its name, its value and what i
 end)
 
 test("a budget bounds the Lua memory of a walk: one that needs none is never stopped, any other says so", function()
-  equal(membuddy.profile({ budget = 1e9 }).stopped, nil, "a walk with room")
+  for _, budget in ipairs({ 1e9, math.maxinteger, math.huge }) do
+    equal(membuddy.profile({ budget = budget }).stopped, nil, "a walk with room for " .. budget)
+  end
   local r = membuddy.profile({ budget = 0 })
   local expected
   if membuddy.backend ~= "native" then expected = true end
