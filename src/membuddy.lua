@@ -97,6 +97,7 @@ local ENDLESS = math.maxinteger
 -- The shape of a table in a number: behind its list the hashed entries, and if there are numbers among them that a list
 -- with holes may have.
 local ONE_HASHED, HOLES = 1 << 30, 1 << 61
+local MOST_SLOTS = 1 << 27 -- of an array part: keys that went away may look like free slots without end
 local A_FEW = 16 -- tables of one shape in a row, of which one is like many
 local POWERS = {} -- of the sizes that most tables have
 for number = 1, 32 do POWERS[number] = power_of_two(number) end
@@ -111,7 +112,7 @@ local function has_free_slot(t, index) return rawget(t, index) == nil and has_sl
 local function array_slots(t, top)
   if not has_free_slot(t, top + 1) then return top end
   local slots = power_of_two(top + 1)
-  while has_free_slot(t, slots + 1) do slots = slots * 2 end
+  while slots < MOST_SLOTS and has_free_slot(t, slots + 1) do slots = slots * 2 end
   return slots
 end
 
@@ -157,7 +158,7 @@ local function measure_table(t)
   local count, array_count, top, hole, before_hole = 0, 0, 0, nil, nil
   for key in next, t do
     count = count + 1
-    if array_count == count - 1 and type(key) == "number" and key > top and key < 2 ^ 27 and key % 1 == 0 then
+    if array_count == count - 1 and type(key) == "number" and key > top and key < MOST_SLOTS and key % 1 == 0 then
       if not hole and key > top + 1 then hole, before_hole = top + 1, array_count end
       array_count, top = count, key
     end

@@ -309,6 +309,17 @@ test("sizeof is what Lua allocates for a value", function()
   equal(membuddy.sizeof(big("x", 6000)) - membuddy.sizeof(t), 1000, "a thousand more characters")
 end)
 
+test("sizeof of a table ends, whatever keys went away", function()
+  local keys = { "1", "2", "math.mininteger + 1" }
+  for i = 1, 62 do keys[#keys + 1] = (1 << i) + 1 end
+  local t = load("return { [" .. table.concat(keys, "] = 1, [") .. "] = 1 }")()
+  for key in pairs(t) do t[key] = nil end
+  debug.sethook(function() error("it goes on and on") end, "", 100000)
+  local ok, problem = pcall(membuddy.sizeof, t)
+  debug.sethook()
+  check(ok, "sizeof fails: %s", problem)
+end)
+
 test("sizeof of a value that lies in its holder is 0", function()
   for _, value in ipairs({ 1, 1.5, true }) do equal(membuddy.sizeof(value), 0, tostring(value)) end
   equal(membuddy.sizeof(nil), 0, "nil")
