@@ -19,10 +19,11 @@
 -- through have their upvalues in locals, and small functions are written out in them.
 
 -- A program may have taken the global name of a library, or use it for something else.
-local collectgarbage, package = collectgarbage, package
-local loaded = package and package.loaded or _G
-local debug, coroutine, utf8 =
-  rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine, rawget(loaded, "utf8") or utf8
+local collectgarbage = collectgarbage
+local loaded = type(package) == "table" and rawget(package, "loaded")
+  or type(debug) == "table" and debug.getregistry()._LOADED or _G
+local debug, coroutine, utf8, math = rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine,
+  rawget(loaded, "utf8") or utf8, rawget(loaded, "math") or math
 if not debug then error("membuddy: no debug library here; pure Lua needs one", 0) end
 local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
   type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
@@ -39,7 +40,8 @@ local running, char_count, codepoint, char_of = coroutine.running, utf8.len, utf
 do
   local native = rawget(loaded, "membuddy")
   if type(native) == "table" and rawget(native, "backend") == "native" then return native end
-  local open = package and package.preload and rawget(package.preload, "membuddy")
+  local preload = getregistry()._PRELOAD
+  local open = type(preload) == "table" and rawget(preload, "membuddy")
   if type(open) == "function" and getinfo(open, "S").what == "C" then
     native = open("membuddy", ":preload:")
     loaded.membuddy = native

@@ -32,7 +32,7 @@ local function shown(value)
   return (gsub(sub(value .. "", 1, 160), "[%c\127-\255]", "?"))
 end
 
-local loaded = package.loaded
+local loaded = type(package) == "table" and rawget(package, "loaded") or debug.getregistry()._LOADED
 local before = loaded.membuddy
 local membuddy, set_findings = load_bare(module_text, "=membuddy")()
 loaded.membuddy = membuddy

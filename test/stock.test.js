@@ -96,6 +96,18 @@ test("over what else is called membuddy the module loads as if nothing were ther
     return #Handlers.list .. table.concat(problems, "; ")`), await process.eval("return #Handlers.list"));
 });
 
+for (const image of [ourImages[0], stockImage32]) {
+  test(`${image.name}: where \`package\` and \`math\` mean something else, which aos does without, the module loads and reports`, async () => {
+    const process = await spawnProcess(image.file, { carryMemory: false });
+    for (const other of ["5", "setmetatable({}, { __index = function() error('a metamethod ran') end })"]) {
+      await process.eval(`package, math = ${other}, ${other}`);
+      await process.eval(readFileSync(inRoot("dist/membuddy.lua"), "utf8"));
+      assert.match(await process.eval(`local membuddy = require("membuddy")
+        return membuddy.backend .. membuddy.profile().totalSize .. #membuddy.checks()`), image === stockImage32 ? /^lua\d+9$/ : /^native\d+9$/);
+    }
+  });
+}
+
 // As aos's `.load` and apm's publisher look for what they should put in front of a text.
 const requirePattern = /(?<=(require( *)(\n*)(\()?( *)("|'))).*(?=("|'))/g;
 
