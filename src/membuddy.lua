@@ -318,6 +318,8 @@ local function escape(text, limit)
   return concat(parts)
 end
 
+local TEMPORARY = "^%([^f]" -- what Lua calls values on a stack that have no name; "(for state)" and such are names
+
 -- What names a line: an entry by its key, also if nothing below it is told apart; else one of these.
 local ENTRY, FLAT, TEXT, UPVALUE_NAME, LOCAL_NAME, PROTO_NAME = 0, 1, 2, 3, 4, 5
 
@@ -1350,7 +1352,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
 
   -- ---- coroutines and userdata ----
 
-  local function refer_slot(name, slot, value) refer(LOCAL_NAME, (name and not find(name, "^%(")) and name or slot, 0, value) end
+  local function refer_slot(name, slot, value) refer(LOCAL_NAME, (name and not find(name, TEMPORARY)) and name or slot, 0, value) end
   local function discover_slot(_, _, value)
     if not (texts[value] or seen[value]) then discover(value) end
   end
@@ -1896,7 +1898,7 @@ local function held_by(holder, object, entry)
       local i, name, value = 1, getlocal(holder, level, 1)
       while name do
         if rawequal(value, object) then
-          if not find(name, "^%(") then return label_text(LOCAL_NAME, name) end
+          if not find(name, TEMPORARY) then return label_text(LOCAL_NAME, name) end
           unnamed = unnamed or i
         end
         i = i + 1

@@ -720,6 +720,24 @@ test("a coroutine's locals have their names", function()
   end
 end)
 
+test("what a loop goes through has the name that Lua gives it", function()
+  local weak = setmetatable({}, { __mode = "v" })
+  local thread = coroutine.create(function()
+    local function entries()
+      weak[1] = { big("e", 100) }
+      return pairs(weak[1])
+    end
+    for _ in entries() do coroutine.yield() end
+  end)
+  coroutine.resume(thread)
+  local r, name = profile_named(thread)
+  local bytes = membuddy.sizeof(weak[1]) + membuddy.sizeof(weak[1][1])
+  equal(r.totalSizes[name .. "/[local (for state)]"], bytes, "what the loop holds")
+  with_globals({ Waiting = thread }, function()
+    equal(membuddy.profile({ target = weak[1] }).target, "_G/Waiting/[local (for state)]", "its name")
+  end)
+end)
+
 test("a running function's locals have their names, whatever was called in the places of what it calls", function()
   local function grow(n) return n > 0 and 1 + grow(n - 1) or 0 end -- the stack, so that it stays where it is
   local function deeper() return 1 end
