@@ -110,22 +110,6 @@ local function has_slot(t, index) return (pcall(next, t, index)) end
 -- The same of an index behind the last entry of the array part: what is there stands in the hash.
 local function has_free_slot(t, index) return rawget(t, index) == nil and has_slot(t, index) end
 
--- Slots of an array part whose last entry is `top`.
-local function array_slots(t, top)
-  if not has_free_slot(t, top + 1) then return top end
-  local slots = power_of_two(top + 1)
-  while slots < MOST_SLOTS and has_free_slot(t, slots + 1) do slots = slots * 2 end
-  return slots
-end
-
--- Own bytes of a table with a list of this length and `hashed` other entries.
-local function entries_bytes(t, length, hashed)
-  local bytes = TABLE
-  if length > 0 or hashed == 0 then bytes = bytes + SLOT * array_slots(t, length) end
-  if hashed > 0 then bytes = bytes + NODE * (POWERS[hashed] or power_of_two(hashed)) end
-  return bytes
-end
-
 -- The last slot of an array part that reaches from `low` on up to `high` at most. Only where no entry is does asking tell
 -- that from the hash.
 local function last_slot(t, low, high)
@@ -136,6 +120,22 @@ local function last_slot(t, low, high)
     if free > high or has_slot(t, free) then low = middle else high = free - 1 end
   end
   return low
+end
+
+-- Slots of an array part whose last entry is `top`.
+local function array_slots(t, top)
+  if not has_free_slot(t, top + 1) then return top end
+  local slots = power_of_two(top + 1)
+  while slots < MOST_SLOTS and has_free_slot(t, slots + 1) do slots = slots * 2 end
+  return has_slot(t, slots) and slots or last_slot(t, top + 1, slots)
+end
+
+-- Own bytes of a table with a list of this length and `hashed` other entries.
+local function entries_bytes(t, length, hashed)
+  local bytes = TABLE
+  if length > 0 or hashed == 0 then bytes = bytes + SLOT * array_slots(t, length) end
+  if hashed > 0 then bytes = bytes + NODE * (POWERS[hashed] or power_of_two(hashed)) end
+  return bytes
 end
 
 -- Own bytes of a table with `count` entries, of which the first `array_count` reach up to the index `top`.

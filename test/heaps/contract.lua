@@ -309,6 +309,18 @@ test("sizeof is what Lua allocates for a value", function()
   equal(membuddy.sizeof(big("x", 6000)) - membuddy.sizeof(t), 1000, "a thousand more characters")
 end)
 
+test("sizeof of a list that was made at once stays when its last entries go", function()
+  for length = 3, 40 do
+    local list = { table.unpack({}, 1, length) }
+    for i = 1, length do list[i] = i end
+    local bytes = membuddy.sizeof(list)
+    for i = length, length // 2 + 2, -1 do
+      list[i] = nil
+      equal(membuddy.sizeof(list), bytes, ("sizeof of a list of %d without the last from %d on"):format(length, i))
+    end
+  end
+end)
+
 test("sizeof of a table ends, whatever keys went away", function()
   local keys = { "1", "2", "math.mininteger + 1" }
   for i = 1, 62 do keys[#keys + 1] = (1 << i) + 1 end
