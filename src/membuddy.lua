@@ -1558,7 +1558,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
   local function until_stopped(work, ...)
     if not may_use then return work(...) end
     local ok, problem = pcall(work, ...)
-    if not ok and problem ~= STOP then error(problem, 0) end
+    if not ok and not rawequal(problem, STOP) then error(problem, 0) end
   end
 
   local function walk_line(i, object)
@@ -2272,7 +2272,7 @@ local function public(f, finish)
       pay(before)
     end
     if not ok then
-      if type(result) == "table" and rawequal(result[1], REFUSAL) then error(result[2], 2) end
+      if type(result) == "table" and rawequal(rawget(result, 1), REFUSAL) then error(result[2], 2) end
       error(result, 0)
     end
     if finish then return finish(result) end

@@ -377,6 +377,25 @@ test("account() cuts Lua's memory into parts", function()
   if a.memory then equal(sum(a.parts), a.memory, "the sum of all parts") end
 end)
 
+test("what a hook raises in a report arrives as it is, and runs nothing", function()
+  local ran = false
+  local function run() ran = true end
+  local raised = setmetatable({}, { __index = run, __eq = run })
+  for _, budget in ipairs({ 1e9, false }) do
+    local caught
+    local done = pcall(function()
+      debug.sethook(function() error(raised) end, "", 500)
+      local ok, problem = pcall(membuddy.profile, { budget = budget or nil })
+      debug.sethook()
+      caught = not ok and problem
+    end)
+    debug.sethook()
+    check(not done or not caught or rawequal(caught, raised), "the error is %s", type(caught))
+  end
+  check(not ran, "a metamethod ran")
+  check(collectgarbage("isrunning"), "the collector rests")
+end)
+
 test("profile leaves the collector as it was", function()
   local is_running = collectgarbage("isrunning")
   membuddy.profile()
