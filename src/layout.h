@@ -244,12 +244,12 @@ LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visit
   if (metatable) visit(context, LABEL_METATABLE, 0, NULL, obj2gco((Table *)metatable));
 }
 
-/* The values of an array that are objects. */
+/* The values of an array that are objects; it may be NULL when it has none. */
 LAYOUT_INLINE void layout_each_value(const TValue *values, size_t count, label_kind kind,
                                      reference_visitor visit, void *context) {
-  for (const TValue *slot = values, *end = values + count; slot < end; slot++) {
-    GCObject *value = object_of(slot);
-    if (value) visit(context, kind, (uintptr_t)(slot - values) + 1, NULL, value);
+  for (size_t i = 0; i < count; i++) {
+    GCObject *value = object_of(values + i);
+    if (value) visit(context, kind, (uintptr_t)i + 1, NULL, value);
   }
 }
 
