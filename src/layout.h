@@ -117,6 +117,8 @@ LAYOUT_INLINE GCObject *object_of(const TValue *value) {
 #else
 #error "MemBuddy reads the heaps of Lua 5.3 and 5.4; add a layout file for this version"
 #endif
+_Static_assert(sizeof(lua_Integer) == 8 && sizeof(lua_Number) == 8,
+               "a size fits Lua's numbers: not as LUA_32BITS makes them");
 
 /* The parts that read the same in both versions. */
 
