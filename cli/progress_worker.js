@@ -11,6 +11,7 @@ const begin = Date.now();
 const terminal = Object.assign(new Writable({ write: (piece, _encoding, done) => { writeSync(2, piece); done(); } }), { isTTY: true, columns: workerData.columns });
 const bar = new cliProgress.SingleBar({
   stream: /** @type {any} */ (terminal), clearOnComplete: true, hideCursor: null, fps: 10, barsize: 24,
+  linewrap: true, // else it is turned off, and who presses Ctrl-C keeps a terminal without
   format: (_options, { progress, total }, { phase }) => {
     const seconds = ((Date.now() - begin) / 1000).toFixed(0);
     const filled = Math.round(progress * 24);

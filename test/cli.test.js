@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { bytesOf, context } from "../cli/context.js";
 import { formatSize } from "../cli/print.js";
@@ -585,6 +585,25 @@ describe("a standard output that is full is told in one line", { skip: !existsSy
 test("a standard error that is full changes no exit code", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
   for (const [words, code] of [["sample -o told.dat", 0], ["nothing.dat", 1], ["sample.dat --dept 2", 2]])
     assert.equal(spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} 2> /dev/full`, process.execPath, bin], { cwd: folder }).status, code, String(words));
+});
+
+describe("progress", () => {
+  /** The sample, through a pipe, with a standard error that is taken for a terminal. @param {"pipe" | number} stderr */
+  function readSlowly(stderr) {
+    const asTerminal = `process.stderr.isTTY = true;
+      import(${JSON.stringify(pathToFileURL(bin).href)});`;
+    return spawn(process.execPath, ["--preserve-symlinks", "-e", asTerminal, bin, "-"], { cwd: folder, stdio: ["pipe", "pipe", stderr] });
+  }
+
+  test("that Ctrl-C ends leaves the terminal in no other mode", async () => {
+    const child = readSlowly("pipe");
+    let shown = "";
+    child.stderr?.on("data", (piece) => { shown += piece; });
+    while (!shown.includes("reading")) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGINT");
+    await once(child, "close");
+    assert.doesNotMatch(shown, /\x1b\[\?/);
+  });
 });
 
 test("bytes are read as they are written, and rounded to whole ones", () => {
