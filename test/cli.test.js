@@ -574,9 +574,9 @@ describe("what stands at the place of a result", () => {
 });
 
 describe("a standard output that is full is told in one line", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, () => {
-  for (const words of ["", "--help", "--version", "why --help", "sample.dat", "sample.dat --json", "tree sample.dat", "why sample.dat Inbox", "diff sample.dat sample.dat", "sample -o -"])
+  for (const words of ["", "--help", "--version", "why --help", "sample.dat", "sample.dat --json", "tree sample.dat", "why sample.dat Inbox", "diff sample.dat sample.dat", "sample -o -", "serve"])
     test(`membuddy ${words}`, () => {
-      const { status, stderr } = spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words} > /dev/full`, process.execPath, bin], { cwd: folder, encoding: "utf8" });
+      const { status, stderr } = spawnSync("bash", ["-c", `exec "$0" --preserve-symlinks "$1" ${words} > /dev/full`, process.execPath, bin], { cwd: folder, encoding: "utf8", timeout: 60000 });
       assert.equal(status, 1);
       assert.match(stderr, /^membuddy: the standard output could not be written to its end: no space left on device\n$/);
     });

@@ -13,7 +13,12 @@ export function register(program, context) {
       const { ended, listen, makeServer, openBrowser } = await import("../serve.js"); // Node.js takes its time over http
       const server = await makeServer();
       const address = await listen(server, port);
-      context.print(address);
+      try {
+        context.print(address);
+      } catch (error) {
+        server.close(); // or it would go on, at an address that nobody knows
+        throw error;
+      }
       context.tell("Drop a memory on this page; it is read there and goes nowhere. Ctrl-C ends it.");
       if (open) openBrowser(address);
       await ended(server);
