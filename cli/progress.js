@@ -18,6 +18,7 @@ export async function startProgress() {
   }
   worker.unref();
   worker.on("error", () => {});
+  const isOver = new Promise((resolve) => worker.once("exit", resolve)); // before the end, where the terminal is gone
   let last = 0;
   return {
     /** @param {Progress} progress */
@@ -30,7 +31,7 @@ export async function startProgress() {
     async end() {
       worker.postMessage("end"); // it wipes its line, then ends by itself
       worker.ref();
-      await new Promise((resolve) => worker.once("exit", resolve));
+      await isOver;
     },
   };
 }

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -591,6 +591,7 @@ describe("progress", () => {
   /** The sample, through a pipe, with a standard error that is taken for a terminal. @param {"pipe" | number} stderr */
   function readSlowly(stderr) {
     const asTerminal = `process.stderr.isTTY = true;
+      process.on("worker", (worker) => worker.on("exit", () => console.log("no more progress")));
       import(${JSON.stringify(pathToFileURL(bin).href)});`;
     return spawn(process.execPath, ["--preserve-symlinks", "-e", asTerminal, bin, "-"], { cwd: folder, stdio: ["pipe", "pipe", stderr] });
   }
@@ -603,6 +604,17 @@ describe("progress", () => {
     child.kill("SIGINT");
     await once(child, "close");
     assert.doesNotMatch(shown, /\x1b\[\?/);
+  });
+
+  test("that cannot be drawn takes no result away", { skip: !existsSync("/dev/full") && "there is no /dev/full" }, async () => {
+    const full = openSync("/dev/full", "w"), child = readSlowly(full);
+    closeSync(full);
+    let result = "";
+    child.stdout?.on("data", (piece) => { result += piece; });
+    while (!result.includes("no more progress")) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.stdin?.end(readFileSync(inFolder("sample.dat")));
+    assert.deepEqual(await once(child, "close"), [0, null]);
+    assert.match(result, /Largest by path/);
   });
 });
 
