@@ -319,7 +319,6 @@ local function asks_for(action)
 end
 
 local computed = { report, account, checks }
-membuddy.serving = options
 for i, action in ipairs(actions) do
   if options then
     Handlers.add(action, asks_for(action), handler(action, computed[i]))
@@ -327,4 +326,5 @@ for i, action in ipairs(actions) do
     Handlers.remove(action)
   end
 end
+membuddy.serving = options
 return options and "MemBuddy answers " .. concat(actions, ", ") or "MemBuddy answers no messages any more"

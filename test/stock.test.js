@@ -258,6 +258,11 @@ test("only the owner is answered with data; anybody else is refused in words, un
   assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).messages.length, 1, "nothing is published");
   await process.eval(`return require("membuddy").serve(false)`);
   assert.deepEqual((await fromStranger(process, "Membuddy-Report")).Messages, [], "nobody answers any more");
+  assert.equal(await process.eval(`local membuddy, handlers = require("membuddy"), Handlers
+    Handlers = nil
+    pcall(membuddy.serve)
+    Handlers = handlers
+    return tostring(membuddy.serving)`), "false", "what could not be done is not noted as done");
 });
 
 test("with patch every answer is exposed by patch@1.0, no refusal is, and whether that works is not the asker's matter", async () => {
