@@ -117,7 +117,7 @@ void account_read_rest(lua_State *L, account *a) {
 
 walk_status account_read(lua_State *L, account *a) {
   memset(a, 0, sizeof *a);
-  walk_status status = walk_read_books(L, &a->books);
+  walk_status status = walk_read_books(L, NULL, &a->books);
   if (status == WALK_OK) account_read_rest(L, a);
   return status;
 }

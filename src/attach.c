@@ -55,7 +55,7 @@ static walk_status walk_everything(lua_State *L, tree *t) {
 }
 
 const walk_books *attach_know_books(lua_State *L) {
-  if (books_of != L) books_of = walk_read_books(L, &books) == WALK_OK ? L : NULL;
+  if (books_of != L) books_of = walk_read_books(L, NULL, &books) == WALK_OK ? L : NULL;
   return books_of ? &books : NULL;
 }
 

@@ -58,7 +58,7 @@ end
 local function size(bytes) return membuddy.format_size(bytes) end
 
 local function tally(counts, name)
-  name = clip(name)
+  if type(name) ~= "string" then name = clip(name) end
   if counts[name] or (counts[1] or 0) < most_names then
     if not counts[name] then counts[1] = (counts[1] or 0) + 1 end -- a name is a string: [1] is free
     counts[name] = (counts[name] or 0) + 1
@@ -76,7 +76,7 @@ end
 local function top_of(counts)
   local list = {}
   for name, count in next, counts do
-    if name ~= 1 then list[#list + 1] = { name = name, count = count } end
+    if name ~= 1 then list[#list + 1] = { name = clip(name), count = count } end
   end
   return three_of(list, "count")
 end
@@ -113,8 +113,9 @@ end
 
 -- Bytes of all that a table holds, each object once, without what has a name of its own.
 local function held(t)
-  local results = membuddy.profile(t, { depth = 0, cycles = false })
-  return results.totalSize, results.kinds.string
+  local kinds, bytes = membuddy.kinds(t), 0
+  for _, kind in next, kinds do bytes = bytes + kind.bytes end
+  return bytes, kinds.string
 end
 
 -- The functions of loaded modules and lasting handlers: whoever holds one holds no more for it.
@@ -193,8 +194,8 @@ end
 -- Breadth first from _G: what takes part in several checks, in one pass.
 local function look(objects)
   local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
-    source_calls = 0, source_bytes = 0, entries = 0 }
-  local queue, parents, last = { _G }, { [_G] = true }, 1
+    source_calls = 0, source_bytes = 0 }
+  local queue, parents, last, entries_left = { _G }, { [_G] = true }, 1, most_entries
   seen.parents = parents
 
   local function enqueue(value, parent)
@@ -224,21 +225,21 @@ local function look(objects)
   end
 
   local function look_into_table(t)
-    local count, children, asks = 0, 0, true
+    local left, room, asks = entries_left, rawequal(t, _G) and objects or most_children, true
     for _, value in next, t do
-      seen.entries = seen.entries + 1
-      if seen.entries > most_entries then return end
-      count = count + 1
+      if left == 0 then break end
+      left = left - 1
       local kind = type(value)
       if kind == "string" then
         if #value >= long_string_bytes then note_string(value) end
-      elseif kind == "table" or kind == "function" then
-        if children < most_children or rawequal(t, _G) then
-          if enqueue(value, t) then children = children + 1 end
-          if kind == "function" and asks and rawequal(parents[value], t) then asks = note_source(value) end
-        end
+      elseif (kind == "table" or kind == "function") and room > 0 and last < objects then
+        if enqueue(value, t) then room = room - 1 end
+        if kind == "function" and asks and rawequal(parents[value], t) then asks = note_source(value) end
       end
     end
+    local count = entries_left - left
+    entries_left = left
+    if left == 0 then return end
     local bytes = sizeof(t)
     if bytes < large_table_bytes + 16 * count then return end
     local gain = bytes - bytes_anew(t)

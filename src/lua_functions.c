@@ -180,7 +180,7 @@ static walk_status walk_job(lua_State *L, job *j) {
   r->covered = &j->met;
   walk_status status = walk_target(L, j->target, r->target_name, &j->t, &j->met);
   if (status == WALK_OK) status = walk_exclusive(L, j->target, &exclusive_bytes);
-  if (status == WALK_OK) status = walk_read_books(L, &r->books);
+  if (status == WALK_OK) status = walk_read_books(L, NULL, &r->books);
   if (j->met.live_bytes > exclusive_bytes) r->shared_bytes = j->met.live_bytes - exclusive_bytes;
   return status;
 }
@@ -349,7 +349,8 @@ int function_retained(lua_State *L) {
 
 int function_kinds(lua_State *L) {
   walk_books books;
-  if (walk_read_books(L, &books) != WALK_OK) support_raise_no_memory(L);
+  GCObject *target = lua_isnone(L, 1) ? NULL : check_target(L, 1);
+  if (walk_read_books(L, target, &books) != WALK_OK) support_raise_no_memory(L);
   results_push_kinds(L, books.kinds);
   return 1;
 }

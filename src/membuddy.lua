@@ -2048,6 +2048,13 @@ local function check_target(value)
     value_name(value))
 end
 
+local function walk_target(walk, target, name)
+  block_named(walk, target)
+  walk.root(name, target)
+  walk.settle()
+  walk.prototypes(true)
+end
+
 local function profile(options, entry, has_target)
   local target, total = options.target, lua_bytes()
   local bounded = options.depth <= 3 and options.lines <= 320
@@ -2058,14 +2065,7 @@ local function profile(options, entry, has_target)
     name = target_name(target, entry, may_use)
   end
   local walk = new_walk(options.depth, bounded, options.cycles, entry, may_use)
-  if has_target then
-    block_named(walk, target)
-    walk.root(name, target)
-    walk.settle()
-    walk.prototypes(true)
-  else
-    walk_process(walk, true)
-  end
+  if has_target then walk_target(walk, target, name) else walk_process(walk, true) end
   local stopped = walk.stopped()
   local results = walk.results(options.children, options.lines, options.retained and function(held, own_bytes)
     if stopped or not held then return own_bytes end -- a leaf
@@ -2373,7 +2373,13 @@ local function walk_all(entry)
   return walk
 end
 
-membuddy.kinds = public(function(entry) return walk_all(entry).kinds() end)
+membuddy.kinds = public(function(entry, ...)
+  if select("#", ...) == 0 then return walk_all(entry).kinds() end
+  local walk, target = new_walk(0, true, false, entry), ...
+  check_target(target)
+  walk_target(walk, target, "")
+  return walk.kinds()
+end)
 
 membuddy.account = public(function(entry)
   local total, walk = lua_bytes(), walk_all(entry)

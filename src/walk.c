@@ -213,14 +213,20 @@ static walk_status begin_walk(walker *w, lua_State *L, tree *t) {
   return WALK_OK;
 }
 
+static void read_met(const walker *w, walk_books *books) {
+  memcpy(books->kinds, w->kinds, sizeof books->kinds);
+  books->live_bytes = live_bytes(w);
+}
+
+/* `books`, if wanted, are those of a walk that marked all that lives. */
 static walk_status end_walk(walker *w, walk_books *books) {
   leave_queue(w);
-  books->garbage = walk_take_marks_back(w->g);
-  memcpy(books->kinds, w->kinds, sizeof books->kinds);
-  books->lua_bytes = layout_total_bytes(w->g);
-  books->live_bytes = live_bytes(w);
-  books->unaccounted = (ptrdiff_t)(books->lua_bytes - books->live_bytes - books->garbage.bytes);
+  walk_take_marks_back(w->g, books ? &books->garbage : NULL);
   gray_restore(&w->gray);
+  if (books == NULL) return WALK_OK;
+  read_met(w, books);
+  books->lua_bytes = layout_total_bytes(w->g);
+  books->unaccounted = (ptrdiff_t)(books->lua_bytes - books->live_bytes - books->garbage.bytes);
   return WALK_OK;
 }
 
@@ -229,7 +235,7 @@ static walk_status end_walk(walker *w, walk_books *books) {
 static int starts_again(walker *w) {
   if (!tree_start_again(w->t)) return 0;
   leave_queue(w);
-  walk_take_marks_back(w->g);
+  walk_take_marks_back(w->g, NULL);
   start_walk(w, w->L, w->t);
   return 1;
 }
@@ -243,13 +249,6 @@ walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
   } while (starts_again(&w));
   add_runtime(&w);
   return end_walk(&w, books);
-}
-
-walk_status walk_read_books(lua_State *L, walk_books *books) {
-  tree t;
-  uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
-  tree_init_bounded(&t, room, FEWEST_NODES, 0, 0);
-  return walk_process(L, &t, books);
 }
 
 /* ---- what one object holds ---- */
@@ -293,7 +292,15 @@ walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *
     walk_root_object(&w, ROOT_GLOBALS, target, name);
     visit_parked(&w, SETTLING);
   } while (starts_again(&w));
-  return end_walk(&w, met);
+  read_met(&w, met);
+  return end_walk(&w, NULL);
+}
+
+walk_status walk_read_books(lua_State *L, GCObject *target, walk_books *books) {
+  tree t;
+  uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
+  tree_init_bounded(&t, room, FEWEST_NODES, 0, 0);
+  return target ? walk_target(L, target, "", &t, books) : walk_process(L, &t, books);
 }
 
 /* ---- what goes with an object ---- */
@@ -330,7 +337,7 @@ static int condemns(retention *r) {
   if (!r->w.condemned) return 0;
   r->condemned = 1;
   leave_queue(&r->w);
-  walk_take_marks_back(r->w.g);
+  walk_take_marks_back(r->w.g, NULL);
   return 1;
 }
 
@@ -359,9 +366,8 @@ static walk_status begin_without(retention *r, lua_State *L, GCObject *object) {
 
 walk_status walk_condemn(lua_State *L) {
   retention r;
-  walk_books unused;
   if (begin_without(&r, L, NULL) != WALK_OK) return WALK_NO_MEMORY;
-  return end_walk(&r.w, &unused);
+  return end_walk(&r.w, NULL);
 }
 
 /* What the next collection leaves, for the books. */
@@ -376,7 +382,6 @@ static void mark_leniently(walker *w) {
 walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes,
                           walk_books *books) {
   retention r;
-  walk_books unused;
   if (begin_without(&r, L, object) != WALK_OK) return WALK_NO_MEMORY;
   size_t without_bytes = live_bytes(&r.w);
   pardon(&r);
@@ -384,12 +389,11 @@ walk_status walk_retained(lua_State *L, GCObject *object, size_t *retained_bytes
   *retained_bytes = live_bytes(&r.w) - without_bytes;
   pardon(&r);
   if (books) mark_leniently(&r.w);
-  return end_walk(&r.w, books ? books : &unused);
+  return end_walk(&r.w, books);
 }
 
 walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes) {
   retention r;
-  walk_books unused;
   if (begin_without(&r, L, target) != WALK_OK) return WALK_NO_MEMORY;
   size_t without_bytes = live_bytes(&r.w);
   leave_queue(&r.w);
@@ -398,14 +402,13 @@ walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes) {
   r.w.strict = r.w.keep_parked = 0;
   mark_with(&r);
   *bytes = live_bytes(&r.w) - without_bytes;
-  return end_walk(&r.w, &unused);
+  return end_walk(&r.w, NULL);
 }
 
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
                              const char **root) {
   walker w;
   tree t;
-  walk_books unused;
   uint64_t room[TREE_ROOM(FEWEST_NODES, 0)];
   tree_init_bounded(&t, room, FEWEST_NODES, 0, 0);
   if (begin_walk(&w, L, &t) != WALK_OK) return WALK_NO_MEMORY;
@@ -414,7 +417,7 @@ walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **pa
   walk_resurrected(&w);
   *parent = w.watched_parent;
   *root = w.watched_root;
-  return end_walk(&w, &unused);
+  return end_walk(&w, NULL);
 }
 
 SMALL_CODE_ENDS

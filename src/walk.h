@@ -46,8 +46,8 @@ typedef struct {
 /* Walks the whole process into `t`, which has room for TREE_ROOTS nodes at least. */
 walk_status walk_process(lua_State *L, tree *t, walk_books *books);
 
-/* The same for the books alone. */
-walk_status walk_read_books(lua_State *L, walk_books *books);
+/* The same for the books alone: of the process (NULL), or what a walk of the target met. */
+walk_status walk_read_books(lua_State *L, GCObject *target, walk_books *books);
 
 /* Walks what is reachable from `target` without entering what has a name of its own, into `t`;
 ** `met` tells what it met, which is the sum of the tree, as live; the rest means nothing. */
@@ -92,8 +92,8 @@ void walk_each_block(lua_State *L, block_visitor visit, void *context);
 typedef void (*object_visitor)(void *context, GCObject *object);
 void walk_each_object(lua_State *L, object_visitor visit, void *context);
 
-/* Takes every mark back; what bore none is garbage. */
-kind_tally walk_take_marks_back(global_State *g);
+/* Takes every mark back; what bore none is `garbage` (NULL: nobody asks, which saves measuring it). */
+void walk_take_marks_back(global_State *g, kind_tally *garbage);
 
 /* `layout_each_entry` for those who are in no hurry: calls through a pointer. */
 void walk_each_entry(const Table *table, reference_visitor visit, void *context);

@@ -108,7 +108,7 @@ static void release_cell(void *context, label_kind kind, uintptr_t place, GCObje
 
 typedef struct {
   const global_State *g;
-  kind_tally garbage;
+  kind_tally *garbage;                   /* NULL: nobody asks */
   GCObject *live_holders, *dead_holders; /* linked by `gclist` */
 } second_pass;
 
@@ -124,8 +124,9 @@ LAYOUT_INLINE void take_mark_back(void *context, GCObject *object) {
     if (holds_cells(object)) note_cell_holder(&pass->live_holders, object);
     return;
   }
-  pass->garbage.count++;
-  pass->garbage.bytes += walk_object_bytes(pass->g, object);
+  if (pass->garbage == NULL) return;
+  pass->garbage->count++;
+  pass->garbage->bytes += walk_object_bytes(pass->g, object);
   if (holds_cells(object)) note_cell_holder(&pass->dead_holders, object);
 }
 
@@ -134,8 +135,8 @@ static void count_dead_cell(void *context, label_kind kind, uintptr_t place, GCO
   second_pass *pass = context;
   (void)place, (void)value;
   if (kind != LABEL_UPVALUE || !layout_claim_cell((UpVal *)key)) return;
-  pass->garbage.count++;
-  pass->garbage.bytes += sizeof(UpVal);
+  pass->garbage->count++;
+  pass->garbage->bytes += sizeof(UpVal);
 }
 
 static void release_cells(GCObject *holders) {
@@ -154,11 +155,11 @@ static void settle_cells(second_pass *pass) {
   release_cells(pass->live_holders);
 }
 
-kind_tally walk_take_marks_back(global_State *g) {
-  second_pass pass = {g, {0, 0}, NULL, NULL};
+void walk_take_marks_back(global_State *g, kind_tally *garbage) {
+  second_pass pass = {g, garbage, NULL, NULL};
+  if (garbage) garbage->count = garbage->bytes = 0;
   each_object(g, take_mark_back, &pass);
   if (!LAYOUT_CELLS_ARE_OBJECTS) settle_cells(&pass);
-  return pass.garbage;
 }
 
 /* ---- all blocks ---- */

@@ -279,6 +279,19 @@ test("the kinds add up to the total and the objects", function()
   end
 end)
 
+test("kinds of a target are those of its report", function()
+  local weak = setmetatable({ {} }, { __mode = "v" })
+  local targets = { { 1, "text of a target", {}, print, function() return tests end, weak }, big("t", 100), coroutine.create(print),
+    function() return weak end, _G }
+  for _, target in ipairs(targets) do
+    local kinds = membuddy.kinds(target)
+    for name, kind in pairs(membuddy.profile({ target = target, depth = 0, cycles = false }).kinds) do
+      equal(kinds[name].count, kind.count, "count of each " .. name .. " of a " .. type(target))
+      equal(kinds[name].bytes, kind.bytes, "bytes of each " .. name .. " of a " .. type(target))
+    end
+  end
+end)
+
 test("kinds() counts what a program makes", function()
   local before = membuddy.kinds()
   local held = {}
@@ -1200,11 +1213,13 @@ test("a target that holds no memory is refused with what is accepted", function(
     refusal(membuddy.profile, case[1], { depth = 2 })
     if case[1] then contains(refusal(membuddy.profile, { target = case[1] }), case[2], "the error") end
     contains(refusal(membuddy.retained, case[1]), case[2], "the error")
+    contains(refusal(membuddy.kinds, case[1]), case[2], "the error")
   end
   contains(refusal(membuddy.profile, nil), "the target is nil,", "the error")
   contains(refusal(membuddy.profile, debug.upvalueid(function() return tests end, 1)), "the target is a light userdata,", "the error")
   contains(refusal(membuddy.profile, nil, { depth = 1 }), "nil", "the error")
   contains(refusal(membuddy.retained, nil), "nil", "the error")
+  contains(refusal(membuddy.kinds, nil), "nil", "the error")
 end)
 
 test("two targets are refused", function() contains(refusal(membuddy.profile, {1}, { target = {} }), "target", "the error") end)
@@ -1916,7 +1931,7 @@ test("the books of a report in a finalizer are right, with a budget too", functi
 end)
 
 test("a call with so many arguments that the stack has no room for them twice leaves the collector at work", function()
-  local ok, problem = pcall(function() return membuddy.kinds(table.unpack({}, 1, 600000)) end)
+  local ok, problem = pcall(function() return membuddy.account(table.unpack({}, 1, 600000)) end)
   check(ok or problem:find("stack overflow"), "it failed: %s", problem)
   check(collectgarbage("isrunning"), "the collector rests")
 end)
