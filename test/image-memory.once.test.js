@@ -30,6 +30,7 @@ const eaters = {
   userdata: "local t = {} for i = 1, 1e9 do t[i] = io.tmpfile and newproxy or setmetatable({}, { __gc = function() end }) end",
   "JSON that is decoded": "return #require('json').decode('[' .. ('[1,2,3],'):rep(60000) .. '0]')",
   "JSON that is encoded": "local t = {} for i = 1, 60000 do t[i] = i end while true do t = { require('json').encode(t) } end",
+  "numbered texts, caught by pcall": "local s = ('x'):rep(1000) local ok, e = pcall(function() local t = {} for i = 1, 1e9 do t[i] = s .. i end end) return e",
   "the answer of the message": "Waste = ('\\\\'):rep(700000) return Waste .. Waste",
 };
 

@@ -10,10 +10,15 @@
 ** to say so) becomes {"ok":false,"response":"why"}, Lua unwinds, and the next message finds a
 ** process that works.
 */
+#define image_c
 #include <string.h>
+
+#include "lprefix.h"
 
 #include "lauxlib.h"
 #include "lualib.h"
+
+#include "lgc.h"
 
 #include "allocator.h"
 #include "arguments.h"
@@ -27,6 +32,10 @@ enum { failure_reason_bytes = 1024 };
 
 static lua_State *wasm_lua_state; /* NULL until Lua has started */
 static char failure_answer[2 * failure_reason_bytes + 64];
+
+void image_collect_garbage(void) {
+  if (wasm_lua_state != NULL) luaC_fullgc(wasm_lua_state, 1);
+}
 
 /* ---- starting ---- */
 
@@ -132,7 +141,13 @@ static const char *answer(const char *message, const char *environment) {
   if (main() != 0) return failure_answer;
   lua_State *L = wasm_lua_state;
   lua_settop(L, 0);
-  if (run_message(L, message, environment) != LUA_OK) return answer_lua_error(L);
+  int status = run_message(L, message, environment);
+  if (status != LUA_OK) {
+    const char *failure = answer_lua_error(L);
+    /* Lua 5.4 collects nothing before it refuses a larger stack, which the next message needs. */
+    if (status == LUA_ERRMEM) image_collect_garbage();
+    return failure;
+  }
   if (lua_type(L, -1) != LUA_TSTRING)
     return answer_failure("the global function 'handle' did not return a text");
   const char *text = lua_tostring(L, -1);
