@@ -98,7 +98,7 @@ for (const image of ourImages) {
         function Full(ask, ...)
           local kept, piece = {}, 400000
           collectgarbage()
-          while piece > 20000 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) end) then piece = piece // 2 end end
+          while piece > 20000 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) end) then piece = piece // 2 collectgarbage() end end
           kept[#kept] = nil
           local answer, why = ask(...)
           kept = nil
@@ -108,6 +108,19 @@ for (const image of ourImages) {
       await process.eval("File = io.open('/data/file')");
       assert.equal(await process.eval("return Full(File.read, File, 'a')"), "nil Out of memory");
       assert.equal(await process.eval("return File:read('a')"), "text");
+    });
+
+    test("garbage goes before a file is refused", async () => {
+      const loader = { WeaveDrive: driveWith({ "/data/file": "text" }) };
+      const process = await spawnProcess(small, { carryMemory: false, loader });
+      assert.equal(await process.eval(`
+        local kept, piece = {}, 400000
+        while piece > 20000 do if not pcall(function() kept[#kept + 1] = ("x"):rep(piece) .. #kept end) then piece = piece // 2 end end
+        collectgarbage("stop")
+        kept = nil
+        local file, why = io.open("/data/file")
+        collectgarbage("restart")
+        return file and file:read("a") or why`), "text");
     });
 
     test("a message too large for what is left is refused, and the next one is answered", async () => {

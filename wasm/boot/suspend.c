@@ -35,6 +35,10 @@ void *malloc(size_t bytes) {
 static bool begin(void) {
   if (is_rewinding) return true;
   prepared = malloc(buffer_bytes);
+  if (prepared == NULL) {
+    image_collect_garbage();
+    prepared = malloc(buffer_bytes);
+  }
   return prepared != NULL;
 }
 
