@@ -4,7 +4,7 @@
  * The table goes to standard output and, when everything was measured at full size, into bench/results.md.
  * What is being done is told on standard error.
  *
- *   ONLY=speed,peer      only these figures: speed, flat, peer, memory, eval, size, rest, retained, images, outside, pure
+ *   ONLY=speed,peer      only these figures: speed, flat, print, peer, memory, eval, size, rest, retained, images, outside, pure
  *   SCALE=0.01           heaps of a hundredth of the size, to try the bench itself
  *   PEER_MEMBUDDY=file   the published pure-Lua tool; without it a stand-in runs (scripts/bench/lua/peer.lua)
  */

@@ -12,6 +12,7 @@
 import { emptyEval } from "./eval.js";
 import { memory } from "./memory.js";
 import { peer } from "./peer.js";
+import { print } from "./print.js";
 import { pure } from "./pure.js";
 import { rest } from "./rest.js";
 import { retained } from "./retained.js";
@@ -21,4 +22,4 @@ import { flat } from "./flat.js";
 import { images, speed } from "./speed.js";
 
 /** @type {Figure[]} */
-export const figures = [speed, flat, peer, pure, memory, emptyEval, size, rest, retained, images, outside];
+export const figures = [speed, flat, print, peer, pure, memory, emptyEval, size, rest, retained, images, outside];

@@ -77,10 +77,10 @@ local function left_bytes(report)
 end
 
 -- What a report prints, without what aos keeps of it.
-local function print_nowhere()
+local function print_nowhere(options)
   local print_of_process = print
   print = function() end
-  membuddy.print()
+  membuddy.print(options)
   print = print_of_process
 end
 
