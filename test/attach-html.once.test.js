@@ -335,6 +335,12 @@ describe("in a browser", { skip }, () => {
       assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes[0].html}`), []);
     }, { colorScheme }));
 
+  test("where the system forces its colours, kinds, parts and what is pressed are still told apart", () => withReport(async (page) => {
+    const colours = (/** @type {string} */ selector) => page.locator(selector).evaluateAll((nodes) => new Set(nodes.map((node) => getComputedStyle(node).backgroundColor)).size);
+    for (const [selector, least] of /** @type {const} */ ([[".block", 4], [".bar .part", 5], [".legend .swatch", 5], [".forms button", 2]]))
+      assert.ok((await colours(selector)) >= least, selector);
+  }, { forcedColors: "active" }));
+
   test("on a phone nothing is wider than the screen, and figures stand under their paths", () => withReport(async (page) => {
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
     const cell = await page.locator("#largest tbody th").first().boundingBox();
