@@ -311,6 +311,21 @@ describe("in a browser", { skip }, () => {
     assert.match(await page.locator(".details .path").innerText(), /^_G\/Balances$/);
   }));
 
+  test("every path of the table leads to its own block, however small that is", () => withReport(async (page) => {
+    const { lines } = dataOf(made.page);
+    await page.locator("#largest .more").click();
+    for (const form of ["Treemap", "Icicle"]) {
+      await page.getByRole("button", { name: form }).click();
+      const rows = await page.locator("#largest .path-link").evaluateAll((links) => links.map((link) => {
+        /** @type {HTMLElement} */ (link).click();
+        return Number(/** @type {HTMLElement} */ (document.querySelector(".block[aria-selected=true]")).dataset.row);
+      }));
+      const wanted = lines.filter((/** @type {any} */ { row }) => row >= 0).sort((/** @type {any} */ a, /** @type {any} */ b) => b.retained - a.retained);
+      assert.ok(rows.length > 100);
+      assert.deepEqual(rows, wanted.map((/** @type {any} */ { row }) => row));
+    }
+  }, { viewport: { width: 390, height: 844 } }));
+
   test("the changes from an older memory are told by path and by kind", () => withReport(async (page) => {
     const text = await page.locator("#changes").innerText();
     assert.match(text, /_G\/Hostile[\s\S]*appeared/);

@@ -1,6 +1,7 @@
 /**
  * Retained bytes as blocks: an icicle (what keeps what, row under row) or a treemap (areas). One block is the view's
- * top; a block is zoomed by a click or by the keyboard. Blocks too small to be seen are not drawn.
+ * top; a block is zoomed by a click or by the keyboard. Blocks too small to be seen are not drawn, but for
+ * the active one: it is what the page tells of.
  */
 import { hierarchy, partition, treemap } from "d3-hierarchy";
 import { select } from "d3-selection";
@@ -76,7 +77,7 @@ export function makePicture(tree) {
     const add = (/** @type {Block} */ block) => {
       const left = (block.x0 - top.x0) * scale, row = block.depth - top.depth;
       const blockWidth = (block.x1 - block.x0) * scale;
-      if (row >= rows || (blockWidth < narrowestDrawn && block !== top)) return;
+      if (row >= rows || (blockWidth < narrowestDrawn && block !== top && block !== active)) return;
       found.set(block, { block, left, top: row, width: blockWidth, height: 0, isHead: true });
       block.children?.forEach(add);
     };
@@ -95,7 +96,7 @@ export function makePicture(tree) {
     const found = new Map();
     const add = (/** @type {any} */ node) => {
       const place = { block: node.data, left: node.x0, top: node.y0, width: node.x1 - node.x0, height: node.y1 - node.y0, isHead: false };
-      if (node.data !== top && (place.width < 3 || place.height < 3)) return;
+      if (node.data !== top && node.data !== active && (place.width < 3 || place.height < 3)) return;
       found.set(node.data, place);
       place.isHead = node.children && (node.data === top || (place.width >= 44 && place.height >= 44));
       if (place.isHead) node.children.forEach(add);
