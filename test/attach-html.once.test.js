@@ -293,6 +293,20 @@ describe("in a browser", { skip }, () => {
     for (const { row, width } of drawn) assert.ok(Math.abs(width - (whole * bytes[row]) / bytes[0]) < 0.6, `${tree.labels[row]}: ${width}`);
   }));
 
+  test("on paper, which is narrower and for which nothing is drawn anew, no block is cut off", () => withReport(async (page) => {
+    for (const form of ["Icicle", "Treemap"]) {
+      await page.getByRole("button", { name: form }).click();
+      const outside = await page.locator(".blocks").evaluate((blocks) => {
+        blocks.style.width = blocks.style.height = "300px"; // what is seen before the observer of its size is called
+        const { right, bottom } = blocks.getBoundingClientRect();
+        const found = [...blocks.children].map((block) => block.getBoundingClientRect()).filter((block) => block.right > right + 1.1 || block.bottom > bottom + 1.1);
+        blocks.style.width = blocks.style.height = "";
+        return found.length;
+      });
+      assert.equal(outside, 0, form);
+    }
+  }));
+
   test("what the mouse points at is told of, and when it leaves what is active", () => withReport(async (page) => {
     const told = () => page.locator(".details .path").innerText();
     for (let time = 0; time < 2; time++) {

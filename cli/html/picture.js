@@ -30,6 +30,8 @@ function readTree(tree) {
   return partition()(hierarchy(data[0]).sum((datum) => datum.own));
 }
 
+/** Not in pixels: paper has fewer, and asks nobody to draw anew. @param {number} part @param {number} whole */
+const share = (part, whole) => `${((100 * part) / whole).toFixed(4)}%`;
 
 /** @param {Block} block */
 const isRest = (block) => block.data.count > 0;
@@ -116,7 +118,7 @@ export function makePicture(tree) {
     select(canvas).selectAll("div.block").data([...places.values()], (/** @type {any} */ place) => place.block.data.row)
       .join((enter) => enter.append(makeBlock))
       .order()
-      .each(/** @this {any} @param {Place} place */ function (place) { dress(this, place); });
+      .each(/** @this {any} @param {Place} place */ function (place) { dress(this, place, clientWidth, clientHeight); });
     drawTrail();
     drawDetails(active);
   }
@@ -125,12 +127,13 @@ export function makePicture(tree) {
     return element("div", { class: "block", role: "treeitem" }, foreign("", "label"), " ", element("span", { class: "bytes" }));
   }
 
-  function dress(/** @type {HTMLElement} */ node, /** @type {Place} */ { block, left, top: above, width, height, isHead }) {
+  /** @param {HTMLElement} node @param {Place} place @param {number} fullWidth @param {number} fullHeight */
+  function dress(node, { block, left, top: above, width, height, isHead }, fullWidth, fullHeight) {
     const { style } = node;
-    style.left = `${left.toFixed(2)}px`;
-    style.top = `${above.toFixed(2)}px`;
-    style.width = `${Math.max(1, width).toFixed(2)}px`;
-    style.height = `${height.toFixed(2)}px`;
+    style.left = share(left, fullWidth);
+    style.top = share(above, fullHeight);
+    style.width = share(Math.max(1, width), fullWidth);
+    style.height = share(height, fullHeight);
     const hasLabel = width >= narrowestWithLabel && height >= 16;
     const isMatch = matches?.has(block);
     node.className = ["block", `kind-${block.data.kind.replace(" ", "-")}`, isHead ? "head" : "leaf", `level-${(block.depth - top.depth) % 4}`, width < narrowestWithLabel ? "narrow" : "",
