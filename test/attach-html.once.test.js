@@ -463,6 +463,20 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.getByRole("alert").innerText(), /^test is a folder, or cannot be read: /);
     }));
 
+    test("where what serves the page has ended, saving and reading say so", async () => {
+      const ended = await makeServer(), page = await browser.newPage();
+      await page.goto(await listen(ended, 0));
+      await give(page, [made.newer]);
+      ended.close();
+      ended.closeAllConnections?.();
+      await page.getByRole("button", { name: "Save this report" }).click();
+      await page.getByText(/^The report cannot be saved, since what serves this page does not answer: /).waitFor({ timeout: 5000 });
+      await page.locator("input[type=file]").first().setInputFiles([made.older]);
+      await page.getByText(/^The reader ended: what serves this page has ended, or /).waitFor({ timeout: 5000 });
+      assert.equal(await page.locator("#kinds").count(), 1, "what was shown still is");
+      await page.close();
+    });
+
     test("a browser without 64-bit memories reads processes of 64 bits, too", () => withPage(async (page) => {
       await give(page, [made.newer]);
       assert.match(await page.locator("main").innerText(), /64 bits/);

@@ -82,7 +82,7 @@ function start({ memory, older, module }) {
     else if (data.error) fail(data.error);
     else show(data.report);
   };
-  worker.onerror = (event) => fail(`The reader ended: ${event.message || "this browser does not start it"}.`);
+  worker.onerror = (event) => fail(`The reader ended: ${event.message || "what serves this page has ended, or this browser does not start it"}.`);
   worker.postMessage({ memory, older, module });
 }
 
@@ -121,7 +121,12 @@ function fail(message) {
 /** The same file as `membuddy export --format html` makes. */
 async function save() {
   if (!shown.data) return;
-  const page = await (await fetch("report.html")).text();
+  let page;
+  try {
+    page = await (await fetch("report.html")).text();
+  } catch (error) {
+    return fail(`The report cannot be saved, since what serves this page does not answer: ${messageOf(error)}`);
+  }
   const url = URL.createObjectURL(new Blob([embed(page, shown.data)], { type: "text/html" }));
   const link = element("a", { href: url, download: `${shown.data.title.replace(/[^\w.-]+/g, "_")}.html` });
   link.click();
