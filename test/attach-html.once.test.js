@@ -463,6 +463,21 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.getByRole("alert").innerText(), /^test is a folder, or cannot be read: /);
     }));
 
+    test("of two fast drops the later is shown, where the earlier is slow to look into, too", () => withPage(async (page) => {
+      await page.evaluate(() => {
+        const { slice } = File.prototype;
+        File.prototype.slice = function (/** @type {any} */ ...range) {
+          const piece = slice.apply(this, range), wait = this.name === "older.dat" ? 300 : 0;
+          piece.arrayBuffer = () => new Promise((resolve) => setTimeout(resolve, wait)).then(() => Blob.prototype.arrayBuffer.call(piece));
+          return piece;
+        };
+      });
+      for (const file of [made.older, made.newer]) await page.locator("input[type=file]").first().setInputFiles([file]);
+      await page.waitForTimeout(400); // until both are being read, or one was
+      await page.waitForFunction(() => document.querySelector("#kinds") && !document.querySelector(".status *"));
+      assert.equal(await page.locator("h1").last().innerText(), "newer.dat");
+    }));
+
     test("where what serves the page has ended, saving and reading say so", async () => {
       const ended = await makeServer(), page = await browser.newPage();
       await page.goto(await listen(ended, 0));

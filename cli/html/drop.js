@@ -67,6 +67,11 @@ async function take(files) {
   return fail(`${next.module?.name} is a module; drop the memory of a process beside it.`);
 }
 
+/** One drop after the other: of two fast ones the later is the last, whichever is looked into sooner. */
+let taken = Promise.resolve();
+/** @param {Iterable<File>} files */
+const takeInTurn = (files) => (taken = taken.then(() => take(files)));
+
 // --- reading
 
 /** @param {Files} files */
@@ -135,7 +140,7 @@ async function save() {
 
 // --- what happens on the page
 
-input.addEventListener("change", () => void take([...(input.files ?? [])]).then(() => (input.value = "")));
+input.addEventListener("change", () => void takeInTurn([...(input.files ?? [])]).then(() => (input.value = "")));
 olderInput.addEventListener("change", () => {
   if (olderInput.files?.[0]) start({ ...shown, older: olderInput.files[0] });
   olderInput.value = "";
@@ -148,7 +153,7 @@ document.addEventListener("dragleave", (event) => event.relatedTarget === null &
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (event.dataTransfer?.files.length) void take([...event.dataTransfer.files]);
+  if (event.dataTransfer?.files.length) void takeInTurn([...event.dataTransfer.files]);
 });
 
 drop.replaceChildren(welcome, tools, status, problem, input, olderInput);
