@@ -463,6 +463,14 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.getByRole("alert").innerText(), /^test is a folder, or cannot be read: /);
     }));
 
+    test("a drop that is refused does not end the reading of an earlier one", () => withPage(async (page) => {
+      await page.route("**/worker.js", (route) => setTimeout(() => route.continue(), 500));
+      await page.locator("input[type=file]").first().setInputFiles([made.newer]);
+      await page.locator("input[type=file]").first().setInputFiles([made.older, made.newer, made.narrow]);
+      await page.getByText(/^3 memories were dropped/).waitFor();
+      await page.locator("#kinds").waitFor({ timeout: 10000 });
+    }));
+
     test("of two fast drops the later is shown, where the earlier is slow to look into, too", () => withPage(async (page) => {
       await page.evaluate(() => {
         const { slice } = File.prototype;

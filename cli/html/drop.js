@@ -56,15 +56,15 @@ async function take(files) {
       if (await isModule(file)) module = file;
       else memories.push(file);
     } catch (error) {
-      return fail(`${file.name} is a folder, or cannot be read: ${messageOf(error)}`);
+      return tell(`${file.name} is a folder, or cannot be read: ${messageOf(error)}`);
     }
   }
-  if (memories.length > 2) return fail(`${memories.length} memories were dropped; one is shown, or two are compared.`);
+  if (memories.length > 2) return tell(`${memories.length} memories were dropped; one is shown, or two are compared.`);
   memories.sort((a, b) => a.lastModified - b.lastModified || (a.name < b.name ? -1 : 1));
   const next = afterDrop(asked ?? shown, memories, module);
   if (next.memory) return start(next);
   shown = { ...shown, ...next };
-  return fail(`${next.module?.name} is a module; drop the memory of a process beside it.`);
+  return tell(`${next.module?.name} is a module; drop the memory of a process beside it.`);
 }
 
 /** One drop after the other: of two fast ones the later is the last, whichever is looked into sooner. */
@@ -119,6 +119,11 @@ function fail(message) {
   welcome.hidden = shown.data !== null;
   tools.hidden = shown.data === null;
   asked = null;
+  tell(message);
+}
+
+/** What is wrong; what is being read goes on. @param {string} message */
+function tell(message) {
   problem.hidden = false;
   problem.replaceChildren(foreign(visible(message, 2000)));
 }
@@ -130,7 +135,7 @@ async function save() {
   try {
     page = await (await fetch("report.html")).text();
   } catch (error) {
-    return fail(`The report cannot be saved, since what serves this page does not answer: ${messageOf(error)}`);
+    return tell(`The report cannot be saved, since what serves this page does not answer: ${messageOf(error)}`);
   }
   const url = URL.createObjectURL(new Blob([embed(page, shown.data)], { type: "text/html" }));
   const link = element("a", { href: url, download: `${shown.data.title.replace(/[^\w.-]+/g, "_")}.html` });
