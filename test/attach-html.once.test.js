@@ -456,6 +456,15 @@ describe("in a browser", { skip }, () => {
       assert.match(await page.locator("#changes").innerText(), /_G\/(Hostile|Chain)/);
     }));
 
+    test("a module that came first is refused with its memory, which is read without it then", () => withPage(async (page) => {
+      await give(page, [fileURLToPath(new URL("membuddy-lua53-wasm64.wasm", dist))]);
+      const input = page.locator("input[type=file]").first();
+      await input.setInputFiles([made.newer]);
+      await page.getByText(/^newer\.dat is of another module/).waitFor();
+      await input.setInputFiles([made.newer]);
+      await page.locator("#kinds").waitFor({ timeout: 10000 });
+    }));
+
     test("a folder is refused", () => withPage(async (page) => {
       const session = await page.context().newCDPSession(page), data = { items: [], files: [fileURLToPath(new URL(".", import.meta.url))], dragOperationsMask: 1 };
       for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"])) await session.send("Input.dispatchDragEvent", { type, x: 99, y: 99, data });

@@ -77,6 +77,7 @@ const takeInTurn = (files) => (taken = taken.then(() => take(files)));
 /** @param {Files} files */
 function start({ memory, older, module }) {
   asked = { memory, older, module };
+  if (!shown.data) shown.module = null; // one that came first is of this memory now, and refused with it
   problem.hidden = true;
   tools.hidden = true;
   say(`Reading ${visible(memory?.name ?? "", 80)}`);
