@@ -110,7 +110,7 @@ export class Graph {
   /** @param {number} node */
   kindName(node) { return kindNames[this.kinds[this.#checked(node)]]; }
 
-  /** What a node refers to, in the order of its references; a copy of nothing. @param {number} node */
+  /** What a node refers to, in the order of its references; a copy of nothing. @param {number} node @returns {Uint32Array} */
   references(node) {
     const { first } = this;
     return this.successors.subarray(first[this.#checked(node)], first[node + 1]);

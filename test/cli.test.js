@@ -685,6 +685,12 @@ describe("import { attach } from \"membuddy\"", () => {
     assert.match(text, /^the walker lua53-wasm64 cannot be loaded: .*\n5\.4\n$/);
   });
 
+  test("has types that TypeScript before 5.7 reads, whose typed arrays take no argument", () => {
+    const folder = path.join(root, "dist/types"), names = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".d.ts"));
+    assert.ok(names.includes("graph.d.ts"));
+    for (const name of names) assert.doesNotMatch(readFileSync(path.join(folder, name), "utf8"), /\b(?:(?:Uint|Int|Float)\w+|ArrayBufferView)</, name);
+  });
+
   test("has types", () => {
     writeFileSync(inFolder("program.mts"), `
       import { attach, diff, summarize } from "membuddy";
