@@ -57,7 +57,7 @@ function numberField(results, name) {
 
 /** What somebody else wrote may not reach a terminal. @param {string} name @param {string} what @param {string} path */
 function checkPath(name, what, path) {
-  if (/[\0-\x1f\x7f]/.test(path)) throw changed(name, what, "paths as profile wrote them");
+  if (/[\0-\x1f\x7f-\x9f]/.test(path)) throw changed(name, what, "paths as profile wrote them");
 }
 
 const inTable = "a table with control characters in a path";

@@ -86,9 +86,12 @@ static lua_Number number_field(lua_State *L, int results, const char *name) {
   return number;
 }
 
+/* U+0080 to U+009F too, which begin with 0xC2; behind the last byte stands a zero. */
 static int has_control(const char *text, size_t length) {
+  const unsigned char *bytes = (const unsigned char *)text;
   for (size_t i = 0; i < length; i++)
-    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) return 1;
+    if (bytes[i] < 0x20 || bytes[i] == 0x7F || (bytes[i] == 0xC2 && (bytes[i + 1] & 0xE0) == 0x80))
+      return 1;
   return 0;
 }
 

@@ -2130,7 +2130,7 @@ end
 
 -- Somebody else may have written it: nothing of that may reach a terminal.
 local function check_path(name, what, path)
-  if find(path, "[%z\1-\31\127]") then refuse_results(name, what, "paths as profile wrote them") end
+  if find(path, "[%z\1-\31\127]") or find(path, "\xC2[\x80-\x9F]") then refuse_results(name, what, "paths as profile wrote them") end
 end
 
 -- A table of paths that `profile` made, and the sum of its numbers.

@@ -702,6 +702,7 @@ describe("what a program gives is looked at first", () => {
     "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua53-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
     "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
+    "one of the upper controls": [() => heap.print({ ...results(), circular: { "_G/a": "\x9b31m" } }), /'circular' is a table with control characters in a path; expected paths/],
     "an escape in 'target'": [() => heap.print({ ...results(), target: "\x1b[31m", shared: 0 }), /'target' is a path with control characters; expected paths/],
     "an escape in 'retained'": [() => heap.print({ ...results(), retained: { _G: "\x1b[31m" } }), /'retained' of '_G' is a string; expected a number/],
     "an escape in 'otherCycles'": [() => heap.print({ ...results(), otherCycles: "\x1b[31m" }), /'otherCycles' is string; expected a number/],

@@ -1670,6 +1670,9 @@ test("edited results cannot smuggle control characters into the print", function
   r = membuddy.profile({ depth = 0 })
   r.circular.a = "\27[31mevil"
   contains(refusal(membuddy.print, r), "control characters", "the error")
+  r = membuddy.profile({ depth = 0 })
+  r.circular.a = "\u{9B}31mevil" -- which begins an escape sequence too
+  contains(refusal(membuddy.print, r), "control characters", "the error")
   local t = { {} }
   r = membuddy.profile(t)
   r.target = "\27[31mevil"
