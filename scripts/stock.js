@@ -17,28 +17,27 @@ import { minified, packed, writeWhole } from "./pack-lua.js";
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const read = (/** @type {string} */ name) => readFile(path.join(root, name), "utf8");
 
-/** A Lua string of any bytes, in ASCII. @param {number[]} bytes */
-function quoted(bytes) {
-  const digit = (/** @type {number | undefined} */ byte) => byte !== undefined && byte >= 0x30 && byte <= 0x39;
-  const shown = (/** @type {number} */ byte, /** @type {number | undefined} */ next) => {
-    if (byte === 0x22 || byte === 0x5c) return "\\" + String.fromCharCode(byte);
-    if (byte >= 0x20 && byte < 0x7f) return String.fromCharCode(byte);
-    return "\\" + String(byte).padStart(digit(next) ? 3 : 1, "0");
-  };
-  return `"${bytes.map((byte, at) => shown(byte, bytes[at + 1])).join("")}"`;
-}
-
 /** @param {string} text */
 function longString(text) {
   let level = "=";
   while (text.includes(`]${level}]`)) level += "=";
-  return `[${level}[${text}]${level}]`;
+  return `[${level}[\n${text}]${level}]`; // Lua leaves out a line that ends in front
+}
+
+/**
+ * Bytes as ASCII that src/stock.lua reads: ! or ` and a character for one from 128 on. Lua's escapes would take five
+ * bytes of a message, which has to fit on a C stack of 64 KB in the sqlite image.
+ * @param {number[]} bytes
+ */
+function inAscii(bytes) {
+  if (bytes.some((byte) => byte === 0x21 || byte === 0x60)) throw new Error("these texts must hold neither ! nor `");
+  return bytes.map((byte) => (byte < 128 ? "" : byte < 192 ? "!" : "`") + String.fromCharCode(byte < 128 ? byte : 48 + byte % 64)).join("");
 }
 
 /** @param {string} source */
 function packedTable(source) {
   const { packed: bytes, pairs } = packed(minified(source));
-  return `{${quoted(bytes)},${quoted(pairs.flat())}}`;
+  return `{${longString(inAscii(bytes))},${longString(inAscii(pairs.flat()))}}`;
 }
 
 async function version() {
@@ -50,7 +49,7 @@ async function version() {
 /** The expression that loads everything and gives the module. */
 async function loading() {
   const [stock, pure, checks, handlers] = await Promise.all(["stock", "membuddy", "checks", "handlers"].map((name) => read(`src/${name}.lua`)));
-  return `load(${longString(minified(stock))}, "=membuddy")(${longString(minified(pure))},\n${packedTable(checks)},\n${packedTable(handlers)})`;
+  return `load(${longString(minified(stock))}, "=membuddy")(${[pure, checks, handlers].map(packedTable).join(",\n")})`;
 }
 
 /**

@@ -1,15 +1,28 @@
 -- Joins what a process loads whose image is not ours: the pure module (unless the image has the native library), the
 -- checks, and the handlers that answer by message. A chunk, loaded under a short name so that no text of it stays:
 --
---   chunk(module text, { checks text, its pairs }, { handlers text, its pairs }) -> membuddy
+--   chunk(module, checks, handlers) -> membuddy
 --
--- The last two are kept as packed by scripts/pack-lua.js and read when somebody asks.
+-- Each is { text, its pairs }, packed by scripts/pack-lua.js and written down by scripts/stock.js. The last two are kept so
+-- and read when somebody asks.
 
-local module_text, checks, handlers = ...
+local module, checks, handlers = ...
 
 -- A program may use the names of libraries and functions for something else later, and take them from strings.
 local load, assert, pcall, error, type, next = load, assert, pcall, error, type, next
 local char, dump, sub, gsub = string.char, string.dump, string.sub, string.gsub
+
+-- A byte from 128 on comes as a mark and a character. Looked up, not computed while gsub runs: gsub and char take 8 KB of C
+-- stack each, and in the sqlite image this text leaves 17 KB.
+do
+  local bytes = {}
+  for i = 0, 63 do
+    bytes["!" .. char(48 + i)], bytes["`" .. char(48 + i)] = char(128 + i), char(192 + i)
+  end
+  for _, texts in next, { module, checks, handlers } do
+    for i = 1, 2 do texts[i] = gsub(texts[i], "[!`].", bytes) end
+  end
+end
 
 -- A byte from 128 on stands for a pair of bytes.
 local function unpacked(packed)
@@ -34,7 +47,7 @@ end
 
 local loaded = type(package) == "table" and rawget(package, "loaded") or debug.getregistry()._LOADED
 local before = loaded.membuddy
-local membuddy, set_findings = load_bare(module_text, "=membuddy")()
+local membuddy, set_findings = load_bare(unpacked(module), "=membuddy")()
 loaded.membuddy = membuddy
 
 if membuddy.backend ~= "native" then

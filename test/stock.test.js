@@ -72,6 +72,22 @@ for (const image of [stockImage, stockImage32, specimen("aos2_0_1"), specimen("a
   });
 }
 
+// Its C stack has 64 KB, and the loader puts the message on it; aos's print shows nothing in this image.
+test("sqlite: the blueprint installs the module and its handlers, with 4 KB to spare for a longer message", isHeavyHere ?? {}, async () => {
+  const process = await spawnProcess(specimen("sqlite").file);
+  for (const spare of [0, 4096]) {
+    const result = await loadBlueprint(process, { ...evaluating, data: `${blueprint}--${"x".repeat(spare)}` });
+    assert.match(String(result.Output?.data?.output), /^MemBuddy \d+\.\d+\.\d+ \(lua\)/);
+  }
+  assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Report" })).data).backend, "lua");
+  assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Checks" })).data).checks.length, 9);
+  const text = await process.eval(`collectgarbage() collectgarbage() return "explained: " .. require("membuddy").profile().explained`);
+  assert.ok(Number(text.split(" ")[1]) > 97, text);
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory));
+  assert.equal(heap.books().unaccounted, 0);
+  heap.close();
+});
+
 test("the command line sends the blueprint as it is, as one Eval", async () => {
   assert.equal(evaluating.data, blueprint);
   assert.deepEqual(Object.fromEntries(evaluating.tags.map(({ name, value }) => [name, value])),
