@@ -46,10 +46,17 @@ async function version() {
   return found[1];
 }
 
+/** The module as src/stock.lua wants it; on its own it gives one value, since a second one fails an Eval. @param {string} pure */
+function withSetter(pure) {
+  const end = "\nreturn membuddy\n";
+  if (!pure.endsWith(end) || !pure.includes("\nlocal findings\n")) throw new Error("src/membuddy.lua does not end as expected");
+  return `${pure.slice(0, -end.length)}\nreturn membuddy, function(lines) findings = lines end\n`;
+}
+
 /** The expression that loads everything and gives the module. */
 async function loading() {
   const [stock, pure, checks, handlers] = await Promise.all(["stock", "membuddy", "checks", "handlers"].map((name) => read(`src/${name}.lua`)));
-  return `load(${longString(minified(stock))}, "=membuddy")(${[pure, checks, handlers].map(packedTable).join(",\n")})`;
+  return `load(${longString(minified(stock))}, "=membuddy")(${[withSetter(pure), checks, handlers].map(packedTable).join(",\n")})`;
 }
 
 /**

@@ -2324,9 +2324,8 @@ end
 
 local membuddy = { backend = "lua", version = VERSION, exact = false }
 
--- What stands behind the report of a whole process, where the checks are loaded too.
+-- What stands behind the report of a whole process: set by src/stock.lua, where the checks are loaded too.
 local findings
-local function set_findings(lines) findings = lines end
 
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
@@ -2392,4 +2391,4 @@ membuddy.account = public(function(entry)
   }
 end)
 
-return membuddy, set_findings -- the second is for src/stock.lua
+return membuddy

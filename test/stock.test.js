@@ -124,6 +124,14 @@ for (const image of [ourImages[0], stockImage32]) {
   });
 }
 
+test("aos 2.0.4: src/membuddy.lua alone is a chunk that aos evaluates, of one value", async () => {
+  const process = await spawnProcess(stockImage32.file);
+  const text = readFileSync(inRoot("src/membuddy.lua"), "utf8");
+  const result = await process.evalResult(text);
+  assert.match(String(result.Output?.data?.output ?? result.Output?.data), /profile.*function/s);
+  assert.equal(await process.eval(`return select("#", load([=====[\n${text}]=====])())`), "1");
+});
+
 // As aos's `.load` and apm's publisher look for what they should put in front of a text.
 const requirePattern = /(?<=(require( *)(\n*)(\()?( *)("|'))).*(?=("|'))/g;
 
