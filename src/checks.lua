@@ -214,12 +214,14 @@ local function look(objects)
     if #seen.references < most_references then seen.references[#seen.references + 1] = text end
   end
 
-  -- Asking for a source copies it: so functions of a table are asked while each has one of its own. Returns whether it had.
+  -- Asking for a source copies it: so functions of a table are asked while each has one of its own. Globals are of many
+  -- chunks, and those with a short name stand before others. Returns whether to ask on.
   local function note_source(f)
     if seen.source_calls == most_sources or seen.source_bytes > most_source_bytes then return false end
     local source = debug.getinfo(f, "S").source
     seen.source_calls, seen.source_bytes = seen.source_calls + 1, seen.source_bytes + #source
-    if #source < source_bytes or source:find("^[@=]") or seen.sources[source] then return false end
+    if #source < source_bytes then return rawequal(parents[f], _G) and seen.source_calls < most_sources // 2 end
+    if source:find("^[@=]") or seen.sources[source] then return false end
     seen.sources[source] = "the name of the chunk of " .. path_of(parents, f)
     return true
   end

@@ -384,6 +384,22 @@ test("sources are found behind every function of a table", async () => {
   assert.ok(count >= 40 && bytes > 40 * 1000, `${count} sources, ${bytes} bytes`);
 });
 
+test("a source is found behind a global function, whatever it is called, and the globals leave room to find others", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`
+    local function count() return require("membuddy").checks()[5].count end
+    local before, missed = count(), {}
+    for _, name in ipairs({ "F", "Quote", "onTransfer", "computePrice", "Tick", "Vote", "Oracle", "settle", "Report", "Airdrop" }) do
+      _G[name] = load("-- " .. ("c"):rep(20000) .. "\\nreturn x")
+      if count() - before ~= 1 then missed[#missed + 1] = name end
+      _G[name] = nil
+    end
+    for i = 1, 200 do _G["Short" .. i] = function() return missed end end
+    Plugin = { load("-- " .. ("c"):rep(20000) .. "\\nreturn x") }
+    return table.concat(missed, " ") .. "; " .. count() - before`);
+  assert.equal(text, "; 1");
+});
+
 test("the checks call nothing of the program, and a damaged one says so instead of raising", async () => {
   const process = await spawnProcess(image.file);
   const text = await process.eval(`
