@@ -1809,7 +1809,8 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     return {
       type = "membuddy-results", totalSize = floor(total), sizes = sizes, totalSizes = sums, circular = circular,
-      cycles = copy, retained = retained_of and retained, otherCycles = other_cycles > 0 and other_cycles or nil,
+      cycles = copy, retained = retained_of and retained or nil,
+      otherCycles = other_cycles > 0 and other_cycles or nil,
     }
   end
 

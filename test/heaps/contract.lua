@@ -1409,6 +1409,7 @@ test("profile with retained agrees with retained", function()
   end
   rawset(_G, "ContractGlobal", nil)
   check(compared >= 8, "only %d paths were compared", compared)
+  equal(membuddy.profile(common, { retained = false }).retained, nil, "what was not asked for")
 end)
 
 test("retained is printed beside the sizes", function()
