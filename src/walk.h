@@ -92,7 +92,7 @@ void walk_each_block(lua_State *L, block_visitor visit, void *context);
 typedef void (*object_visitor)(void *context, GCObject *object);
 void walk_each_object(lua_State *L, object_visitor visit, void *context);
 
-/* Takes every mark back; what bore none is `garbage` (NULL: nobody asks, which saves measuring it). */
+/* Takes every mark back; what bore none is `garbage`, which is not measured if that is NULL. */
 void walk_take_marks_back(global_State *g, kind_tally *garbage);
 
 /* `layout_each_entry` for those who are in no hurry: calls through a pointer. */

@@ -10,18 +10,14 @@
 ** to say so) becomes {"ok":false,"response":"why"}, Lua unwinds, and the next message finds a
 ** process that works.
 */
-#define image_c
 #include <string.h>
-
-#include "lprefix.h"
 
 #include "lauxlib.h"
 #include "lualib.h"
 
-#include "lgc.h"
-
 #include "allocator.h"
 #include "arguments.h"
+#include "garbage.h"
 #include "image.h"
 #include "modules.h"
 
@@ -33,9 +29,7 @@ enum { failure_reason_bytes = 1024 };
 static lua_State *wasm_lua_state; /* NULL until Lua has started */
 static char failure_answer[2 * failure_reason_bytes + 64];
 
-void image_collect_garbage(void) {
-  if (wasm_lua_state != NULL) luaC_fullgc(wasm_lua_state, 1);
-}
+void image_collect_garbage(void) { garbage_collect(wasm_lua_state); }
 
 /* ---- starting ---- */
 

@@ -10,7 +10,7 @@
 #define IMAGE_EXPORT(name)      __attribute__((export_name(#name), used))
 #define IMAGE_HOST_IMPORT(name) __attribute__((import_module("env"), import_name(#name)))
 
-/* What Lua does before it says "not enough memory": no finalizer runs. */
+/* The garbage of the process goes, without a finalizer. */
 void image_collect_garbage(void);
 
 /* Registers bit32 where the Lua version lacks it: aos's cryptography needs it. */
