@@ -2307,7 +2307,7 @@ local function print_call(entry, given, more)
     refuse("the results or options are %s; accepted: a table", value_name(given))
   end
   if more ~= nil and type(more) ~= "table" then refuse("the options are %s; accepted: a table", value_name(more)) end
-  local lines, options
+  local lines, options, stopped
   given, more = given or more, given and more
   if given and is_results(given) then
     lines = lines_of(given, read_options(more or {}))
@@ -2316,22 +2316,25 @@ local function print_call(entry, given, more)
       refuse("the first argument is no results of profile(); accepted: results and options, or options alone")
     end
     options = read_options(given or {})
-    lines = lines_of(profile(options, entry, options.target ~= nil), options)
+    local results = profile(options, entry, options.target ~= nil)
+    lines, stopped = lines_of(results, options), results.stopped
   end
   local write = global("print")
   if type(write) ~= "function" then refuse("the global 'print' is a %s value; a function is needed", type(write)) end
-  return { write = write, lines = lines, options = options }
+  return { write = write, lines = lines, options = options, stopped = stopped }
 end
 
 local membuddy = { backend = "lua", version = VERSION, exact = false }
 
 -- What stands behind the report of a whole process: set by src/stock.lua, where the checks are loaded too.
 local findings
+local CHECKS_LEFT_OUT = "Checks: left out, since the budget was used up; option checks = true makes them"
 
 local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
   if findings and options and options.checks ~= false and options.target == nil then
-    for _, line in next, findings() do lines[#lines + 1] = line end
+    local is_asked = options.checks or not report.stopped -- their walks know no budget
+    for _, line in next, is_asked and findings() or { CHECKS_LEFT_OUT } do lines[#lines + 1] = line end
   end
   for _, line in next, lines do write(line) end
 end

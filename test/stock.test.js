@@ -256,6 +256,29 @@ test("aos 2.0.6: leaks of real messages are found by name, and print() tells the
   assert.match(text, /\nChecks:\n {4}inbox: 41, /);
 });
 
+test("aos 2.0.4: where a budget ended the walk, print() leaves out the checks, which would take more, unless they are asked for", isHeavyHere ?? {}, async () => {
+  const { process } = await withBlueprint(specimen("aos2_0_4_32"));
+  const [kept, whole, asked] = (await process.eval(`for name in pairs(Colors) do Colors[name] = "" end
+    for i = 1, 3000 do local tags = {} for j = 1, 20 do tags[j] = { j } end Inbox[#Inbox + 1] = { From = "x", Tags = tags } end
+    local membuddy, count, print_, texts = require("membuddy"), collectgarbage, print, {}
+    for i, options in ipairs({ { budget = 500000 }, { budget = 1 << 30 }, { budget = 500000, checks = true } }) do
+      local lines, peak = {}, 0
+      count() count()
+      local before = count("count")
+      print = function(line) lines[#lines + 1] = line end
+      debug.sethook(function() peak = math.max(peak, count("count") - before) end, "", 1000)
+      membuddy.print(options)
+      debug.sethook()
+      print = print_
+      texts[i] = peak * 1024 // 1 .. " " .. table.concat(lines, "\\n"):match("\\nChecks.*")
+    end
+    return table.concat(texts, "|")`)).split("|");
+  assert.match(kept, /^\d+\.0 \nChecks: left out, since the budget was used up; option checks = true makes them$/);
+  assert.ok(parseFloat(kept) < 2 * 500000 + 300000, kept);
+  assert.match(whole, /\nChecks:\n {4}inbox: 3001, /);
+  assert.match(asked, /\nChecks:\n {4}inbox: 3001, /);
+});
+
 // ---- reports by message ----
 
 test("only the owner is answered with data; anybody else is refused in words, until the process opens", async () => {
