@@ -133,7 +133,7 @@ export async function assertNoFalseAlarms(process) {
 export async function assertGrowth(process) {
   await process.eval(`for i = 1, 200 do _G["Filler" .. i] = ("f"):rep(4000) .. i end require("membuddy").mark() return "marked"`);
   for (let i = 0; i < 2; i++) await process.eval("return 1");
-  await process.eval(`Filler150 = Filler150 .. ("more"):rep(20)`);
+  await process.eval(`Filler199 = Filler199 .. ("more"):rep(20)`);
   const quiet = (await checksOf(process)).get("growth");
   assert.equal(quiet?.found, false, quiet?.text);
   for (const { name, bytes } of quiet?.paths ?? []) assert.ok(bytes < 300, `${name} did not grow by ${bytes} bytes`);
