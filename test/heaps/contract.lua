@@ -1689,6 +1689,11 @@ test("a count that was edited to no count does not end the print", function()
     local lines = printed(r)
     equal(lines[#lines - 1], "Circular references:", "the line before the last")
   end
+  for _, bytes in ipairs({ "1\27[2J", {}, true }) do
+    r.retained = { [r.target] = bytes }
+    local text = table.concat(printed(r), "\n")
+    check(not text:find("retained"), "a line tells what is retained: %s", text)
+  end
 end)
 
 -- ---- print ----
@@ -1778,10 +1783,14 @@ test("colours come from the global table Colors", function()
   local _, opened = text:gsub("<[rgby]>", "")
   local _, closed = text:gsub("<0>", "")
   equal(opened, closed, "the number of colours that end")
+  with_globals({ print = function(line) lines[1] = line end, Colors = { blue = "<b>", green = "<g>", reset = "<0>" } }, membuddy.print,
+    { type = "membuddy-results", totalSize = 1, sizes = { ["a/...b"] = 1 }, totalSizes = {}, circular = {} }, { no_header = true })
+  contains(lines[1], "<b>a/...b<0>: ", "a key that begins as the last step of a sum does")
 end)
 
 test("a Colors that is no table of texts is no colour", function()
-  for _, colours in ipairs({ 5, "red", { blue = {}, gray = 5, reset = true } }) do
+  local trap = setmetatable({}, { __index = function() error("a metamethod ran") end })
+  for _, colours in ipairs({ 5, "red", { blue = {}, gray = 5, reset = true }, trap }) do
     local lines = {}
     with_globals({ print = function(line) lines[#lines + 1] = line end, Colors = colours }, membuddy.print, { top = 1 })
     check(lines[1]:find("^MemBuddy"), "the first line is %s", lines[1])
