@@ -764,6 +764,19 @@ test("a coroutine's locals have their names", function()
   end
 end)
 
+test("a slot has the name of the variable that lives in it, not of one that did or will", function()
+  local thread = coroutine.create(function()
+    do local gone = 1 end
+    local kept = {}
+    local later = (function() coroutine.yield(kept) end)()
+    return later
+  end)
+  coroutine.resume(thread)
+  local r, name = profile_named(thread)
+  check(r.sizes[name .. "/[local kept]"], "the variable that lives is missing")
+  equal(#paths_like(r.sizes, "%[local [^k]"), 0, "the number of others")
+end)
+
 test("what a loop goes through has the name that Lua gives it", function()
   local weak = setmetatable({}, { __mode = "v" })
   local thread = coroutine.create(function()
@@ -1154,6 +1167,8 @@ test("of many circular references a default report lists 32 and counts the other
   local r = membuddy.profile(t)
   equal(count(r.circular), 32, "those listed")
   equal(r.otherCycles, 100 - 32, "the others")
+  local lines = printed(r, { top = false })
+  equal(lines[#lines], "... and 68 other circular references", "the last line of all that are listed")
   r = membuddy.profile(t, { depth = "inf" })
   equal(count(r.circular), 100, "those listed")
   for from, to in pairs(membuddy.profile(t, { depth = "inf", children = 3 }).circular) do
@@ -1616,6 +1631,9 @@ test("an error of the library says where it was called", function()
 end)
 
 test("a hostile option name comes out of the error unharmed", function()
+  for _, behind in ipairs({ "\0", "\127" }) do
+    contains(refusal(membuddy.print, { ["depth" .. behind .. "x"] = 1 }), "unknown option 'depth';", "the error")
+  end
   local message = refusal(membuddy.print, { ["evil\0\27[31m\n" .. big("x", 10000)] = 1 })
   check(#message < 1000, "the error has %d bytes", #message)
   check(not message:find("[%c]"), "the error has control characters")
@@ -1722,6 +1740,9 @@ test("the largest are printed first, ties by name", function()
   contains(lines[4], "/c: ", "the second size")
   contains(lines[5], "/a: ", "the third size")
   contains(lines[6], "/b: ", "the fourth size")
+  for i = 1, 50 do t["n" .. 10 + i] = big("n", 500) .. 10 + i end
+  lines = printed({ target = t, no_header = true, top = false })
+  for i = 1, 50 do contains(lines[6 + i], "/n" .. 10 + i .. ": ", "line " .. i .. " of as many bytes") end
 end)
 
 test("option top says how many are printed, and the rest is summed", function()
