@@ -549,12 +549,8 @@ end
 
 function requests.mark()
   local _ = run -- is alive as it is when the checks are made
-  local before = membuddy.marked
-  membuddy.marked = nil
-  local ok, marked = pcall(snapshot)
-  membuddy.marked = ok and marked or before
-  if not ok then error(marked, 0) end
-  before = nil
+  local marked = snapshot()
+  membuddy.marked = marked
   local with_it = snapshot() -- what is marked has its own place in what will be compared
   marked.totalSize, marked.objects = with_it.totalSize, with_it.objects
   for path in next, marked.sizes do marked.sizes[path] = with_it.sizes[path] or marked.sizes[path] end
