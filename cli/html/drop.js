@@ -70,7 +70,7 @@ async function take(files) {
 /** One drop after the other: of two fast ones the later is the last, whichever is looked into sooner. */
 let taken = Promise.resolve();
 /** @param {Iterable<File>} files */
-const takeInTurn = (files) => (taken = taken.then(() => take(files)));
+const takeInTurn = (files) => (taken = taken.catch(() => {}).then(() => take(files)));
 
 // --- reading
 
