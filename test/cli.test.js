@@ -593,14 +593,20 @@ describe("progress", () => {
     const asTerminal = `process.stderr.isTTY = true;
       process.on("worker", (worker) => worker.on("exit", () => console.log("no more progress")));
       import(${JSON.stringify(pathToFileURL(bin).href)});`;
-    return spawn(process.execPath, ["--preserve-symlinks", "-e", asTerminal, bin, "-"], { cwd: folder, stdio: ["pipe", "pipe", stderr] });
+    return spawn(process.execPath, ["--preserve-symlinks", "-e", asTerminal, bin, "-"], { cwd: folder, stdio: ["pipe", "pipe", stderr], timeout: 60000 });
+  }
+
+  /** Waits for it, or for the end of the command. @param {ReturnType<typeof readSlowly>} child @param {() => boolean} isSo */
+  async function until(child, isSo) {
+    while (!isSo() && child.exitCode === null && child.signalCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.ok(isSo(), "the command ended before");
   }
 
   test("that Ctrl-C ends leaves the terminal in no other mode", async () => {
     const child = readSlowly("pipe");
     let shown = "";
     child.stderr?.on("data", (piece) => { shown += piece; });
-    while (!shown.includes("reading")) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(child, () => shown.includes("reading"));
     child.kill("SIGINT");
     await once(child, "close");
     assert.doesNotMatch(shown, /\x1b\[\?/);
@@ -611,7 +617,7 @@ describe("progress", () => {
     closeSync(full);
     let result = "";
     child.stdout?.on("data", (piece) => { result += piece; });
-    while (!result.includes("no more progress")) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(child, () => result.includes("no more progress"));
     child.stdin?.end(readFileSync(inFolder("sample.dat")));
     assert.deepEqual(await once(child, "close"), [0, null]);
     assert.match(result, /Largest by path/);
