@@ -145,13 +145,13 @@ local function power_of_two(count)
 end
 
 -- What a table with these entries takes that is made anew: its array part is as long as the largest power of two of which
--- the integers fill more than half.
-local function bytes_anew(t)
+-- the integers fill more than half. Most are lists: `next` comes to the end of those in order.
+local function bytes_anew(t, count)
   local empty = sizeof({})
   local slot, node = sizeof({ 1 }) - empty, sizeof({ a = 1 }) - empty
-  local counts, count, top, integers, slots, in_array = {}, 0, 1, 0, 0, 0
+  if count > 0 and rawlen(t) == count and next(t, count) == nil then return empty + slot * power_of_two(count) end
+  local counts, top, integers, slots, in_array = {}, 1, 0, 0, 0
   for key in next, t do
-    count = count + 1
     if math.type(key) == "integer" and key > 0 and key <= largest_index then
       if key > top or key <= top // 2 then top = power_of_two(key) end -- most follow each other
       counts[top] = (counts[top] or 0) + 1
@@ -244,7 +244,7 @@ local function look(objects)
     if left == 0 then return end
     local bytes = sizeof(t)
     if bytes < large_table_bytes + 16 * count then return end
-    local gain = bytes - bytes_anew(t)
+    local gain = bytes - bytes_anew(t, count)
     if gain >= large_table_bytes and #seen.sparse < most_names then
       seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain }
     end

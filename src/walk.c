@@ -253,14 +253,20 @@ walk_status walk_process(lua_State *L, tree *t, walk_books *books) {
 
 /* ---- what one object holds ---- */
 
-static void block(GCObject *object, const GCObject *target) {
-  if (object && object != target) object->marked |= LAYOUT_MARK_BIT;
+typedef struct {
+  const GCObject *target;
+  lu_byte mark; /* or 0: takes it back */
+} blocking;
+
+static void block(const blocking *b, GCObject *object) {
+  if (object == NULL || object == b->target) return;
+  object->marked = (lu_byte)((object->marked & ~LAYOUT_MARK_BIT) | b->mark);
 }
 
 static void block_value(void *context, label_kind kind, uintptr_t place, GCObject *key,
                         GCObject *value) {
   (void)kind, (void)place, (void)key;
-  if (value && !layout_is_string(value)) block(value, context);
+  if (value && !layout_is_string(value)) block(context, value);
 }
 
 static GCObject *table_field(GCObject *table, const char *name) {
@@ -271,29 +277,38 @@ static GCObject *table_field(GCObject *table, const char *name) {
 
 /* What has a name of its own is not part of what the target holds; but where the target is what
 ** gives the names, that is all it holds. */
-static void block_named(walker *w, GCObject *target) {
+static void block_named(walker *w, const GCObject *target, lu_byte mark) {
+  blocking b = {target, mark};
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
   GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
   if (globals && target != globals) {
-    walk_each_entry(gco2t(globals), block_value, target);
-    if (loaded && target != loaded) walk_each_entry(gco2t(loaded), block_value, target);
+    walk_each_entry(gco2t(globals), block_value, &b);
+    if (loaded && target != loaded) walk_each_entry(gco2t(loaded), block_value, &b);
   }
-  block(globals, target);
-  block(registry, target);
-  block(obj2gco(w->g->mainthread), target);
+  block(&b, globals);
+  block(&b, registry);
+  block(&b, obj2gco(w->g->mainthread));
 }
+
+/* What is a smaller share of a heap is found again faster than all objects are looked at. */
+#define FEW_SHARE 4
 
 walk_status walk_target(lua_State *L, GCObject *target, const char *name, tree *t,
                         walk_books *met) {
   walker w;
   if (begin_walk(&w, L, t) != WALK_OK) return WALK_NO_MEMORY;
   do {
-    block_named(&w, target);
+    block_named(&w, target, LAYOUT_MARK_BIT);
     walk_root_object(&w, ROOT_GLOBALS, target, name);
     visit_parked(&w, SETTLING);
   } while (starts_again(&w));
   read_met(&w, met);
-  return end_walk(&w, NULL);
+  if (met->live_bytes > layout_total_bytes(w.g) / FEW_SHARE) return end_walk(&w, NULL);
+  leave_queue(&w);
+  block_named(&w, target, 0); /* first: nothing beyond them was marked */
+  walk_take_marks_back_from(target);
+  gray_restore(&w.gray);
+  return WALK_OK;
 }
 
 walk_status walk_read_books(lua_State *L, GCObject *target, walk_books *books) {
@@ -398,7 +413,7 @@ walk_status walk_exclusive(lua_State *L, GCObject *target, size_t *bytes) {
   size_t without_bytes = live_bytes(&r.w);
   leave_queue(&r.w);
   pardon(&r);
-  block_named(&r.w, target);
+  block_named(&r.w, target, LAYOUT_MARK_BIT);
   r.w.strict = r.w.keep_parked = 0;
   mark_with(&r);
   *bytes = live_bytes(&r.w) - without_bytes;

@@ -94,6 +94,8 @@ void walk_each_object(lua_State *L, object_visitor visit, void *context);
 
 /* Takes every mark back; what bore none is `garbage`, which is not measured if that is NULL. */
 void walk_take_marks_back(global_State *g, kind_tally *garbage);
+/* The same of what was marked from `target` on: takes the time of a walk of that alone. */
+void walk_take_marks_back_from(GCObject *target);
 
 /* `layout_each_entry` for those who are in no hurry: calls through a pointer. */
 void walk_each_entry(const Table *table, reference_visitor visit, void *context);

@@ -162,6 +162,46 @@ void walk_take_marks_back(global_State *g, kind_tally *garbage) {
   if (!LAYOUT_CELLS_ARE_OBJECTS) settle_cells(&pass);
 }
 
+/* ---- the same without a look at all objects ---- */
+
+/* A userdata without a link can't wait. A chain of them may be as long as the heap is large: no
+** recursion. */
+static void take_mark_of(GCObject **waiting, GCObject *object) {
+  while (object && object->marked & LAYOUT_MARK_BIT) {
+    object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+    GCObject **link = layout_link(object);
+    if (link) {
+      *link = *waiting;
+      *waiting = object;
+      return;
+    }
+    if (layout_kind(object) != KIND_USERDATA) return;
+    if (gco2u(object)->metatable) take_mark_of(waiting, obj2gco(gco2u(object)->metatable));
+    object = layout_only_uservalue(gco2u(object));
+  }
+}
+
+static void take_marks_of_reference(void *waiting, label_kind kind, uintptr_t place, GCObject *key,
+                                    GCObject *value) {
+  (void)place;
+  if (key && kind == LABEL_UPVALUE)
+    layout_release_cell((UpVal *)key);
+  else
+    take_mark_of(waiting, key);
+  take_mark_of(waiting, value);
+}
+
+void walk_take_marks_back_from(GCObject *target) {
+  GCObject *waiting = NULL;
+  take_mark_of(&waiting, target);
+  while (waiting) {
+    GCObject *object = waiting, **link = layout_link(object);
+    waiting = *link;
+    *link = NULL;
+    walk_each_reference(object, take_marks_of_reference, &waiting);
+  }
+}
+
 /* ---- all blocks ---- */
 
 typedef struct {
