@@ -192,6 +192,7 @@ test("a table is larger than it needs by what a copy of it takes less", async ()
     Sparse = { list = {}, names = {}, mixed = {}, small = {} }
     for i = 1, 5000 do Sparse.list[i], Sparse.names["key " .. i], Sparse.mixed[i], Sparse.mixed[i + 0.5], Sparse.mixed[-i] = i, i, i, i, i end
     for i = 1, 60 do Sparse.small[i] = i end
+    Sparse.names[math.maxinteger] = 1
     Sparse.first = { table.unpack(Sparse.list, 1, 200) } for i = 65, 200 do Sparse.first[i] = nil end
     for i = 41, 4976 do Sparse.list[i], Sparse.names["key " .. i], Sparse.mixed[i], Sparse.mixed[i + 0.5], Sparse.mixed[-i] = nil, nil, nil, nil, nil end
     for i = 2, 60 do Sparse.small[i] = nil end
@@ -257,7 +258,9 @@ test("coroutines that wait are told from dead ones and from those that did not s
     Handlers.add("lasting", "lasting", function() return shared end)`);
   const check = await process.eval(`
     local list = { coroutine.create(Waits[1]), coroutine.create(Waits[1]), coroutine.create(function() end), (coroutine.running()) }
+    list[5] = coroutine.create(load("coroutine.yield() return 1", "=.handlers"))
     coroutine.resume(list[1])
+    coroutine.resume(list[5])
     coroutine.resume(list[3])
     local kept = Handlers.coroutines
     Handlers.coroutines = list
@@ -265,10 +268,11 @@ test("coroutines that wait are told from dead ones and from those that did not s
     Handlers.coroutines = kept
     return require("json").encode(check)`);
   const { count, dead, places, bytes } = JSON.parse(check);
-  assert.deepEqual([count, dead, places.length], [2, 1, 2]);
+  assert.deepEqual([count, dead, places.length], [3, 1, 3]);
   await process.evalResult(`\n\nlocal answer = ao.send({ Target = ao.id, Action = "Ask" }).receive() print(answer.Id)`);
   assert.deepEqual((await checkOf(process, "coroutines")).places, [{ name: '[string "aos"]:3', count: 1 }], "where the program asked");
-  assert.ok(places.some((/** @type {{ name: string }} */ { name }) => name === "not started"), JSON.stringify(places));
+  for (const place of ["not started", ".handlers:1"])
+    assert.ok(places.some((/** @type {{ name: string }} */ { name }) => name === place), JSON.stringify(places));
   assert.ok(bytes < 20000, `${bytes} bytes`);
 });
 
@@ -342,6 +346,30 @@ test("what is counted is bounded: 200 names, 32 coroutines' places and 200 holde
   const strings = (/** @type {number} */ entries) => `Many = {} for i = 1, ${entries} do Many[i] = i end for i = 1, 10 do Many[#Many + 1] = ("e"):rep(500) end`;
   assert.ok(await counts(strings(100000), "duplicate_strings") >= 9);
   assert.ok(await counts(strings(200000), "duplicate_strings") < 9);
+});
+
+test("sources are worth a line from 16 KB, copies of strings from 1 KB, tables from 4 KB", async () => {
+  const process = await spawnProcess(image.file);
+  /** @type {[string, number, (bytes: number) => string][]} */
+  const kinds = [["sources", 16384, (bytes) => `load("-- " .. ("s"):rep(${bytes}) .. "\\nreturn x")`],
+    ["duplicate_strings", 1024, (bytes) => `("s"):rep(${bytes})`], ["sparse_tables", 4096, (bytes) => `emptied(${bytes} // 16)`]];
+  const seen = [];
+  for (const [name, least, held] of kinds) {
+    const look = async (/** @type {number} */ bytes) => {
+      await process.eval(`Held = nil local function emptied(slots)
+          local numbers = {} for i = 1, slots do numbers[i] = i end
+          local t = { table.unpack(numbers) } for i = 1, slots do t[i] = nil end
+          return t
+        end
+        Held = { ${held(bytes)}, ${name === "duplicate_strings" ? held(bytes) : "nil"} }`);
+      return checkOf(process, name);
+    };
+    const without = least - 2048 > 0 ? 2048 : 512;
+    const wanted = least + without - (await look(without)).bytes;
+    const [fewer, enough] = [await look(wanted - 16), await look(wanted)];
+    seen.push([name, fewer.bytes - least, fewer.found, enough.bytes - least, enough.found]);
+  }
+  assert.deepEqual(seen, kinds.map(([name]) => [name, -16, false, 0, true]));
 });
 
 test("option objects says how many tables and functions are looked into", async () => {
