@@ -185,7 +185,7 @@ end
 
 -- Two paths stay two: a series that is there twice fails the whole text.
 local function escaped(text)
-  text = text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" })
+  text = text:gsub('[\\"]', "\\%0")
   return (text:gsub(unsafe_bytes(text, ""), function(byte) return format("\\\\x%02x", byte:byte()) end))
 end
 

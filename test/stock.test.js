@@ -694,7 +694,7 @@ test("the label of the process is its id where that is a text, and nothing runs 
     local function fail() error("a metamethod ran") end
     local trap = setmetatable({}, { __tostring = fail, __index = fail })
     local message = { From = Owner, Tags = { Format = "prometheus" }, reply = function(fields) given = fields.Data end }
-    for _, value in ipairs({ trap, { id = trap }, setmetatable({ id = 5 }, { __index = fail }), { id = 'a"b' }, false }) do
+    for _, value in ipairs({ trap, { id = trap }, setmetatable({ id = 5 }, { __index = fail }), { id = 'a"b\\nc' }, false }) do
       _G.ao = value or nil
       for _, handler in ipairs(Handlers.list) do
         if handler.name == "Membuddy-Account" then handler.handle(message) end
@@ -702,7 +702,7 @@ test("the label of the process is its id where that is a text, and nothing runs 
       texts[#texts + 1] = given:match("membuddy_part_bytes{(.-),part") or given
     end
     _G.ao = ao
-    return table.concat(texts, " ")`), String.raw`process="" process="" process="" process="a\"b" process=""`);
+    return table.concat(texts, " ")`), String.raw`process="" process="" process="" process="a\"b\\x0ac" process=""`);
 });
 
 test("a check that failed is no sample of 0", async () => {
