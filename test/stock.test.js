@@ -301,9 +301,9 @@ test("only the owner is answered with data; anybody else is refused in words, un
     Handlers.list[#Handlers.list].handle({ Tags = {}, reply = function(fields) given = fields end })
     Owner = owner
     return given.Error:match("is for the owner")`), "is for the owner", "where none is, nobody is it");
-  await process.eval(`return require("membuddy").serve({ open = true })`);
+  assert.equal(await process.eval(`return require("membuddy").serve({ open = true })`), "MemBuddy answers Membuddy-Report, Membuddy-Account, Membuddy-Checks");
   assert.equal((await ask(process, { Action: "Membuddy-Report" }, stranger)).messages.length, 1, "nothing is published");
-  await process.eval(`return require("membuddy").serve(false)`);
+  assert.equal(await process.eval(`return require("membuddy").serve(false)`), "MemBuddy answers no messages any more");
   assert.deepEqual((await fromStranger(process, "Membuddy-Report")).Messages, [], "nobody answers any more");
   assert.equal(await process.eval(`local membuddy, handlers = require("membuddy"), Handlers
     Handlers = nil
@@ -528,7 +528,7 @@ test("a report is given whatever a program has made of the libraries' names and 
     end
     serve()
     for name, value in next, kept do globals[name] = value end
-    local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 2 }, { Depth = -2 }, { Depth = 2.5 } }
+    local asked = { {}, { Format = "prometheus" }, { Format = true }, { Depth = 0 }, { Depth = -2 }, { Depth = 2.5 } }
     for _, handler in ipairs(Handlers.list) do
       for _, tags in next, handler.name:find("^Membuddy") and asked or {} do
         local saved, given = {}
@@ -729,6 +729,27 @@ membuddy_largest_free_bytes{process="${processId}"} 5
   assert.equal((await ask(process, { Action: "Membuddy-Checks" })).data, "the checks could not be made: not enough memory");
   await process.eval(`require("membuddy").account = function() error(("\\27["):rep(1000), 0) end`);
   assert.equal((await ask(process, { Action: "Membuddy-Account" })).data, `the report failed: ${"?[".repeat(80)}`);
+});
+
+test("every figure stands under its own name, in JSON and for Prometheus", async () => {
+  const { process } = await withBlueprint(ourImages[0]);
+  await process.eval(`local membuddy = require("membuddy")
+    membuddy.profile = function() return { totalSize = 1, objects = 2, luaSize = 3, garbage = 4, unaccounted = 5, exact = true, shared = 6,
+      kinds = { table = { bytes = 7, count = 8 } }, totalSizes = { _G = 9, ["_G/a"] = 8, ["_G/b"] = 8 }, sizes = { _G = 10, ["_G/a"] = 11, ["_G/b"] = 12 } } end
+    membuddy.account = function() return { luaSize = 1, memory = 2, maximum = 3, headroom = 4, largestFree = 5, stackHighWater = 6, unaccounted = 7, parts = { free = 8, live = 9 } } end
+    membuddy.checks = function() return { { name = "inbox", bytes = 1, count = 2 } } end
+    membuddy.version = "V"`);
+  const given = async (/** @type {Record<string, string>} */ tags) => String((await ask(process, { Top: "2", ...tags })).data);
+  assert.deepEqual(JSON.parse(await given({ Action: "Membuddy-Report" })), { type: "membuddy-report", backend: "native", version: "V", totalSize: 1, objects: 2,
+    luaSize: 3, garbage: 4, unaccounted: 5, exact: true, shared: 6, kinds: { table: { bytes: 7, count: 8 } }, otherLines: 1,
+    lines: [{ path: "_G", bytes: 9, own: 10 }, { path: "_G/a", bytes: 8, own: 11 }] });
+  const samples = async (/** @type {string} */ Action) => (await given({ Action, Format: "prometheus" })).split("\n").filter((line) => /^[^#]/.test(line))
+    .map((line) => line.replace(`process="${processId}"`, "").replace("{}", "").replace("{,", "{"));
+  assert.deepEqual(await samples("Membuddy-Report"), ["membuddy_lua_bytes 3", "membuddy_garbage_bytes 4", "membuddy_unaccounted_bytes 5", "membuddy_reported_bytes 1",
+    'membuddy_kind_bytes{kind="table"} 7', 'membuddy_kind_objects{kind="table"} 8', 'membuddy_path_bytes{path="_G"} 9', 'membuddy_path_bytes{path="_G/a"} 8']);
+  assert.deepEqual(await samples("Membuddy-Account"), ["membuddy_lua_bytes 1", 'membuddy_part_bytes{part="free"} 8', 'membuddy_part_bytes{part="live"} 9', "membuddy_memory_bytes 2",
+    "membuddy_maximum_bytes 3", "membuddy_headroom_bytes 4", "membuddy_largest_free_bytes 5", "membuddy_stack_high_water_bytes 6", "membuddy_unaccounted_bytes 7"]);
+  assert.deepEqual(await samples("Membuddy-Checks"), ['membuddy_check_bytes{check="inbox"} 1', 'membuddy_check_findings{check="inbox"} 2']);
 });
 
 test("what a program hands to Handlers.evaluate needs no tags, with our handlers as without", async () => {
