@@ -71,6 +71,14 @@ test("without arguments it says what it is, and the three commands that it names
   for (const command of commands) assert.ok(say(command).length > 0 || command[0] === "sample", command.join(" "));
 });
 
+test("every link of the texts that come with the package leads to a file of it", () => {
+  const texts = ["README.md", ...readdirSync(path.join(installed, "docs")).map((name) => `docs/${name}`)];
+  const links = texts.flatMap((text) => [...readFileSync(path.join(installed, text), "utf8").matchAll(/\]\(([^)\s#:]+)(?:#[^)\s]*)?\)/g)]
+    .map(([, target]) => path.posix.join(path.posix.dirname(text), target)));
+  assert.ok(links.includes("docs/command.md"));
+  assert.deepEqual([...new Set(links)].filter((file) => !existsSync(path.join(installed, file))), []);
+});
+
 test("the version is that of the package and of the library", () => {
   assert.equal(say(["--version"]), `${version}\n`);
   assert.equal(manifest.version, version);
