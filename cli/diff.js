@@ -3,9 +3,9 @@
  * so that entries which shift, come and go in a list stay the same line; a table of very many names counts as a list, too.
  */
 import { checkOptions, described, shown } from "./check.js";
-import { MembuddyError } from "./errors.js";
+import { MembuddyError, shownName } from "./errors.js";
 import { splitPath } from "./graph.js";
-import { countObjects, countPaths } from "./results.js";
+import { countObjects, countPaths, kindNames } from "./results.js";
 
 /** @typedef {import("./heap.js").Heap} Heap */
 
@@ -201,19 +201,40 @@ export function tellingPaths(paths) {
   return paths.filter(({ path, total, objects }) => objects !== 0 || (largestBelow.get(path) ?? 0) < mostOfAll * Math.abs(total));
 }
 
+/** @param {unknown} figures @param {string[]} names */
+const hasFigures = (figures, names) => names.every((name) => typeof /** @type {Record<string, unknown> | null | undefined} */ (figures)?.[name] === "number");
+
+/** @param {Shape} root */
+function areShapes(root) {
+  const shapes = new Set([root]);
+  for (const shape of shapes) {
+    if (!(shape?.below instanceof Map) || !hasFigures(shape, ["own", "total", "objects"])) return false;
+    for (const below of shape.below.values()) shapes.add(below);
+  }
+  return true;
+}
+
+/** What of a summary is not as `summarize` made it. @param {Partial<Summary>} summary */
+function damageOf({ shapes, kinds, totals, depth }) {
+  if (!(shapes?.below instanceof Map)) return "'shapes' has no Map";
+  if (!areShapes(shapes)) return "a part of 'shapes' is none";
+  const kind = kindNames.find((name) => !hasFigures(kinds?.[name], ["count", "bytes"]));
+  if (kind) return `'kinds' has no '${kind}' with figures`;
+  if (!hasFigures(totals, ["luaSize", "live", "garbage", "objects", "memory"])) return "'totals' lacks a figure";
+  return typeof depth === "number" ? undefined : "'depth' is no number";
+}
+
 /** @param {Heap | Summary} subject @returns {Summary | undefined} */
 function givenSummary(subject) {
   const summary = /** @type {Summary | null} */ (subject);
   if (summary?.type !== "membuddy-summary") return undefined;
-  if (!(summary.shapes?.below instanceof Map))
-    throw new MembuddyError("membuddy: this summary was changed: 'shapes' has no Map; accepted: one as summarize() gives it, which is no JSON but can be cloned");
+  const damage = damageOf(summary);
+  if (damage) throw new MembuddyError(`membuddy: the summary of ${shownName(String(summary.name))} was changed: ${damage}; accepted: one as summarize() gives it, which is no JSON but can be cloned`);
   return summary;
 }
 
-/** @param {Heap | Summary} subject @param {number} depth  of a heap: that of what it is compared with @returns {Summary} */
-function summaryOf(subject, depth) {
-  const summary = givenSummary(subject);
-  if (summary) return summary;
+/** @param {Heap | Summary} subject @param {number} depth  that of what it is compared with @returns {Summary} */
+function summaryOfHeap(subject, depth) {
   checkHeap(subject, "a heap, as attach() gives it, or a summary of one");
   return summarize(/** @type {Heap} */ (subject), { depth });
 }
@@ -224,8 +245,8 @@ function summaryOf(subject, depth) {
  * @returns {Diff}
  */
 export function diff(a, b) {
-  const depth = givenSummary(a)?.depth ?? givenSummary(b)?.depth ?? usualDepth;
-  const before = summaryOf(a, depth), after = summaryOf(b, depth);
+  const older = givenSummary(a), newer = givenSummary(b), depth = older?.depth ?? newer?.depth ?? usualDepth;
+  const before = older ?? summaryOfHeap(a, depth), after = newer ?? summaryOfHeap(b, depth);
   if (before.depth !== after.depth)
     throw new MembuddyError(`membuddy: the summaries are ${before.depth} and ${after.depth} steps deep; accepted: two of one depth`);
   const paths = compareShapes(before.shapes, after.shapes);

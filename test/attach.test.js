@@ -663,6 +663,7 @@ describe("what a program gives is looked at first", () => {
   before(async () => { heap = await attach(memory); });
   const noResults = "membuddy: the first argument is no results of profile(); accepted: results and options, or options alone";
   const results = () => heap.profile({ retained: true });
+  const changed = (/** @type {(summary: any) => any} */ change) => change(structuredClone(summarize(heap)));
 
   /** @type {Record<string, [() => any, string | RegExp]>} */
   const refused = {
@@ -688,7 +689,15 @@ describe("what a program gives is looked at first", () => {
     "diff(heap, 5)": [() => diff(heap, /** @type {any} */ (5)), "membuddy: a number was given; accepted: a heap, as attach() gives it, or a summary of one"],
     "summaries of two depths": [() => diff(summarize(heap, { depth: 2 }), summarize(heap)), "membuddy: the summaries are 2 and 8 steps deep; accepted: two of one depth"],
     "a module that is none": [() => attach(memory, /** @type {any} */ ({ module: 5 })), /^a module was expected, and a number was given; accepted:/],
-    "a summary that was JSON": [() => diff(heap, JSON.parse(JSON.stringify(summarize(heap)))), /^membuddy: this summary was changed: 'shapes' has no Map; accepted:/],
+    "a summary that was JSON": [() => diff(heap, JSON.parse(JSON.stringify(summarize(heap)))), /^membuddy: the summary of the memory was changed: 'shapes' has no Map; accepted:/],
+    "a summary without kinds": [() => diff(heap, changed(({ kinds, ...rest }) => rest)), /^membuddy: the summary of the memory was changed: 'kinds' has no 'table' with figures; accepted:/],
+    "a summary of fewer kinds": [() => diff(changed((summary) => ({ ...summary, kinds: { ...summary.kinds, proto: null } })), heap), /: 'kinds' has no 'proto' with figures; accepted:/],
+    "a summary without a total": [() => diff(changed((summary) => ({ ...summary, totals: { ...summary.totals, live: undefined } })), heap), /: 'totals' lacks a figure; accepted:/],
+    "a summary without its depth": [() => diff(changed(({ depth, ...rest }) => rest), heap), /: 'depth' is no number; accepted:/],
+    "a summary whose shapes became objects": [() => diff(heap, changed((summary) => {
+      summary.shapes.below.get("_G").below = {};
+      return summary;
+    })), /: a part of 'shapes' is none; accepted:/],
     "a buffer that was given away": [() => {
       const buffer = new ArrayBuffer(65536);
       structuredClone(buffer, { transfer: [buffer] });
