@@ -236,8 +236,8 @@ export function minified(source, keepsLines = false) {
   let last = "";
   for (const { text: next, newlines } of renameLocals(tokensOf(source))) {
     const words = /\w$/.test(last) && /^\w/.test(next);
-    const numberThenDots = /\d$/.test(last) && next.startsWith(".");
-    const symbols = /[-[=.:<>~/]$/.test(last) && /^[-[=.:<>~/]/.test(next) && !/^\.\.?\.?$/.test(last);
+    const numberThenDots = /^\.?\d/.test(last) && next.startsWith(".");
+    const symbols = /[-[=.:<>~/]$/.test(last) && /^[-[=.:<>~/]/.test(next) && (!last.endsWith(".") || next.startsWith("."));
     const mayJoin = newlines > 0 && next === "("; // a call, or a new statement
     if (keepsLines) text += "\n".repeat(newlines);
     text += (text === "" ? "" : mayJoin && !keepsLines ? "\n" : words || numberThenDots || symbols ? " " : "") + next;

@@ -159,6 +159,14 @@ test("packing leaves every instruction as it was", async () => {
   }
 });
 
+test("packing joins no dots that make another token together", async () => {
+  const process = await spawnProcess(ourImages[0].file);
+  const packed = minified(`local one, hex = "b", {x1 = {y = "c"}}
+    local function all(...) return "a" .. ... .. one .. .5 .. 0xA .. hex.x1.y .. 1 .. 2., ... end
+    return (all("-"))`);
+  assert.equal(await process.eval(packed), "a-b0.510c12.0", packed);
+});
+
 /** What a process has got in strings, read from outside: all of them, and what of it is packed text. @param {WayIn} way */
 async function stringsAfter({ process, load }) {
   await process.eval("return 1");
