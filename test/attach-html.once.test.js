@@ -307,6 +307,19 @@ describe("in a browser", { skip }, () => {
     }
   }));
 
+  test("on paper a table has the rows that it shows, and says of how many; all once they were asked for", () => withReport(async (page) => {
+    const said = async () => /The first 20 of \d+ rows/.exec(await page.locator("#largest").innerText())?.[0];
+    const all = dataOf(made.page).lines.length;
+    assert.equal(await said(), undefined, "on a screen the button says it");
+    await page.emulateMedia({ media: "print" });
+    assert.equal(await said(), `The first 20 of ${all} rows`);
+    assert.equal(await page.getByRole("button", { name: /^Show/ }).count(), 0);
+    await page.emulateMedia({ media: "screen" });
+    await page.locator("#largest .more").click();
+    await page.emulateMedia({ media: "print" });
+    assert.deepEqual([await said(), await page.locator("#largest tbody tr:visible").count()], [undefined, all]);
+  }));
+
   test("what the mouse points at is told of, and when it leaves what is active", () => withReport(async (page) => {
     const told = () => page.locator(".details .path").innerText();
     for (let time = 0; time < 2; time++) {

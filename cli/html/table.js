@@ -26,6 +26,7 @@ export function sortedTable({ caption, rows, columns, sortedBy, isLong = false, 
   let isWanted = () => true;
   const body = element("tbody", { role: "rowgroup" });
   const count = element("button", { type: "button", class: "more" });
+  const cut = element("p", { class: "cut" }); // on paper, in the place of the button
   const headings = columns.map((column, index) => heading(column, () => sortBy(index)));
 
   /** @param {number} index */
@@ -41,6 +42,7 @@ export function sortedTable({ caption, rows, columns, sortedBy, isLong = false, 
     headings.forEach(({ head }, index) =>
       head.setAttribute("aria-sort", index !== by ? "none" : isDescending ? "descending" : "ascending"));
     count.hidden = wanted.length <= rowsAtFirst;
+    cut.textContent = shown.length < wanted.length ? `The first ${shown.length} of ${wanted.length} rows` : "";
     count.textContent = isWhole ? `Show the first ${rowsAtFirst}` : `Show all ${wanted.length}`;
     if (!shown.length) body.append(element("tr", { role: "row" }, element("td", { colspan: columns.length, role: "cell", class: "none" }, rows.length ? "Nothing matches." : nothing)));
   }
@@ -52,7 +54,7 @@ export function sortedTable({ caption, rows, columns, sortedBy, isLong = false, 
   const table = element("table", { role: "table" }, element("caption", { class: "unseen" }, caption),
     element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...headings.map(({ head }) => head))), body);
   return {
-    node: element("div", { class: isLong ? "table long" : "table" }, table, count),
+    node: element("div", { class: isLong ? "table long" : "table" }, table, count, cut),
     /** @param {(row: Row) => boolean} test */
     filter(test) {
       isWanted = test;
