@@ -391,6 +391,13 @@ describe("in a browser", { skip }, () => {
     assert.equal((await trail(page)).at(-1), "_G");
   }, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }));
 
+  test("the page of membuddy serve, opened as a file, says what it needs", async () => {
+    const page = await browser.newPage();
+    await page.goto(new URL("html/site/index.html", dist).href);
+    assert.match(await page.locator("body").innerText(), /^MemBuddy starts here where .* a server offers this page: membuddy serve, /);
+    await page.close();
+  });
+
   describe("membuddy serve", () => {
     /** @type {import("node:http").Server} */ let server;
     /** @type {string} */ let address;
