@@ -83,11 +83,13 @@ function steps(graph, node) {
 
 /** @param {Graph} graph @param {number[]} nodes of branches */
 function branchNames(graph, nodes) {
-  const paths = nodes.map((node) => steps(graph, node));
-  const known = graph.names(new Set(paths.flatMap(({ found }) => found)));
-  return paths.map(({ found, isCut }, index) => {
-    if (nodes[index] === 0) return wholeName;
-    return (isCut ? "…/" : "") + found.map((node) => known.get(node)).join("/");
+  /** @type {Set<number>} */ const wanted = new Set();
+  for (const node of nodes) for (const step of steps(graph, node).found) wanted.add(step);
+  const known = graph.names(wanted);
+  return nodes.map((node) => {
+    if (node === 0) return wholeName;
+    const { found, isCut } = steps(graph, node);
+    return (isCut ? "…/" : "") + found.map((step) => known.get(step)).join("/");
   });
 }
 
@@ -152,13 +154,18 @@ function checkFrames(branches) {
     throw new MembuddyError(`the stacks have ${grouped(frames)} frames in all, and ${grouped(mostFrames)} are accepted at most; ask for less (\`depth\`, \`minSize\`)`);
 }
 
+/** @param {Branch[]} branches @param {number} index @returns {Frame[]} */
+function framesTo(branches, index) {
+  const frames = [];
+  for (; index !== 0; index = branches[index].parent) frames.push({ name: branches[index].name || '""', source: branches[index].source }); // a frame needs a name
+  return frames.reverse();
+}
+
 /** Every byte once, under the path that retains it. @param {Branch[]} branches @returns {Generator<Stack>} */
 export function* stacks(branches) {
   checkFrames(branches);
-  /** @type {Frame[][]} */ const paths = [];
   for (const [index, branch] of branches.entries()) {
-    const above = index === 0 ? [] : paths[branch.parent];
-    const path = (paths[index] = index === 0 ? [] : [...above, { name: branch.name || '""', source: branch.source }]); // a frame needs a name
+    const path = framesTo(branches, index);
     if (branch.own > 0) yield { frames: [...path, { name: `(${branch.kind})` }], bytes: branch.own, count: 1 };
     for (const { kind, bytes, count } of branch.more)
       yield { frames: [...path, { name: nameOfMore(branch.more) }, { name: `(${kind})` }], bytes, count };
