@@ -522,7 +522,7 @@ local function run(objects)
       entry.count, entry.bytes, entry.found, entry.text, entry.advice = count, bytes, found, text, advice
       for name, value in next, details do entry[name] = value end
     else
-      entry.error = clip(count)
+      entry.error = clip(ok and count or seen) -- without the look others fail, for its reason
     end
     list[i] = entry
   end

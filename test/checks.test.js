@@ -128,6 +128,16 @@ test("a check that fails is named in the report, and is no finding", async () =>
   assert.match(text.split("\n").at(-1) ?? "", /^ {4}not checked: sources, duplicate_strings, sparse_tables, held_messages \(.+\)$/);
 });
 
+test("checks that nothing could be looked up for say why", async () => {
+  const process = await spawnProcess(image.file);
+  const text = await process.eval(`
+    local kept = package.loaded.os
+    package.loaded.os = setmetatable({}, { __index = function() error("not enough memory", 0) end })
+    require("membuddy").print({ checks = true })
+    package.loaded.os = kept`);
+  assert.match(text.split("\n").at(-1) ?? "", /^ {4}not checked: sources, duplicate_strings, sparse_tables, held_messages \(not enough memory\)$/);
+});
+
 test("messages that a lasting handler holds have their bytes", async () => {
   const process = await spawnProcess(image.file);
   await process.eval(`Handlers.add("Keep", "Keep", function(msg)
