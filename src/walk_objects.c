@@ -1,6 +1,7 @@
 /* Everything that Lua allocated, live or not: the second pass, and what it shares with others.
 ** Loops call their visitors through pointers here, one copy of each; but where size does not count,
 ** those over all blocks are copied. */
+#include "ahead.h"
 #include "walk.h"
 
 #ifdef __OPTIMIZE_SIZE__
@@ -70,9 +71,15 @@ GCObject *walk_globals(lua_State *L) {
 
 LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
   GCObject *heads[LAYOUT_OBJECT_LISTS];
+  look_ahead ahead = {0, 0, 0, 0};
   layout_object_lists(g, heads);
-  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
-    for (GCObject *o = heads[i]; o; o = o->next) visit(context, o);
+  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++) {
+    for (GCObject *o = heads[i]; o; o = o->next) {
+      look_ahead_of(&ahead, o);
+      visit(context, o);
+    }
+  }
+  end_looking_ahead(&ahead);
   if (!LAYOUT_MAIN_THREAD_IS_LISTED) visit(context, obj2gco(g->mainthread));
 }
 
