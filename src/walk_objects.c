@@ -71,15 +71,9 @@ GCObject *walk_globals(lua_State *L) {
 
 LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
   GCObject *heads[LAYOUT_OBJECT_LISTS];
-  look_ahead ahead = {0, 0, 0, 0};
   layout_object_lists(g, heads);
-  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++) {
-    for (GCObject *o = heads[i]; o; o = o->next) {
-      look_ahead_of(&ahead, o);
-      visit(context, o);
-    }
-  }
-  end_looking_ahead(&ahead);
+  for (int i = 0; i < LAYOUT_OBJECT_LISTS; i++)
+    for (GCObject *o = heads[i]; o; o = o->next) visit(context, o);
   if (!LAYOUT_MAIN_THREAD_IS_LISTED) visit(context, obj2gco(g->mainthread));
 }
 
@@ -117,6 +111,7 @@ typedef struct {
   const global_State *g;
   kind_tally *garbage;                   /* NULL: nobody asks */
   GCObject *live_holders, *dead_holders; /* linked by `gclist` */
+  look_ahead ahead;
 } second_pass;
 
 static void note_cell_holder(GCObject **list, GCObject *object) {
@@ -126,6 +121,7 @@ static void note_cell_holder(GCObject **list, GCObject *object) {
 
 LAYOUT_INLINE void take_mark_back(void *context, GCObject *object) {
   second_pass *pass = context;
+  look_ahead_of(&pass->ahead, object);
   if (object->marked & LAYOUT_MARK_BIT) {
     object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
     if (holds_cells(object)) note_cell_holder(&pass->live_holders, object);
@@ -163,9 +159,10 @@ static void settle_cells(second_pass *pass) {
 }
 
 void walk_take_marks_back(global_State *g, kind_tally *garbage) {
-  second_pass pass = {g, garbage, NULL, NULL};
+  second_pass pass = {g, garbage, NULL, NULL, {0, 0, 0, 0}};
   if (garbage) garbage->count = garbage->bytes = 0;
   each_object(g, take_mark_back, &pass);
+  end_looking_ahead(&pass.ahead);
   if (!LAYOUT_CELLS_ARE_OBJECTS) settle_cells(&pass);
 }
 
