@@ -7,7 +7,7 @@ import { MembuddyError } from "./errors.js";
 import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
 import { printLines } from "./print.js";
-import { profile, readBooks, readKinds } from "./results.js";
+import { profile, readBooks, readKinds, readKindsOf } from "./results.js";
 import { findTarget } from "./target.js";
 
 /**
@@ -36,6 +36,11 @@ function printArguments(first, second) {
   if ("type" in first || "sizes" in first) return { results: /** @type {Results} */ (first), options: second };
   if (second !== undefined && second !== null) throw new MembuddyError(`membuddy: the first argument is no results of profile(); ${printAccepts}`);
   return { options: first };
+}
+
+/** @param {string} path  of what is asked for */
+function checkPath(path) {
+  if (typeof path !== "string" || path === "") throw new MembuddyError(`membuddy: the path is ${shown(path)}; accepted: a path, as a report gives it`);
 }
 
 export class Heap {
@@ -115,9 +120,11 @@ export class Heap {
     return this.#walk(readBooks);
   }
 
-  /** Count and bytes of the live objects of each kind. @returns {Kinds} */
-  kinds() {
-    return this.#walk(readKinds);
+  /** Count and bytes of the live objects of each kind, or of what the object at this path holds. @param {string} [path] @returns {Kinds} */
+  kinds(path) {
+    if (path === undefined) return this.#walk(readKinds);
+    checkPath(path);
+    return this.#ask((walker) => readKindsOf(walker, this.state, findTarget(walker, this.state, path).object));
   }
 
   /**
@@ -146,7 +153,7 @@ export class Heap {
 
   /** Bytes that only the object at this path keeps alive. @param {string} path @returns {number} */
   retained(path) {
-    if (typeof path !== "string" || path === "") throw new MembuddyError(`membuddy: the path is ${shown(path)}; accepted: a path, as a report gives it`);
+    checkPath(path);
     this.progress("what only it holds");
     return this.#ask((walker) => {
       const bytes = walker.call.attach_retained(this.state, findTarget(walker, this.state, path).object);

@@ -45,6 +45,14 @@ const makeKinds = (tell) => /** @type {Kinds} */ (Object.fromEntries(kindNames.m
 /** @param {Walker} walker @returns {Kinds} of everything that lives */
 export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(firstKindFigure + 2 * kind + figure));
 
+/** @param {Walker} walker @param {number} state @param {number} object @returns {Kinds} of what it holds */
+export function readKindsOf({ call }, state, object) {
+  if (call.attach_profile(state, object, 0, 0, 0, 0, 0) < 0) throw new MembuddyError("not enough memory for a walk");
+  const kinds = makeKinds(call.attach_met);
+  call.attach_end_profile();
+  return kinds;
+}
+
 /** Without the state and the string table, which are none. @param {Kinds} kinds */
 export const countObjects = (kinds) => kindNames.slice(0, kindNames.indexOf("state")).reduce((sum, name) => sum + kinds[name].count, 0);
 

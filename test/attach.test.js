@@ -620,6 +620,11 @@ describe("targets by path", () => {
     }
   });
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
+  test("kinds of a path are those of its report, and without one those of the process", () => {
+    for (const target of ["_G/Deep", "Inbox", "Handlers/evaluate"])
+      assert.deepEqual(heap.kinds(target), heap.profile({ target }).kinds);
+    assert.deepEqual(heap.kinds(), heap.profile().kinds);
+  });
   test("a closed heap says so", async () => {
     const closed = await attach(memory);
     const graph = closed.graph();
@@ -669,6 +674,7 @@ describe("what a program gives is looked at first", () => {
   const refused = {
     "retained()": [() => heap.retained(), "membuddy: the path is undefined; accepted: a path, as a report gives it"],
     "retained(5)": [() => heap.retained(5), "membuddy: the path is 5; accepted: a path, as a report gives it"],
+    "kinds(5)": [() => heap.kinds(5), "membuddy: the path is 5; accepted: a path, as a report gives it"],
     "profile(null)": [() => heap.profile(null), "membuddy: the options are null; accepted: an object"],
     "print(5)": [() => heap.print(5), "membuddy: the first argument is a number; accepted: results and options, or options alone"],
     "print of two options": [() => heap.print({}, { top: 1 }), noResults],
