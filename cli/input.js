@@ -24,8 +24,8 @@ import { pageBytes } from "./module.js";
 const pieceBytes = 2 ** 20; // fits into the caches
 const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
-  "the path of a file, a Uint8Array, an ArrayBuffer, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
-const acceptedOfResults = "a Uint8Array, an ArrayBuffer, a Blob or a WebAssembly.Memory";
+  "the path or URL of a file, an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
+const acceptedOfResults = "an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob or a WebAssembly.Memory";
 
 const headBytes = 3; // that tell what it is
 

@@ -167,7 +167,7 @@ describe("what is no memory is refused in words", () => {
   test("results that are each other's memory", () => {
     const result = /** @type {any} */ ({ memory: {} });
     result.memory.Memory = result;
-    return assertRefused(result, /^bytes were expected as the Memory of this result, and an object with Memory was given; accepted: a Uint8Array/);
+    return assertRefused(result, /^bytes were expected as the Memory of this result, and an object with Memory was given; accepted: an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob/);
   });
   test("a result whose Memory is a text: no file of this name is opened, and the text is not repeated", async () => {
     for (const text of [fileOf("named.dat", memory), "-", Buffer.from(memory).toString("base64")])
@@ -183,7 +183,7 @@ describe("what is no memory is refused in words", () => {
     await assert.rejects(attach(memory, { module: path.join(folder, "long.wasm") }), { name: "MembuddyError", message: /long\.wasm has more than 1,073,741,824 bytes, which a module has at most$/ });
   });
   test("a folder", () => assertRefused(folder, /is a directory/));
-  test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path of a file/));
+  test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path or URL of a file, an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob, /));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
   test("a result whose error is no JSON, or long", async () => {
     const cycle = /** @type {any} */ ({});
