@@ -131,7 +131,7 @@ export const context = {
   /**
    * Adds options that several commands have: spelt and read alike in all of them, each told in the command's own words.
    * @param {Command} command @param {Partial<Record<keyof typeof shared, { about: string, standard?: number, usual?: string }>>} wanted  by name;
-   *   usual: the default, where it is no number
+   *   usual: the default, where it is no number or settled by the report (cli/options.js)
    */
   addOptions(command, wanted) {
     for (const [name, { about, standard, usual }] of Object.entries(wanted)) {
@@ -165,11 +165,11 @@ export const context = {
   /** The options of a report, as in Lua. @param {Command} command */
   addReportOptions: (command) => context.addOptions(
     command.option("--target <path>", "only what is held by this, a path as the report gives it", pathOf), {
-      depth: { about: "steps below the root" },
-      top: { about: "lines that are printed" },
-      minSize: { about: "smallest line that is printed" },
-      children: { about: "lines that one table may have" },
-      lines: { about: "lines that the report may have" },
+      depth: { about: "steps below the root", usual: "3" },
+      top: { about: "lines that are printed", usual: "20" },
+      minSize: { about: "smallest line that is printed", usual: "1" },
+      children: { about: "lines that one table may have", usual: "256" },
+      lines: { about: "lines that the report may have", usual: "320, or all where --depth or --children is more than its default" },
       json: { about: "the report as one JSON object" },
     }),
 

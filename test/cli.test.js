@@ -99,6 +99,9 @@ test("every command has help with an example", () => {
 test("help tells a default behind what is accepted, and none where there is none", () => {
   assert.match(say(["export", "--help"]), /: 1500, 4k, 1\.5m\s+\(default:\s+a\s+ten\s+thousandth [^)]*\)\s+--depth [^(]*; all\s+\(default:\s+64,\s+in html 250\)/);
   assert.doesNotMatch(say(["serve", "--help"]), /default/);
+  const ofReport = say(["--help"]).replace(/\s+/g, " ");
+  for (const [flag, usual] of Object.entries({ depth: "3", top: "20", "min-size": "1", children: "256", lines: "320, or all" }))
+    assert.match(ofReport, new RegExp(`--${flag} <[^(]*\\(default: ${usual}\\b`), flag);
 });
 
 test("help of a command comes by its name, too", () => {
