@@ -110,7 +110,7 @@ static void compare(heap *h, const char *what) {
 
 typedef struct {
   lua_State *L;
-  GCObject *object; /* any live one */
+  GCObject *object; /* any */
   unsigned long round;
 } situation;
 
@@ -130,12 +130,24 @@ static void do_bounded(const situation *s) {
   CHECK(walk_process(s->L, &t, &books) == WALK_OK, "no memory");
 }
 
+static unsigned long targets[KIND_COUNT];
+
 static void do_target(const situation *s) {
+  uint64_t room[TREE_ROOM(32, 4)];
   tree t;
   walk_books met;
-  tree_init_growing(&t, (uint32_t)(s->round % 5));
+  if (s->round % 2 == 0)
+    tree_init_growing(&t, (uint32_t)(s->round % 5));
+  else
+    tree_init_bounded(&t, room, 32, 4, (uint32_t)(s->round % 4));
   CHECK(walk_target(s->L, s->object, "it", &t, &met) == WALK_OK, "no memory");
+  targets[layout_kind(s->object)]++;
   tree_release(&t);
+}
+
+static void do_exclusive(const situation *s) {
+  size_t bytes;
+  CHECK(walk_exclusive(s->L, s->object, &bytes) == WALK_OK, "no memory");
 }
 
 static void do_retained(const situation *s) {
@@ -176,18 +188,16 @@ static void do_each_block(const situation *s) { walk_each_block(s->L, ignore_blo
 static const struct {
   const char *name;
   void (*run)(const situation *s);
-} walkers[] = {{"walk_process", do_process},
-               {"walk_process with a bounded tree", do_bounded},
-               {"walk_target", do_target},
-               {"walk_retained", do_retained},
-               {"retained_of_tree", do_retained_tree},
-               {"walk_find_parent", do_find_parent},
-               {"account_read", do_account},
-               {"walk_each_block", do_each_block}};
+} walkers[] = {
+    {"walk_process", do_process},         {"walk_process with a bounded tree", do_bounded},
+    {"walk_target", do_target},           {"walk_exclusive", do_exclusive},
+    {"walk_retained", do_retained},       {"retained_of_tree", do_retained_tree},
+    {"walk_find_parent", do_find_parent}, {"account_read", do_account},
+    {"walk_each_block", do_each_block}};
 #define WALKERS (sizeof walkers / sizeof *walkers)
 
-/* Some object that is no garbage: one of the main thread's stack or the registry. */
-static GCObject *some_object(lua_State *L, dice *d) {
+/* Some object that is no garbage: one of the running stack, or a global variable. */
+static GCObject *some_held_object(lua_State *L, dice *d) {
   Table *globals = gco2t(walk_globals(L));
   GCObject *found = obj2gco(globals);
   unsigned long left = dice_roll(d, sizenode(globals));
@@ -200,6 +210,38 @@ static GCObject *some_object(lua_State *L, dice *d) {
   size_t used = layout_stack_used(L);
   const TValue *slot = layout_stack_slot(L, dice_roll(d, used));
   return dice_roll(d, 2) && object_of(slot) ? object_of(slot) : found;
+}
+
+typedef struct {
+  dice *d;
+  unsigned long count;
+  GCObject *chosen;
+} choice;
+
+/* Most references are to strings, which lead no further. */
+static void choose(choice *c, GCObject *object) {
+  if (object == NULL || (layout_is_string(object) && dice_roll(c->d, 64) > 0)) return;
+  if (dice_roll(c->d, ++c->count) == 0) c->chosen = object;
+}
+static void choose_of_reference(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                                GCObject *value) {
+  (void)place;
+  if (kind != LABEL_UPVALUE) choose(context, key); /* a cell is nobody's target */
+  choose(context, value);
+}
+
+/* What some references lead to from there: most kinds of objects are in nobody's hands. */
+static GCObject *some_object(lua_State *L, dice *d) {
+  GCObject *held = some_held_object(L, d);
+  GCObject *starts[] = {held, walk_registry(L), obj2gco(G(L)->mainthread)};
+  if (dice_roll(d, 2)) return held;
+  GCObject *object = starts[dice_roll(d, 3)];
+  for (unsigned long steps = dice_roll(d, 8); steps > 0; steps--) {
+    choice c = {d, 0, object};
+    walk_each_reference(object, choose_of_reference, &c);
+    object = c.chosen;
+  }
+  return object;
 }
 
 /* ---- tests ---- */
@@ -239,6 +281,10 @@ static void test_random_programs(void) {
     run_program(seed);
   check_note("%lu programs, %lu walks, %lu gclist words set to NULL", programs, walks,
              changed_links);
+  check_note("targets: %lu tables, %lu strings, %lu functions, %lu prototypes, %lu coroutines, "
+             "%lu userdata",
+             targets[KIND_TABLE], targets[KIND_STRING], targets[KIND_FUNCTION], targets[KIND_PROTO],
+             targets[KIND_THREAD], targets[KIND_USERDATA]);
   CHECK(walks > programs && changed_links > 0, "too little was tried");
   CHECK(loans_open() == 0, "%zu loans were not returned", loans_open());
 }
@@ -300,6 +346,113 @@ static void test_deep_pcall(void) {
 static void test_marking(void) {
   test_places("local t = {} for i = 1, 500 do t[i] = {setmetatable({}, {__mode = 'k'})} end "
               "native.advance(0) collectgarbage('step', 0) native.walk()");
+}
+
+/* Every value of the global table `targets`, the prototypes of functions, and what gives names. */
+static void probe_target(heap *h, situation *s, GCObject *object, const char *name) {
+  s->object = object;
+  for (s->round = 0; s->round < 4 && !check_failed(); s->round++) {
+    find_free_links(G(s->L));
+    recorder_copy(&h->blocks, &before_walk);
+    do_target(s);
+    compare(h, name);
+  }
+}
+
+static void probe_targets(heap *h, lua_State *L) {
+  situation s = {L, NULL, 0};
+  const TValue *held = layout_field(gco2t(walk_globals(L)), "targets");
+  const Table *list = gco2t(object_of(held));
+  for (int i = 0; i < sizenode(list); i++) {
+    const Node *node = gnode(list, i);
+    GCObject *value = object_of(gval(node));
+    if (value == NULL) continue;
+    const char *name = getstr(gco2ts(layout_node_key(node)));
+    probe_target(h, &s, value, name);
+    if (layout_is_lua_function(value)) probe_target(h, &s, obj2gco(gco2lcl(value)->p), name);
+  }
+  probe_target(h, &s, walk_registry(L), "the registry");
+  probe_target(h, &s, walk_globals(L), "_G");
+  probe_target(h, &s, obj2gco(L), "the running coroutine");
+  calls++;
+}
+
+static const char every_kind_of_target[] =
+    "local native, has_ends = native, load('local x <close> = nil') ~= nil "
+    "local function weak(mode, t) return setmetatable(t, {__mode = mode}) end "
+    "local function userdata(values, ...) "
+    "  local u = native.userdata(8, values, {__name = 'text ' .. values, {}}) "
+    "  for i = 1, values do native.setuservalue(u, i, (select(i, ...))) end "
+    "  return u "
+    "end "
+    "local function started(body, ...) "
+    "  local thread = coroutine.create(body) coroutine.resume(thread, ...) return thread "
+    "end "
+    "local shared = {} "
+    "targets = {short = 'a' .. 'short one', long = ('long'):rep(99), string_library = string, "
+    "  package = package, loaded = package.loaded, main = coroutine.running(), print = print, "
+    "  metatable = getmetatable(''), list = {{}, 'x' .. 1, print, {_G, package.loaded}}, "
+    "  keys = {[{}] = {}, [{'k'}] = 1, ['key' .. 1] = true, [print] = {}}, "
+    "  removed = {[{}] = 1, a = {}, b = {}}, none = {}, looks_at_globals = setmetatable({}, "
+    "{__index = _G}), "
+    "  weak_keys = weak('k', {[{}] = {{}}, [shared] = {'v'}, [print] = {}}), "
+    "  weak_values = weak('v', {[{}] = {}, [shared] = shared, {}, 'one' .. 1, a = {}}), "
+    "  all_weak = weak('kv', {[{}] = 'dead' .. 1, ['key of dead' .. 1] = {}, ['k' .. 2] = 'v' .. "
+    "2}), "
+    "  shared = shared, c_function = native.closure({}, 'up' .. 1, userdata(1, {})), "
+    "  no_values = userdata(0), one_value = userdata(1, {}), three = userdata(3, {}, 'v' .. 3, "
+    "userdata(0)), "
+    "  dead = started(function() error({}) end), ended = started(function() return {} end), "
+    "  unstarted = coroutine.create(function() return shared end), bare = native.thread({}, 'x', "
+    "shared), "
+    "  suspended = started(function(...) local a, b = {}, ... "
+    "    started(function() targets.sees_open = function() a = b return a end end) "
+    "    coroutine.yield(function() return a end, ...) end, {}, {}), "
+    "  deep = started(function() local function down(n) local t = {} "
+    "    if n == 0 then coroutine.yield(t) end return (down(n - 1)) end down(150) end)} "
+    "targets.removed.a, targets.removed[next(targets.removed)] = nil, nil "
+    "targets.chain = userdata(1, {}) "
+    "for _ = 1, 300 do targets.chain = userdata(1, targets.chain) end "
+    "targets.ephemerons = weak('k', {}) "
+    "local key = {} targets.ephemerons[1] = key "
+    "for _ = 1, 20 do local held = {} targets.ephemerons[key] = held key = held end "
+    "targets.waits_for_ephemerons = {targets.ephemerons, targets.weak_keys, targets.all_weak} "
+    "do local a, b = {}, 5 "
+    "  targets.get, targets.set = function() return a, b end, function(x) a, b = x, targets.get "
+    "end "
+    "  GlobalFunction = function() return a end end "
+    "if has_ends then targets.to_be_closed = started(load('local x <close> = setmetatable({}, "
+    "{__close = function() end}) local y <close> = setmetatable({{}}, getmetatable(x)) "
+    "coroutine.yield(x)')) end "
+    "local function walk_in_all_states() for state = 0, 8 do native.advance(state) native.walk() "
+    "end end "
+    "walk_in_all_states() "
+    "targets.normal = coroutine.running() "
+    "coroutine.wrap(function() local own = {} targets.normal = coroutine.running() "
+    "  coroutine.wrap(function() targets.runs = function() return own end native.walk() end)() "
+    "end)() "
+    "local registry, globals = debug.getregistry(), _G "
+    "registry[2] = {targets = targets, package = {loaded = 'none'}, shared = shared} native.walk() "
+    "registry[2] = globals "
+    "if native.has_generations then collectgarbage('generational') "
+    "  for i = 1, 4 do shared[i] = {targets.list} collectgarbage('step', 0) native.walk() end "
+    "  collectgarbage('incremental') end "
+    "local second = setmetatable({{}, weak('k', {[{}] = {}})}, {__gc = function() end}) "
+    "setmetatable({second}, {__gc = function(o) targets.waits, targets.is_finalized = o[1], o "
+    "native.walk() "
+    "  targets.waits, targets.is_finalized = nil end}) second = nil "
+    "native.advance(8) collectgarbage() "
+    "targets.large = {} for i = 1, 9999 do targets.large[i] = {} end native.walk()";
+
+static void test_targets(void) {
+  heap h;
+  heap_open(&h, 5);
+  h.probe = probe_targets;
+  h.patience = 1u << 30;
+  calls = 0;
+  heap_run(&h, every_kind_of_target);
+  CHECK(calls > 10, "the walk was called %lu times", calls);
+  heap_close(&h);
 }
 
 /* What a whole call from Lua may change besides free links: the state block, the string table, and
@@ -364,6 +517,7 @@ static const test tests[] = {
     {"hooks of calls do not run while a report is built", test_hooks_of_calls},
     {"a walk called behind a hundred pcalls leaves every bit as it was", test_deep_pcall},
     {"a walk in the middle of a mark phase leaves the gray lists as they were", test_marking},
+    {"a walk of a target leaves every bit as it was, whatever the target is", test_targets},
     {"a call of the interface changes nobody's data", test_calls},
     {"a walk leaves every bit of random programs as it was, a second one even the free links",
      test_random_programs},
