@@ -1,11 +1,12 @@
 #include "loans.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "borrow.h"
 
 static size_t open_count, open_bytes, peak_bytes;
-static unsigned long requests, refuse_from;
+static unsigned long requests, refuse_from, refuse_to;
 
 /* In front of every loan: its size. */
 typedef union {
@@ -17,15 +18,19 @@ size_t loans_open(void) { return open_count; }
 unsigned long loans_requests(void) { return requests; }
 size_t loans_peak_bytes(void) { return peak_bytes; }
 
-void loans_refuse(unsigned long from) {
+static void refuse(unsigned long from, unsigned long to) {
   requests = 0;
   peak_bytes = open_bytes;
   refuse_from = from;
+  refuse_to = to;
 }
+
+void loans_refuse(unsigned long from) { refuse(from, ULONG_MAX); }
+void loans_refuse_one(unsigned long number) { refuse(number, number); }
 
 static int is_refused(void) {
   requests++;
-  return refuse_from && requests >= refuse_from;
+  return refuse_from && requests >= refuse_from && requests <= refuse_to;
 }
 
 static void *lend(loan_header *old, size_t bytes) {

@@ -17,5 +17,7 @@ unsigned long loans_requests(void);
 size_t loans_peak_bytes(void);
 /* Refuses every request from the `from`th on, counted from now; 0: none. */
 void loans_refuse(unsigned long from);
+/* Refuses that one alone: a large one, and smaller ones find room. */
+void loans_refuse_one(unsigned long number);
 
 #endif

@@ -136,24 +136,27 @@ static void bring_into_mark_phase(lua_State *L) {
   lua_gc(L, LUA_GCSTOP, 0); /* stays there until it's told to go on */
 }
 
-static void refuse_loans(heap *h, const trial *t) {
+static void refuse_some_loans(heap *h, const trial *t, void (*refuse)(unsigned long)) {
   int collector = collector_state(G(h->L));
   for (unsigned long n = 1; !check_failed(); n++) {
     int top = lua_gettop(h->L);
     if (is_marking) bring_into_mark_phase(h->L);
-    loans_refuse(n);
+    refuse(n);
     int status = call_in_thread(h->L, 1);
     int refused = loans_requests() >= n;
     loans_refuse(0);
     check_outcome(h, t, status, n, "loan");
-    CHECK(!refused || status != LUA_OK || is_forgiving(t) || is_marking,
-          "%s works without its loan %lu", t->name, n);
+    int may_work = is_forgiving(t) || is_marking || refuse == loans_refuse_one; /* asks again */
+    CHECK(!refused || status != LUA_OK || may_work, "%s works without its loan %lu", t->name, n);
     lua_settop(h->L, top);
     refusals += (unsigned long)refused;
     if (!refused) break;
     check_state(h, t, collector, n);
   }
 }
+
+static void refuse_loans(heap *h, const trial *t) { refuse_some_loans(h, t, loans_refuse); }
+static void refuse_one_loan(heap *h, const trial *t) { refuse_some_loans(h, t, loans_refuse_one); }
 
 typedef void (*refuser)(heap *h, const trial *t);
 
@@ -180,6 +183,7 @@ static void refuse_one(heap *h, const trial *t) { refuse_lua(h, t, 1); }
 static void test_lua(void) { try_all(refuse_all_from); }
 static void test_one(void) { try_all(refuse_one); }
 static void test_loans(void) { try_all(refuse_loans); }
+static void test_one_loan(void) { try_all(refuse_one_loan); }
 static void test_loans_while_marking(void) {
   is_marking = 1;
   try_all(refuse_loans);
@@ -268,6 +272,7 @@ static const test tests[] = {
     {"when every other allocation fails, a call frees nothing that it has in hand",
      test_every_other},
     {"when any loan is refused, a call says so and harms nothing", test_loans},
+    {"when a single loan is refused, a call says so and harms nothing", test_one_loan},
     {"when any loan is refused in the middle of a mark phase, a call says so and harms nothing",
      test_loans_while_marking},
     {"memory may end in the generational mode as well", test_lua_generational},
