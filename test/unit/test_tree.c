@@ -168,17 +168,19 @@ static void test_growing(void) {
   CHECK(loans_open() == 0, "%zu loans are open", loans_open());
 }
 
-static void test_refused(void) {
+static void check_refused(void (*refuse)(unsigned long)) {
   unsigned long failed = 0;
   for (unsigned long n = 1; n < 60; n++) {
     tree t;
-    loans_refuse(n);
+    refuse(n);
     int is_open = tree_init_growing(&t, 5);
     if (is_open) {
       uint32_t root = tree_add_root(&t, NULL, KEY, 0, 10);
       size_t told = 10;
-      for (int i = 0; i < 3000 && root != TREE_NONE; i++, told += 7)
+      for (int i = 0; i < 3000 && root != TREE_NONE; i++, told += 7) {
         tree_add(&t, root, KEY, (uintptr_t)i, i < OBJECTS ? &objects[i] : NULL, 7);
+        tree_note_cycle(&t, root, KEY, (uintptr_t)i, root);
+      }
       CHECK(root == TREE_NONE || audit_tree(&t) == told, "loan %lu refused: bytes are lost", n);
     }
     CHECK(!is_open || t.failed == (loans_requests() >= n), "loan %lu refused: nobody knows", n);
@@ -189,6 +191,8 @@ static void test_refused(void) {
   }
   CHECK(failed > 5, "only %lu refusals", failed);
 }
+static void test_all_refused(void) { check_refused(loans_refuse); }
+static void test_one_refused(void) { check_refused(loans_refuse_one); }
 
 /* ---- what stays ---- */
 
@@ -476,7 +480,8 @@ static void test_memory(void) {
 static const test tests[] = {
     {"nothing told to a bounded tree gets lost, however small it is", test_bounded},
     {"nothing told to a growing tree gets lost", test_growing},
-    {"a growing tree without memory loses lines, not bytes, and leaks nothing", test_refused},
+    {"a growing tree without memory loses lines, not bytes, and leaks nothing", test_all_refused},
+    {"the same where a single loan is refused", test_one_refused},
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"many entries that are alike do not take turns", test_alike},
