@@ -641,6 +641,10 @@ for (const { image, options } of ourAndStock) {
   });
 }
 
+const fillBut = (/** @type {number} */ freeBytes) => `local reserve, piece = ("r"):rep(${freeBytes}), 1000000
+  Full = {} while piece > 64 do if not pcall(function() Full[#Full + 1] = ("x"):rep(piece) .. #Full end) then piece = piece // 2 end end
+  reserve = nil collectgarbage() return "full"`;
+
 test("in a process that is full a report is given or refused, and its message never fails for it", async () => {
   const wasm = withMemoryMaximum(bytesOf(ourImages[0]), 64);
   let given = 0;
@@ -648,9 +652,7 @@ test("in a process that is full a report is given or refused, and its message ne
     for (const action of ["Membuddy-Report", "Membuddy-Account", "Membuddy-Checks"]) {
       const process = await spawnProcess(wasm, { carryMemory: false });
       assert.equal((await loadBlueprint(process)).Error, undefined);
-      await process.eval(`local reserve, piece = ("r"):rep(${free}), 1000000
-        Full = {} while piece > 64 do if not pcall(function() Full[#Full + 1] = ("x"):rep(piece) .. #Full end) then piece = piece // 2 end end
-        reserve = nil collectgarbage() return "full"`);
+      await process.eval(fillBut(free));
       const { tags, data } = await ask(process, { Action: action });
       if (tags.Action.endsWith("-Error")) assert.match(data, /not enough memory/);
       else assert.equal(JSON.parse(data).type, action.toLowerCase());
@@ -659,6 +661,15 @@ test("in a process that is full a report is given or refused, and its message ne
     }
   }
   assert.ok(given > 24, `${given} of 48 were given`);
+});
+
+test("a report that a full process has no memory for leaves aos the room to send its refusal", async () => {
+  const process = await spawnProcess(withMemoryMaximum(bytesOf(ourImages[0]), 64), { carryMemory: false });
+  assert.equal((await loadBlueprint(process)).Error, undefined);
+  await process.eval(fillBut(100000));
+  const { tags } = await ask(process, { Action: "Membuddy-Report", Top: "inf" });
+  assert.equal(tags.Error, "the report failed: not enough memory");
+  assert.equal(await process.eval(`return "alive"`), "alive");
 });
 
 const parser = inRoot("build/test-tools/openmetrics");
