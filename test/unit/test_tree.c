@@ -393,20 +393,26 @@ static void test_ties(void) {
   }
 }
 
+/* Larger first, then nearer to the root, then by name, then as they came. */
+static int stands_before(const tree *t, uint32_t x, uint32_t y) {
+  const tree_node *a = &t->nodes[x], *b = &t->nodes[y];
+  if (a->total_bytes != b->total_bytes) return a->total_bytes > b->total_bytes;
+  if (a->depth != b->depth) return a->depth < b->depth;
+  return a->place != b->place ? a->place < b->place : x < y;
+}
+
 static void test_sorted(void) {
   tree t;
   dice d = dice_of(9);
   tree_init_growing(&t, 2);
   uint32_t root = tree_add_root(&t, NULL, KEY, 0, 1);
-  for (uintptr_t i = 0; i < 2000; i++) tree_add(&t, root, KEY, i, NULL, 1 + dice_roll(&d, 100));
+  uint32_t holder = tree_add(&t, root, KEY, 0, &objects[1], 1);
+  for (int i = 0; i < 2000; i++)
+    tree_add(&t, i % 2 ? root : holder, KEY, 500 - dice_roll(&d, 10), NULL, 1 + dice_roll(&d, 50));
   const uint32_t *order = tree_select(&t, TREE_UNLIMITED, TREE_UNLIMITED, by_place);
-  for (uint32_t i = 1; i < t.count; i++) {
-    const tree_node *before = &t.nodes[order[i - 1]], *n = &t.nodes[order[i]];
-    CHECK(before->total_bytes > n->total_bytes ||
-              (before->total_bytes == n->total_bytes &&
-               (before->depth < n->depth || before->place < n->place)),
-          "line %u stands before a larger one", i);
-  }
+  CHECK(t.count == 2002, "%u lines", t.count);
+  for (uint32_t i = 1; i < t.count; i++)
+    CHECK(stands_before(&t, order[i - 1], order[i]), "line %u is not in its place", i);
   tree_release(&t);
 }
 
