@@ -444,6 +444,14 @@ describe("in a browser", { skip }, () => {
       assert.ok(readFileSync(await download.path(), "utf8") === (await htmlReport(await attach(made.newer))));
     }));
 
+    test("what can be done with a dropped memory stands on the screen, and not on paper", () => withPage(async (page) => {
+      await give(page, [made.newer]);
+      const save = page.getByRole("button", { name: "Save this report" });
+      assert.ok(await save.isVisible());
+      await page.emulateMedia({ media: "print" });
+      assert.equal(await save.isVisible(), false);
+    }));
+
     test("gzip is unpacked, and a module beside it names the image and its stack", () => withPage(async (page) => {
       await give(page, [made.narrow, fileURLToPath(new URL("membuddy-lua54-wasm32.wasm", dist))]);
       assert.match(await page.locator("#account").innerText(), /stack high-water mark/);
