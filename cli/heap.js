@@ -7,7 +7,7 @@ import { MembuddyError } from "./errors.js";
 import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
 import { printLines } from "./print.js";
-import { profile, readBooks, readKinds, readKindsOf } from "./results.js";
+import { noMemoryForWalk, profile, readBooks, readKinds, readKindsOf } from "./results.js";
 import { findTarget } from "./target.js";
 
 /**
@@ -110,7 +110,7 @@ export class Heap {
   /** @template T @param {(walker: import("./module.js").Walker) => T} read */
   #walk(read) {
     return this.#ask((walker) => {
-      if (walker.call.attach_read_books(this.state) !== 0) throw new MembuddyError("not enough memory for a walk");
+      if (walker.call.attach_read_books(this.state) !== 0) throw noMemoryForWalk();
       return read(walker);
     });
   }
@@ -157,7 +157,7 @@ export class Heap {
     this.progress("what only it holds");
     return this.#ask((walker) => {
       const bytes = walker.call.attach_retained(this.state, findTarget(walker, this.state, path).object);
-      if (bytes < 0) throw new MembuddyError("not enough memory for a walk");
+      if (bytes < 0) throw noMemoryForWalk();
       return bytes;
     });
   }

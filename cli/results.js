@@ -45,9 +45,11 @@ const makeKinds = (tell) => /** @type {Kinds} */ (Object.fromEntries(kindNames.m
 /** @param {Walker} walker @returns {Kinds} of everything that lives */
 export const readKinds = ({ call }) => makeKinds((kind, figure) => call.attach_book(firstKindFigure + 2 * kind + figure));
 
+export const noMemoryForWalk = () => new MembuddyError("not enough memory for a walk");
+
 /** @param {Walker} walker @param {number} state @param {number} object @returns {Kinds} of what it holds */
 export function readKindsOf({ call }, state, object) {
-  if (call.attach_profile(state, object, 0, 0, 0, 0, 0) < 0) throw new MembuddyError("not enough memory for a walk");
+  if (call.attach_profile(state, object, 0, 0, 0, 0, 0) < 0) throw noMemoryForWalk();
   const kinds = makeKinds(call.attach_met);
   call.attach_end_profile();
   return kinds;
