@@ -222,10 +222,16 @@ function noHeap(name, bytes, refusals, tried) {
 
 /** @typedef {import("./image.js").Image} Image */
 
-/** Those that fit the module first. @param {Image | undefined} image */
-function likelyVariants(image) {
-  if (!image) return variants;
-  const likely = `lua${image.lua?.replace(".", "") ?? ""}-wasm${image.bits}`;
+/** Lua's name for itself is among the constants of an image, which stand at the beginning: megabytes of them have none. */
+const farthestConstants = 2 ** 22;
+
+/** @param {Uint8Array} memory @returns {string | undefined} the first that it mentions: a guess, which saves looks at all of it */
+const mentionedVersion = (memory) => /Lua (5\.[34])/.exec(new TextDecoder("latin1").decode(memory.subarray(0, farthestConstants)))?.[1];
+
+/** The one that fits the module, or the text in the memory, first. @param {Image | undefined} image @param {Uint8Array} memory */
+function likelyVariants(image, memory) {
+  const version = image ? image.lua : mentionedVersion(memory);
+  const likely = `lua${version?.replace(".", "") ?? ""}-wasm${image?.bits ?? 64}`;
   return [...variants].sort((a, b) => Number(b === likely) - Number(a === likely));
 }
 
@@ -272,7 +278,7 @@ export async function attach(input, options = {}) {
   checkShape(source.name, subject());
   onProgress({ phase: "looking for Lua" });
   const root = moduleImage && rootOf(moduleImage, subject());
-  const likely = moduleImage && root !== undefined ? fittingVariants(moduleImage) : likelyVariants(moduleImage);
+  const likely = moduleImage && root !== undefined ? fittingVariants(moduleImage) : likelyVariants(moduleImage, subject());
   for (const variant of likely) {
     if (loaded.isLarge && !isWide(variant)) {
       if (loaded.bytes > mostOf32Bits) continue;

@@ -350,6 +350,7 @@ static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
   for (; visited < end && !g->failed; visited++) {
     GCObject *object = visited == 0 ? NULL : graph_object(g, visited);
     g->first[visited] = g->edge_count;
+    if (g->bytes) g->bytes[visited] = graph_bytes(g, visited); /* while it is in the cache */
     each_own_edge(g, visited, NULL, NULL);
     if (object && has_conditions(g, object)) note_ephemeron(g, visited);
   }
@@ -426,7 +427,8 @@ walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find
   g->saved = borrow(node_limit * SAVED_BYTES);
   g->parents = borrow(node_limit * sizeof *g->parents);
   g->first = borrow((node_limit + (size_t)1) * sizeof *g->first);
-  g->failed = !(g->places && g->saved && g->parents && g->first);
+  g->bytes = g->is_settled ? borrow(node_limit * sizeof *g->bytes) : NULL;
+  g->failed = !(g->places && g->saved && g->parents && g->first) || (g->is_settled && !g->bytes);
   if (!g->failed) find_all_nodes(g);
   if (!g->failed && find_last) find_last(g);
   if (!g->failed) add_late_edges(g);
@@ -440,6 +442,7 @@ void graph_release(graph *g) {
   borrow_return(g->successors);
   borrow_return(g->own_ends);
   borrow_return(g->ephemerons);
+  borrow_return(g->bytes);
   borrow_return(g->first);
   borrow_return(g->parents);
   borrow_return(g->saved);

@@ -40,6 +40,7 @@ typedef struct {
   uint32_t *parents;   /* who reached it first; a root's is 0 */
   uint32_t *first;     /* where a node's successors begin; node_count + 1 entries */
   uint32_t *own_ends;  /* where conditions' begin; NULL: there are none, or nobody asks */
+  size_t *bytes;       /* own ones of each node, for who asked to sum up; NULL: nobody asks */
   uint32_t *successors;
   uint32_t node_limit, edge_capacity;
   uint32_t first_late_root;   /* from here on a root is what nothing else keeps */

@@ -33,23 +33,13 @@ static void doubt_condition(void *frees_more, graph *g, const graph_condition *e
   doubt(g, holder); /* what it holds was found by the way of the table, but needs this one too */
 }
 
-static size_t *sum_nodes(graph *g) {
-  dominators_graph input = {g->first, g->successors, g->node_count};
-  size_t *bytes = borrow(g->node_count * sizeof *bytes);
-  if (bytes == NULL) return NULL;
-  for (uint32_t node = 0; node < g->node_count; node++) bytes[node] = graph_bytes(g, node);
-  if (dominators_sum(&input, bytes, NULL)) return bytes;
-  borrow_return(bytes);
-  return NULL;
-}
-
-static void pick(const graph *g, const tree *t, const size_t *sums, size_t *bytes) {
+static void pick(const graph *g, const tree *t, size_t *bytes) {
   for (uint32_t i = 0; i < t->used; i++) {
     const tree_node *n = &t->nodes[i];
     bytes[i] = n->own_bytes;
     if (!n->in_use || n->object == NULL) continue;
     uint32_t node = graph_find(g, n->object);
-    bytes[i] = node == GRAPH_NONE ? NOT_LIVE : g->parents[node] == node ? IN_DOUBT : sums[node];
+    bytes[i] = node == GRAPH_NONE ? NOT_LIVE : g->parents[node] == node ? IN_DOUBT : g->bytes[node];
   }
 }
 
@@ -76,10 +66,10 @@ static int settle_doubts(graph *g, const tree *t, size_t *bytes) {
 
 /* Releases the graph. */
 static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
-  size_t *sums = sum_nodes(g);
-  if (sums) pick(g, t, sums, bytes);
-  borrow_return(sums);
-  int is_done = sums && settle_doubts(g, t, bytes);
+  dominators_graph input = {g->first, g->successors, g->node_count};
+  int is_done = dominators_sum(&input, g->bytes, NULL);
+  if (is_done) pick(g, t, bytes);
+  is_done = is_done && settle_doubts(g, t, bytes);
   graph_release(g);
   return is_done ? WALK_OK : WALK_NO_MEMORY;
 }

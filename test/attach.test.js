@@ -475,6 +475,19 @@ describe("a walker at the end of what 32 bits address", () => {
   });
 });
 
+test("the walker of the Lua that a memory names is tried first; where it names another, or none, the right one is found as well", async () => {
+  const named = (/** @type {string} */ name) => Buffer.from(Buffer.from(memory).toString("latin1").replaceAll("Lua 5.4", name), "latin1");
+  const tried = async (/** @type {Uint8Array} */ bytes) => {
+    /** @type {string[]} */
+    const names = [];
+    const heap = await attach(bytes, { loadWalker: async (name) => readFileSync(inRoot(`dist/attach-${names[names.push(name) - 1]}.wasm`)) });
+    assert.equal(heap.image.lua, "5.4");
+    return names;
+  };
+  assert.deepEqual(await tried(memory), ["lua54-wasm64"]);
+  for (const other of ["Lua 5.3", "LUA 5.4"]) assert.deepEqual(await tried(named(other)), ["lua53-wasm64", "lua54-wasm64"]);
+});
+
 test("metatables whose entries stand in one chain take the time of their length, however many tables have them", async () => {
   const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
   await process.eval(`Metatables = { {}, {} } for i = 1, 2^16 do Metatables[1][i + 0.5], Metatables[2][i + 0.5] = true, true end
@@ -709,12 +722,12 @@ describe("what a program gives is looked at first", () => {
       structuredClone(buffer, { transfer: [buffer] });
       return attach(buffer);
     }, /^the memory cannot be read: /],
-    "a walker that is not there": [() => attach(memory, { loadWalker: async () => { throw new Error("no network"); } }), "the walker lua53-wasm64 cannot be loaded: no network"],
+    "a walker that is not there": [() => attach(memory, { loadWalker: async () => { throw new Error("no network"); } }), "the walker lua54-wasm64 cannot be loaded: no network"],
     "a walker that its server does not have": [() => attach(memory, { loadWalker: async () => ({ ok: false, status: 404, url: "https://x/a.wasm", arrayBuffer: async () => new ArrayBuffer(2) }) }),
-      "the walker lua53-wasm64 cannot be loaded: HTTP 404 at https://x/a.wasm; loadWalker says where the walkers are"],
+      "the walker lua54-wasm64 cannot be loaded: HTTP 404 at https://x/a.wasm; loadWalker says where the walkers are"],
     "a walker of a server that does not say where": [() => attach(memory, { loadWalker: async () => new Response("no", { status: 500 }) }), /: HTTP 500; loadWalker says /],
-    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua53-wasm64 cannot be loaded: /],
-    "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua53-wasm64 cannot be loaded: /],
+    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua54-wasm64 cannot be loaded: /],
+    "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua54-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
     "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
     "one of the upper controls": [() => heap.print({ ...results(), circular: { "_G/a": "\x9b31m" } }), /'circular' is a table with control characters in a path; expected paths/],

@@ -693,13 +693,13 @@ describe("import { attach } from \"membuddy\"", () => {
     writeFileSync(inFolder("again.mjs"), `
       import { renameSync } from "node:fs";
       import { attach } from "membuddy";
-      const walker = "node_modules/membuddy/dist/attach-lua53-wasm64.wasm";
+      const walker = "node_modules/membuddy/dist/attach-lua54-wasm64.wasm";
       renameSync(walker, "away.wasm");
       await attach("sample.dat").catch(({ message }) => console.log(message));
       renameSync("away.wasm", walker);
       console.log((await attach("sample.dat")).image.lua);`);
     const text = execFileSync(process.execPath, ["--preserve-symlinks", "--no-warnings", "again.mjs"], { cwd: folder, encoding: "utf8" });
-    assert.match(text, /^the walker lua53-wasm64 cannot be loaded: .*\n5\.4\n$/);
+    assert.match(text, /^the walker lua54-wasm64 cannot be loaded: .*\n5\.4\n$/);
   });
 
   test("has types that TypeScript before 5.7 reads, whose typed arrays take no argument", () => {
