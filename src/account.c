@@ -20,21 +20,22 @@ static void add_block_chunk(void *context, const void *block, size_t bytes) {
   if (bytes > 0) *(size_t *)context += platform_chunk_bytes(block, bytes);
 }
 
-/* lauxlib keeps a buffer that outgrew the C stack in a box: a userdata of {block, size}. Its
-** metatable stands in the registry under the name that each version gave it. */
+/* lauxlib keeps a buffer that outgrew the C stack in a box: a userdata of {block, size} with a
+** finalizer. Its metatable stands in the registry under the name that each version gave it. */
 typedef struct {
   const Table *metatable;
   size_t bytes;
 } box_search;
 
-static void add_box_chunk(void *context, GCObject *object) {
-  box_search *search = context;
-  if (layout_kind(object) != KIND_USERDATA) return;
-  const Udata *userdata = gco2u(object);
-  if (userdata->metatable != search->metatable || userdata->len < sizeof(void *)) return;
-  const void *block;
-  memcpy(&block, layout_userdata_payload(userdata), sizeof block);
-  if (block) search->bytes += platform_chunk_bytes(block, 0);
+static LAYOUT_APART void add_boxes(box_search *search, const GCObject *list) {
+  for (; list; list = list->next) {
+    const Udata *userdata = (const Udata *)list;
+    if (layout_kind(list) != KIND_USERDATA) continue;
+    if (userdata->metatable != search->metatable || userdata->len < sizeof(void *)) continue;
+    const void *block;
+    memcpy(&block, layout_userdata_payload(userdata), sizeof block);
+    if (block) search->bytes += platform_chunk_bytes(block, 0);
+  }
 }
 
 static size_t box_bytes(lua_State *L) {
@@ -43,7 +44,8 @@ static size_t box_bytes(lua_State *L) {
   GCObject *metatable = entry ? object_of(entry) : NULL;
   if (metatable == NULL || layout_kind(metatable) != KIND_TABLE) return 0;
   box_search search = {gco2t(metatable), 0};
-  walk_each_object(L, add_box_chunk, &search);
+  add_boxes(&search, G(L)->finobj);
+  add_boxes(&search, G(L)->tobefnz);
   return search.bytes;
 }
 

@@ -223,43 +223,32 @@ void walk_take_marks_back_from(GCObject *target) {
 /* ---- all blocks ---- */
 
 typedef struct {
+  const global_State *g;
   block_visitor visit;
   void *context;
-} cell_blocks;
+} all_blocks;
 
 static void visit_cell_block(void *context, label_kind kind, uintptr_t place, GCObject *key,
                              GCObject *value) {
-  const cell_blocks *blocks = context;
+  const all_blocks *blocks = context;
   (void)place, (void)value;
   if (kind == LABEL_UPVALUE && layout_claim_cell((UpVal *)key))
     blocks->visit(blocks->context, key, sizeof(UpVal));
 }
-static void visit_cell_blocks_of(void *context, GCObject *object) {
+
+OVER_BLOCKS void visit_blocks_of(void *context, GCObject *object) {
+  const all_blocks *blocks = context;
+  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
   if (holds_cells(object)) each_cell(object, visit_cell_block, context);
 }
+
 static void release_cells_of(void *context, GCObject *object) {
   if (holds_cells(object)) each_cell(object, release_cell, context);
 }
-static void each_cell_block(lua_State *L, block_visitor visit, void *context) {
-  cell_blocks blocks = {visit, context};
-  walk_each_object(L, visit_cell_blocks_of, &blocks);
-  walk_each_object(L, release_cells_of, NULL);
-}
-
-typedef struct {
-  const global_State *g;
-  block_visitor visit;
-  void *context;
-} object_blocks;
-
-OVER_BLOCKS void visit_blocks_of(void *context, GCObject *object) {
-  const object_blocks *blocks = context;
-  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
-}
 
 void walk_each_block(lua_State *L, block_visitor visit, void *context) {
-  object_blocks blocks = {G(L), visit, context};
+  all_blocks blocks = {G(L), visit, context};
   layout_each_runtime_block(G(L), visit, context);
   each_object_of(L, visit_blocks_of, &blocks);
-  if (!LAYOUT_CELLS_ARE_OBJECTS) each_cell_block(L, visit, context);
+  if (!LAYOUT_CELLS_ARE_OBJECTS) walk_each_object(L, release_cells_of, NULL);
 }
