@@ -55,6 +55,7 @@ static recorded_block *add(recorder *r, char *address, size_t bytes) {
   block->address = address;
   block->bytes = bytes;
   block->serial = ++r->serial;
+  block->copy = SIZE_MAX;
   r->count++;
   r->bytes += bytes;
   return block;
@@ -171,12 +172,11 @@ size_t recorder_unclaimed(const recorder *r, size_t *bytes) {
 /* ---- copies ---- */
 
 void recorder_copy(recorder *r, block_copies *copies) {
-  if (copies->total < r->bytes + 1) {
+  if (copies->room_bytes < r->bytes + 1) {
     free(copies->bytes);
-    copies->total = r->bytes + r->bytes / 2 + 1;
-    copies->bytes = malloc(copies->total);
+    copies->room_bytes = r->bytes + r->bytes / 2 + 1;
+    copies->bytes = malloc(copies->room_bytes);
   }
-  copies->count = r->count;
   size_t at = 0;
   for (size_t i = 0; i < r->capacity; i++) {
     recorded_block *block = &r->blocks[i];
@@ -185,11 +185,6 @@ void recorder_copy(recorder *r, block_copies *copies) {
     memcpy(copies->bytes + at, block->address, block->bytes);
     at += block->bytes;
   }
-}
-
-void block_copies_release(block_copies *copies) {
-  free(copies->bytes);
-  memset(copies, 0, sizeof *copies);
 }
 
 static size_t next_difference(const char *a, const char *b, size_t from, size_t bytes) {
@@ -202,7 +197,7 @@ char *recorder_next_difference(const recorder *r, const block_copies *copies, co
                                const char **before) {
   for (; cursor->place < r->capacity; cursor->place++, cursor->offset = 0) {
     const recorded_block *block = &r->blocks[cursor->place];
-    if (block->address == NULL || block->copy == SIZE_MAX) continue; /* new: no copy */
+    if (block->address == NULL || block->copy == SIZE_MAX) continue;
     size_t at =
         next_difference(block->address, copies->bytes + block->copy, cursor->offset, block->bytes);
     if (at >= block->bytes) continue;

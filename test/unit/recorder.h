@@ -17,7 +17,7 @@ typedef struct {
   size_t bytes;
   uint64_t serial; /* of the allocation */
   uint64_t claim;  /* the claim in which somebody said whose it is */
-  size_t copy;     /* where its bytes are in the copy */
+  size_t copy;     /* where its bytes are in the copy; SIZE_MAX: it has none */
 } recorded_block;
 
 typedef struct {
@@ -74,15 +74,14 @@ void recorder_fail_others(recorder *r, unsigned long from);
 void recorder_listen(recorder *r);
 void recorder_stop_listening(recorder *r);
 
-/* A copy of all blocks. */
+/* A copy of all blocks; each takes the place of the one before in `copies` (all zeros at first). */
 typedef struct {
   char *bytes; /* owned */
-  size_t count, total;
+  size_t room_bytes;
 } block_copies;
 void recorder_copy(recorder *r, block_copies *copies);
-void block_copies_release(block_copies *copies);
-/* A word that differs from the copy, from `*block` and `*offset` on (0, 0 at first): returns it and
-** moves them behind it; NULL at the end. */
+/* The next word, from `cursor` on (all zeros at first), that differs from the copy: returns it,
+** `*before` points to what it was, and the cursor stands behind it; NULL at the end. */
 typedef struct {
   size_t place;  /* in the recorder's table */
   size_t offset; /* in the block */

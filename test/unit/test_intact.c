@@ -477,15 +477,10 @@ static void call_in_place(heap *h, const char *name, int has_target) {
   if (!has_target) lua_pop(L, 1);
   find_free_links(G(L));
   recorder_copy(&h->blocks, &before_walk);
-  uint64_t serial = h->blocks.serial;
   lua_call(L, has_target, 1);
   copy_cursor cursor = {0, 0};
   const char *before;
   char *word;
-  for (size_t i = 0; i < h->blocks.capacity; i++) { /* what is new has no copy */
-    recorded_block *block = &h->blocks.blocks[i];
-    if (block->address && block->serial > serial) block->copy = SIZE_MAX;
-  }
   while ((word = recorder_next_difference(&h->blocks, &before_walk, &cursor, &before)) != NULL)
     CHECK(contains(&free_links, word) || is_machinery(h, L, word), "%s changed the heap", name);
   lua_settop(L, 0);
