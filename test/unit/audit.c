@@ -63,7 +63,7 @@ static void check_no_mark(void *context, GCObject *object) {
   size_t *marks = context;
   lu_byte spare = layout_is_string(object) ? 0 : LAYOUT_SPARE_TT_BITS;
   *marks += (object->marked & LAYOUT_MARK_BIT) != 0;
-  *marks += layout_kind(object) != KIND_USERDATA && (object->tt & spare & ~0x20u) != 0;
+  *marks += (object->tt & spare) != 0;
 }
 
 void audit_marks(lua_State *L) {

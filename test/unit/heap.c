@@ -199,7 +199,6 @@ static void open_libraries(heap *h) {
 void heap_open(heap *h, unsigned int seed) {
   memset(h, 0, sizeof *h);
   h->patience = SIZE_MAX;
-  h->patience = SIZE_MAX;
   recorder_init(&h->blocks);
   hash_seed = seed;
   h->L = lua_newstate(recorder_allocate, h);
