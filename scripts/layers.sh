@@ -56,7 +56,7 @@ check_includes() { # FILE
   while IFS=: read -r number header; do
     [ -f "src/$header" ] || continue # Lua's or the system's
     wanted=$(part_of "$header")
-    [[ ${parts[$part]} == *" $wanted "* || ${parts[$part]} == *" any "* ]] ||
+    [[ ${parts[$part]} == *" $wanted "* ]] ||
       report "$1:$number: includes \"$header\", but '$part' may only lean on:${parts[$part]}(scripts/layers.rules)"
   done < <(code_of "$1" | sed -nE 's/^([0-9]+):[ \t]*#[ \t]*include[ \t]+"([^"]+)".*/\1:\2/p')
 }
