@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Plain apt-get with a state of its own under build/apt: nothing is installed, nothing on the machine is
-# changed, no root is needed. Sourced by toolchain.sh and lua-sources.sh. apt verifies the archive's
-# signature; what comes out of it is checked against toolchain.lock by the callers.
+# changed, no root is needed. Sourced. apt verifies the archive's signature; what comes out of it is
+# checked against the lock file of the caller.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -40,8 +40,9 @@ typedef struct {
   int memory_is_known, chunks_are_known;
 } account;
 
+/* Walks the whole process and reads the account; the figures mean nothing after WALK_NO_MEMORY. */
 walk_status account_read(lua_State *L, account *a);
-/* The same with the books that are in `a`. */
+/* The same with the books that are in `a`, all of whose other fields are 0. */
 void account_read_rest(lua_State *L, account *a);
 
 /* True when so many bytes can be had without growing the linear memory, one block of `block_bytes`

@@ -107,7 +107,8 @@ void attach_end_profile(void);
 
 /* The name of a global variable that holds the object; nothing where none does. */
 uint32_t attach_global_label(uintptr_t state, uintptr_t object);
-/* Who holds an object on its shortest path, 0 where a root does: whose name is the label then. */
+/* Who holds an object on its shortest path, 0 where a root does: whose name is the label then, or
+** `...` where none does, or nothing without memory. */
 uintptr_t attach_parent(uintptr_t state, uintptr_t object);
 uint32_t attach_parent_label(void);
 /* What `object` (0: the roots `_G`, `[registry]` and `[main thread]`) refers to under the label of
@@ -117,7 +118,8 @@ uint32_t attach_step_count(void);
 
 /* ---- the graph of everything that lives ---- */
 
-/* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section may be asked. */
+/* Nodes, or -1 without memory. Until `attach_end_graph` nothing but this section and those below
+** may be asked: nothing that walks. */
 double attach_graph(uintptr_t state);
 /* Where an array of them stands: of uint32_t, but for two. */
 enum {

@@ -2,9 +2,10 @@
 ** borrow: memory that the profiler uses for its own work.
 **
 ** Never Lua's: what is measured must not move. A report of the whole process
-** at default options borrows nothing (its work fits on the C stack); reports
-** without a limit, retained sizes, and a walk in the middle of a mark phase
-** borrow what their documentation says, and give it back before they return.
+** at default options borrows nothing (its work fits on the C stack, if that has
+** room left); reports without a limit, retained sizes, and a walk in the middle
+** of a mark phase borrow what their documentation says, and give it back before
+** they return.
 */
 #ifndef MEMBUDDY_BORROW_H
 #define MEMBUDDY_BORROW_H

@@ -2,7 +2,7 @@
 -- the pure one alike: a chunk that is loaded when somebody asks and forgotten afterwards.
 --
 --   chunk(membuddy, "checks", options, loaded) -> array of { name, found, count, bytes, text, advice [, details] }
---   chunk(membuddy, "mark", nil, loaded)       -> what `growth` is measured from; stands in membuddy.marked
+--   chunk(membuddy, "mark", nil, loaded)       -> nothing; what `growth` is measured from stands in membuddy.marked
 --   chunk(membuddy, "lines", options, loaded)  -> array of lines: what was found
 --
 -- `loaded` has Lua's libraries (package.loaded): a program may use their names for something else.

@@ -41,7 +41,7 @@ typedef enum {
   LABEL_INDEX,     /* place: index in a table's array part */
   LABEL_NODE,      /* place: const Node * of a table */
   LABEL_METATABLE, /* place: unused */
-  LABEL_UPVALUE,   /* place: index, from 1 */
+  LABEL_UPVALUE,   /* place: index, from 1; 0: an open cell of a thread, or a cell's own value */
   LABEL_CONSTANT,  /* place: unused; constants of one prototype share a line */
   LABEL_SOURCE,    /* place: unused */
   LABEL_NAME,      /* place: unused; names of locals and upvalues, for debugging */
@@ -74,7 +74,9 @@ typedef enum {
 /*
 ** One reference: `key` is the string or object under which a table holds the
 ** value (NULL when the key owns no memory), `value` the object referred to
-** (NULL when the value owns none). Both borrowed from the heap.
+** (NULL when the value owns none). Both borrowed from the heap. Where a function
+** or a thread holds an upvalue, `key` is its cell: an `UpVal`, which is no object
+** in 5.3.
 */
 typedef void (*reference_visitor)(void *context, label_kind kind, uintptr_t place, GCObject *key,
                                   GCObject *value);

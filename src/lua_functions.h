@@ -4,7 +4,8 @@
 ** Each is a lua_CFunction with the arguments of the function that it stands
 ** for. They are called through the border (lua_membuddy.c) with the collector
 ** at rest, so nothing of the program runs meanwhile: they never wait, and what
-** they tell does not move. They raise errors without a position.
+** they tell does not move. What they refuse says where in the program the call
+** stands.
 */
 #ifndef MEMBUDDY_LUA_FUNCTIONS_H
 #define MEMBUDDY_LUA_FUNCTIONS_H
@@ -33,7 +34,7 @@ int function_format_size(lua_State *L);
 int function_sizeof(lua_State *L);
 /* account() -> every byte of the linear memory, in parts */
 int function_account(lua_State *L);
-/* kinds() -> count and bytes of the live objects of each kind */
+/* kinds([target]) -> count and bytes of the live objects of each kind */
 int function_kinds(lua_State *L);
 /* retained(value) -> bytes that only this value keeps alive */
 int function_retained(lua_State *L);

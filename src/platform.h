@@ -39,6 +39,7 @@ struct platform_memory {
   size_t asyncify_bytes; /* allocated only while the process waits for the host; 0: unknown */
 };
 
+/* The regions as they are; all fields are 0 after PLATFORM_UNKNOWN. */
 enum platform_status platform_memory(struct platform_memory *memory);
 
 /*

@@ -162,8 +162,8 @@ static inline void tree_charge(tree *t, uint32_t node, size_t bytes) {
   else
     n->folded_bytes += bytes;
 }
-/* An entry that was folded into `parent` turns out to hold `content_bytes` more, in
-** `content_count` entries, all counted in the parent so far: give it a node after all, if it is
+/* An entry that was folded into `parent` turns out to hold `content_bytes` more, which the parent
+** has so far, in `content_count` entries, which nobody counted: give it a node after all, if it is
 ** large enough by now. TREE_NONE when it is not. */
 uint32_t tree_admit(tree *t, uint32_t parent, uint8_t label_kind, uintptr_t place,
                     const void *object, size_t own_bytes, size_t content_bytes,

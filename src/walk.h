@@ -77,7 +77,7 @@ int walk_is_condemned(const GCObject *object);
 void walk_pardon(lua_State *L);
 
 /* Who holds an object on its shortest path: `*parent`, or NULL where a root holds it, whose name is
-** `*root` then (static). Both NULL when it is not live. */
+** `*root` then (static). Both NULL when it is not live, or a string that the state alone keeps. */
 walk_status walk_find_parent(lua_State *L, const GCObject *object, GCObject **parent,
                              const char **root);
 

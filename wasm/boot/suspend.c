@@ -50,7 +50,7 @@ static void end(void) {
   prepared = NULL;
 }
 
-/* These two stand on Asyncify's list of functions to leave alone (image.mk): they see the loader's
+/* These two stand on Asyncify's list of functions to leave alone (link.sh): they see the loader's
 ** header before any frame is written, and run again from their first line when the answer is
 ** there. */
 int suspend_open_untouched(const char *name, const char *mode) {
