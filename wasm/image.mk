@@ -40,7 +40,7 @@ image_official   := build/specimens/aos2_0_6.wasm
 image_bundle     := build/image/bundle
 image_ready      := $(TOOLCHAIN_READY) $(LUA_READY)
 image_boot       := $(filter-out wasm/boot/bit32_%,$(wildcard wasm/boot/*.c)) wasm/boot/stack.S
-image_boot_headers := $(wildcard wasm/boot/*.h src/platform.h)
+image_boot_headers := $(wildcard wasm/boot/*.h)
 
 image_lua54      := build/lua-5.4.7/src
 image_lua53      := build/lua-5.3.6/src
@@ -101,7 +101,7 @@ build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image
 build/image/$(1)/boot.done: $$(image_boot) $$(image_boot_headers) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/done \
   wasm/image.mk $(call image_made_from,$(2))
 	@work=$$(@D)/boot.$$$$$$$$ && mkdir -p $$$$work && root=$$(CURDIR) && (cd $$$$work && $$(EMCC) $$(image_cflags) $$(image_width_$(3)) -Werror \
-	 -I$$$$root/wasm/boot -I$$$$root/src -I$$$$root/$$(image_$(2)) \
+	 -I$$$$root/wasm/boot -I$$$$root/$$(image_$(2)) \
 	 -c $$(addprefix $$$$root/,$$(image_boot) wasm/boot/bit32_$(2:lua%=%).c $$(image_bundle)/bundle.c)) && \
 	 rm -rf $$(@D)/boot && mv $$$$work $$(@D)/boot
 	@touch $$@
