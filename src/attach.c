@@ -3,7 +3,6 @@
 #include "attach_arena.h"
 #include "attach_books.h"
 #include "attach_check.h"
-#include "attach_graph.h"
 #include "borrow.h"
 #include "path.h"
 #include "retained.h"

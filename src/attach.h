@@ -14,7 +14,6 @@
 #ifndef MEMBUDDY_ATTACH_H
 #define MEMBUDDY_ATTACH_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define ATTACH_EXPORT __attribute__((visibility("default"), used))

@@ -4,7 +4,6 @@
 #ifndef MEMBUDDY_ATTACH_ARENA_H
 #define MEMBUDDY_ATTACH_ARENA_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* Everything that was borrowed before is gone. */

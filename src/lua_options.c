@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "lauxlib.h"
-
 #include "lua_support.h"
 
 typedef enum { OPTION_DEPTH, OPTION_LIMIT, OPTION_BYTES, OPTION_FLAG, OPTION_TARGET } option_type;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "lauxlib.h"
-
 #include "lua_support.h"
 #include "path.h"
 

@@ -10,7 +10,6 @@
 #include "membuddy.h"
 
 #include <limits.h>
-#include <stdio.h>
 
 typedef struct {
   const char *name;

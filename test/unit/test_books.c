@@ -5,7 +5,6 @@
 */
 #include "graph_late.c" /* NOLINT: the archive lacks it, only graphs for exports need it */
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "audit.h"

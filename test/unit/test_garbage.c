@@ -9,13 +9,10 @@
 */
 #include "walk.c" /* NOLINT: its marks are what this test is about */
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "audit.h"
-#include "borrow.h"
 #include "check.h"
-#include "loans.h"
 
 #define STEPS            40
 #define MOST_COLLECTIONS 4 /* in one program: each takes away what the next could find */

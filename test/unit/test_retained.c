@@ -15,7 +15,6 @@
 #include "retained.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define MOST_OBJECTS 40
 #define SLOTS        4

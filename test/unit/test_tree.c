@@ -8,7 +8,6 @@
 #include "tree_sums.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { KEY = 1 };
 

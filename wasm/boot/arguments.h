@@ -10,7 +10,6 @@
 #define arguments_h
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* True where no memory was left to take a text of this call over. */
 bool arguments_lost(void);

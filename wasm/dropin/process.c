@@ -5,7 +5,6 @@
 */
 #include <emscripten.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lauxlib.h"
