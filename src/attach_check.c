@@ -472,21 +472,24 @@ static void check_balance(const checker *c, lua_State *L) {
   if (c->bytes_left != 0) refuse(c, ATTACH_UNBALANCED, L, (double)c->bytes_left);
 }
 
+static void check_whole(checker *c, lua_State *L) {
+  memset(c->is_object, 0, bitmap_bytes(c->bytes));
+  if (c->is_cell) memset(c->is_cell, 0, bitmap_bytes(c->bytes));
+  c->problem->verdict = ATTACH_SOUND;
+  enter_all(c, L);
+  check_global_state(c, L);
+  check_all(c, L);
+  if (c->loose_cells != 0) refuse(c, ATTACH_BAD_POINTER, L, 0);
+  check_gray_lists(c, G(L));
+  check_balance(c, L);
+}
+
 void check_state(lua_State *L, size_t bytes, check_problem *problem) {
   checker c = {.bytes = bytes, .problem = problem};
   problem->verdict = ATTACH_NO_MEMORY;
   c.is_object = borrow(bitmap_bytes(bytes));
   c.is_cell = LAYOUT_CELLS_ARE_OBJECTS ? NULL : borrow(bitmap_bytes(bytes));
-  if (c.is_object == NULL || (!LAYOUT_CELLS_ARE_OBJECTS && c.is_cell == NULL)) return;
-  memset(c.is_object, 0, bitmap_bytes(bytes));
-  if (c.is_cell) memset(c.is_cell, 0, bitmap_bytes(bytes));
-  problem->verdict = ATTACH_SOUND;
-  enter_all(&c, L);
-  check_global_state(&c, L);
-  check_all(&c, L);
-  if (c.loose_cells != 0) refuse(&c, ATTACH_BAD_POINTER, L, 0);
-  check_gray_lists(&c, G(L));
-  check_balance(&c, L);
+  if (c.is_object && (LAYOUT_CELLS_ARE_OBJECTS || c.is_cell)) check_whole(&c, L);
   borrow_return(c.is_cell);
   borrow_return(c.is_object);
 }

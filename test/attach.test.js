@@ -433,6 +433,28 @@ describe("one word that is wrong is refused", () => {
   for (const [what, [change, told]] of Object.entries(lies)) test(what, () => assertRefused(changed(change), told));
 });
 
+test("a check that finds too little memory gives back what it had", async () => {
+  const process = await spawnProcess(inRoot("dist/membuddy-lua53-wasm32.wasm"));
+  const subject = new Uint8Array(/** @type {Uint8Array} */ (process.memory));
+  const pages = makeMemory(subject.length, false).buffer.byteLength / 65536;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  new Uint8Array(memory.buffer).set(subject);
+  const module = await WebAssembly.compile(readFileSync(inRoot("dist/attach-lua53-wasm32.wasm")));
+  const { call } = await makeWalker(module, "lua53-wasm32", memory, subject.length);
+  const state = call.attach_find_state(0), noMemory = 5, bitmapBytes = subject.length / 32;
+  const lines = () => call.attach_profile(state, 0, 3, 256, 320, 0, 0);
+  let reports = 0;
+  for (let room = bitmapBytes + 1024; room < 2 * bitmapBytes; room += 1024) { // for the first of two, not for both
+    call.attach_start(subject.length, pages * 65536 - room);
+    const before = lines();
+    call.attach_end_profile();
+    assert.equal(call.attach_check(state), noMemory);
+    assert.equal(lines(), before, `with ${room} bytes`);
+    reports += before > 0 ? 1 : 0;
+  }
+  assert.ok(reports > 0);
+});
+
 describe("a walker at the end of what 32 bits address", () => {
   const inTest = async (/** @type {import("node:test").TestContext} */ t, /** @type {number} */ pages) => {
     const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
