@@ -78,7 +78,13 @@ function brokenGzip(name, error) {
 
 /** @param {string} name @param {Blob} blob @returns {Promise<Source>} */
 async function blobSource(name, blob) {
-  const bytesAt = async (/** @type {number} */ from, /** @type {number} */ to) => new Uint8Array(await blob.slice(from, to).arrayBuffer());
+  const bytesAt = async (/** @type {number} */ from, /** @type {number} */ to) => {
+    try {
+      return new Uint8Array(await blob.slice(from, to).arrayBuffer());
+    } catch (error) {
+      throw unreadable(name, error); // that of a file which was changed since
+    }
+  };
   if (isGzip(await bytesAt(0, 3))) {
     const bytes = promisedBytes(await bytesAt(Math.max(0, blob.size - 4), blob.size), blob.size);
     return { name, bytes, pour: (sink) => pourGzip(name, blob.stream(), sink) };

@@ -183,6 +183,15 @@ describe("what is no memory is refused in words", () => {
     await assert.rejects(attach(memory, { module: path.join(folder, "long.wasm") }), { name: "MembuddyError", message: /long\.wasm has more than 1,073,741,824 bytes, which a module has at most$/ });
   });
   test("a folder", () => assertRefused(folder, /is a directory/));
+  test("a Blob whose file was changed since, under its name", async () => {
+    const error = new Error("The blob could not be read");
+    const broken = (/** @type {Uint8Array<ArrayBuffer>} */ bytes, /** @type {number} */ from) => {
+      const file = Object.assign(new Blob([bytes]), { name: "state.dat" }), slice = file.slice.bind(file);
+      file.slice = (begin = 0, end) => (begin < from ? slice(begin, end) : Object.assign(slice(begin, end), { arrayBuffer: () => Promise.reject(error) }));
+      return file;
+    };
+    for (const from of [0, 2 ** 20]) await assert.rejects(attach(broken(new Uint8Array(2 ** 21), from)), { name: "MembuddyError", message: "state.dat cannot be read: The blob could not be read", cause: error });
+  });
   test("a number", () => assertRefused(/** @type {any} */ (7), /a number was given; accepted: the path or URL of a file, an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob, /));
   test("a result that is an error", () => assertRefused(/** @type {any} */ ({ Error: "out of memory" }), /no Memory, but an Error.*out of memory/));
   test("a result whose error is no JSON, or long", async () => {
