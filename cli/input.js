@@ -73,7 +73,8 @@ async function pourGzip(name, compressed, sink) {
 /** @param {string} name @param {unknown} error */
 function brokenGzip(name, error) {
   if (error instanceof MembuddyError) return error;
-  return new MembuddyError(`${name} is a gzip file that cannot be read to its end (${messageOf(error)}); fetch it again`, { cause: error });
+  const reason = messageOf(error) || messageOf(/** @type {Error} */ (error).cause); // Node.js 22 tells it there
+  return new MembuddyError(`${name} is a gzip file that cannot be read to its end (${reason}); fetch it again`, { cause: error });
 }
 
 /** @param {string} name @param {Blob} blob @returns {Promise<Source>} */
