@@ -2,7 +2,7 @@
  * Attaches to the memory of any aos process: finds out which Lua it runs and how wide its addresses are, checks every
  * object and reference in it, and believes it only when its books balance to the byte.
  */
-import { checkFunction, checkOptions } from "./check.js";
+import { checkFunction, checkOptions, described } from "./check.js";
 import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
@@ -55,6 +55,7 @@ async function walkerFile(name) {
 
 /** What a server says instead of a file is none. @param {WalkerFile} source @returns {Promise<BufferSource>} */
 async function bytesOf(source) {
+  if (typeof source !== "object" || source === null) throw new Error(`loadWalker gave ${described(source)}; accepted: bytes, or a Response`);
   if (!("arrayBuffer" in source)) return /** @type {BufferSource} */ (source);
   if (source.ok === false) throw new Error(`HTTP ${source.status}${source.url ? ` at ${source.url}` : ""}; loadWalker says where the walkers are`);
   return source.arrayBuffer();

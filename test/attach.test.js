@@ -762,7 +762,7 @@ describe("what a program gives is looked at first", () => {
     "a walker that its server does not have": [() => attach(memory, { loadWalker: async () => ({ ok: false, status: 404, url: "https://x/a.wasm", arrayBuffer: async () => new ArrayBuffer(2) }) }),
       "the walker lua54-wasm64 cannot be loaded: HTTP 404 at https://x/a.wasm; loadWalker says where the walkers are"],
     "a walker of a server that does not say where": [() => attach(memory, { loadWalker: async () => new Response("no", { status: 500 }) }), /: HTTP 500; loadWalker says /],
-    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => null })), /^the walker lua54-wasm64 cannot be loaded: /],
+    "no walker": [() => attach(memory, /** @type {any} */ ({ loadWalker: async () => {} })), "the walker lua54-wasm64 cannot be loaded: loadWalker gave undefined; accepted: bytes, or a Response"],
     "a walker that is none": [() => attach(memory, { loadWalker: async () => new Uint8Array(3) }), /^the walker lua54-wasm64 cannot be loaded: /],
     "formatSize()": [() => /** @type {any} */ (formatSize)(), "membuddy: formatSize was given undefined; accepted: a number of bytes"],
     "an escape in 'circular'": [() => heap.print({ ...results(), circular: { "_G/a": "\x1b[31m" } }), /'circular' is a table with control characters in a path; expected paths/],
