@@ -132,6 +132,28 @@ for (const image of ourImages) {
       assert.equal(hashOf(one.memory), hashOf(other.memory));
     });
 
+    test("the host's clock has no say in how equal elements are sorted", async () => {
+      const { now } = Date;
+      /** @type {string[]} */
+      const sorted = [];
+      try {
+        for (const time of [0, 1e9]) {
+          const process = await spawn();
+          Date.now = () => time;
+          // the elements that the first pivot is chosen from are the smallest, so that it parts the array badly
+          const order = await process.eval(`local list, ids = {}, {}
+            for i = 1, 1000 do list[i] = { value = (i == 1 or i == 500 or i == 1000) and 1 or 2, id = i } end
+            table.sort(list, function(a, b) return a.value < b.value end)
+            for i, element in ipairs(list) do ids[i] = element.id end
+            return table.concat(ids, " ")`);
+          sorted.push(`${hashOf(process.memory)} ${order}`);
+        }
+      } finally {
+        Date.now = now;
+      }
+      assert.equal(sorted[0], sorted[1]);
+    });
+
     test("a process goes on in a new instance with its memory", async () => {
       const [first, second] = [await spawn(), await spawn()];
       await first.eval("Saved = 0 for i = 1, 100000 do Saved = Saved + #tostring(i) end Text = ('x'):rep(3000000)");

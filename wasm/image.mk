@@ -52,13 +52,14 @@ image_width_wasm32 :=
 # No instruction that the published images do without: a host may know no others (the loader's meter does not).
 image_features   := -mno-bulk-memory -mno-nontrapping-fptoint -mno-reference-types -mno-multivalue
 
-# The bytes must not depend on the folder; the hash seed must not depend on the clock.
+# The bytes must not depend on the folder; the hash seed and the order of sorting must not depend on the clock.
 image_cflags     := -O3 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra $(image_features)
 # A table of jump targets copies the dispatch into each of Lua's instructions; in WebAssembly that gains nothing, and the
 # interpreter becomes so large that V8 gives it frames of 28 KB: 35 nested C calls fill its stack.
 image_dispatch   := -DLUA_USE_JUMPTABLE=0
 image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 image_seed_lua53 := -DluaS_hash=image_hash_of_addresses
+image_pivot      := '-Dl_randomizePivot()=~0u'
 
 # Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
 archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror $(image_features)
@@ -91,7 +92,7 @@ build/image/$(1)/lua.done: wasm/boot/weavedrive.h wasm/boot/buffers.h wasm/image
 	@work=$$(@D)/lua.$$$$$$$$ && mkdir -p $$$$work && sources=$$(CURDIR)/$$(image_$(2)) && boot=$$(CURDIR)/wasm/boot && \
 	 flags="$$(image_cflags) $$(image_width_$(3)) -w -I$$$$sources" && (cd $$$$work && \
 	 cp $$(CURDIR)/$$(image_lua53)/lbitlib.c . && \
-	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
+	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_dispatch) $$(image_pivot) -c $$(addprefix $$$$sources/,$$(call lua_sources,$$(image_$(2)))) && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) $$(image_seed) $$(image_seed_$(2)) -c $$$$sources/lstate.c && \
 	 $$(EMCC) $$$$flags $$(image_compat_$(2)) -include $$$$boot/weavedrive.h -include $$$$boot/buffers.h -c $$(addprefix $$$$sources/,$$(lua_opens_files)) && \
 	 $$(EMCC) $$$$flags -DLUA_COMPAT_BITLIB -c lbitlib.c && rm lbitlib.c) && \
