@@ -99,11 +99,10 @@ static void read_limits(account *a) {
 }
 
 int account_has_room(size_t bytes, size_t block_bytes) {
-  struct platform_memory memory;
+  size_t beyond_bytes;
   chunk_sums sums = {0, 0, 0, 0};
-  if (platform_memory(&memory) != PLATFORM_KNOWN) return 1;
+  if (platform_room(&beyond_bytes) != PLATFORM_KNOWN) return 1;
   if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return 0;
-  size_t beyond_bytes = memory.memory_bytes - memory.heap_end;
   return sums.free_bytes + beyond_bytes >= bytes &&
          (sums.largest_free_bytes >= block_bytes || beyond_bytes >= block_bytes);
 }

@@ -8,6 +8,11 @@ enum platform_status platform_memory(struct platform_memory *memory) {
   return PLATFORM_UNKNOWN;
 }
 
+enum platform_status platform_room(size_t *bytes) {
+  *bytes = 0;
+  return PLATFORM_UNKNOWN;
+}
+
 enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   (void)visit, (void)context;
   return PLATFORM_UNKNOWN;

@@ -20,7 +20,7 @@ const symbolsOf = (archive, which) =>
 
 // Lua's own, the C library's and the linker's. The last is weak: an image of ours says its limits there.
 const isLua = /^lua[A-Z_]?[A-Za-z]*_?\w*$/;
-const isLibrary = /^(mem|str)\w+$|^v?sn?printf$|^(malloc|calloc|realloc|free|qsort|abort|floor|__small_sprintf)$|^emscripten_(stack_get_current|get_sbrk_ptr)$/;
+const isLibrary = /^(mem|str)\w+$|^v?sn?printf$|^(malloc|calloc|realloc|free|qsort|abort|floor|__small_sprintf)$|^emscripten_(stack_get_current|get_sbrk_ptr|get_heap_size)$/;
 const isLinker = /^__(stack_pointer|stack_low|stack_high|global_base|data_end|heap_base|indirect_function_table|memory_base|table_base)$/;
 const isOurs = /^membuddy_image_limits$/;
 

@@ -161,6 +161,31 @@ for (const image of ourImages) {
       assert.equal(await second.eval("return Saved + #Text"), "3488895");
     });
 
+    test("pages that the host added are free: neither what print tells nor how memory grows hangs on them", async () => {
+      const [one, other] = [await spawn(), await spawn()];
+      const lastLine = "local own, last = print function print(line) last = line end require('membuddy').print() print = own return last";
+      const answersAgree = async () => assert.equal(await other.eval(lastLine), await one.eval(lastLine));
+      const memoriesAgree = () => {
+        const [memory, longer] = [one.memory ?? [], other.memory ?? new Uint8Array()];
+        assert.equal(hashOf(longer.slice(0, memory.length)), hashOf(new Uint8Array(memory)));
+      };
+      for (const [process, code] of /** @type {const} */ ([[one, ""], [other, "Text = ('x'):rep(3000000)"]])) {
+        const { now } = Date;
+        Date.now = () => { throw new Error("the host breaks off"); };
+        await assert.rejects(process.eval(`${code} os.clock()`), /breaks off/).finally(() => { Date.now = now; });
+      }
+      await answersAgree();
+      const longer = new Uint8Array(other.memoryBytes + 8 * MiB);
+      longer.set(one.memory ?? []);
+      other.memory = longer; // as the loader's new instances have it, which grow by a fifth at least
+      await answersAgree();
+      memoriesAgree();
+      for (const process of [one, other]) await process.eval("Text = ('x'):rep(3000000)");
+      await answersAgree();
+      memoriesAgree();
+      for (const process of [one, other]) assert.equal(Number(await process.eval('return require("membuddy").account().memory')), process.memoryBytes);
+    });
+
     test("require('membuddy') is answered by the library inside, and asks no file system", async () => {
       const { opened, WeaveDrive } = watchedDrive();
       const process = await spawn({ loader: { WeaveDrive } });

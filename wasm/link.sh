@@ -36,7 +36,8 @@ if [ "$bits" = 64 ]; then
 fi
 
 # The stack comes first in memory: what overflows it traps, instead of writing over static data.
-"$EMCC" -O2 -Wall -Wextra -Werror "${width[@]}" -I"$here/../src" -DIMAGE_MAXIMUM_BYTES="${maximum_bytes}ull" \
+"$EMCC" -O2 -Wall -Wextra -Werror "${width[@]}" -I"$here/../src" \
+  -DIMAGE_INITIAL_BYTES="${initial_bytes}ull" -DIMAGE_MAXIMUM_BYTES="${maximum_bytes}ull" \
   -c "$here/limits.c" -o "$work/limits.o"
 
 link() { # FLAG...
