@@ -181,6 +181,9 @@ static void check_refused(void (*refuse)(unsigned long)) {
         tree_note_cycle(&t, root, KEY, (uintptr_t)i, root);
       }
       CHECK(root == TREE_NONE || audit_tree(&t) == told, "loan %lu refused: bytes are lost", n);
+      for (uintptr_t i = 1; i < TREE_ROOTS && root != TREE_NONE; i++)
+        CHECK(tree_add_root(&t, NULL, KEY, i, 10) != TREE_NONE,
+              "loan %lu refused: no room for a root", n);
     }
     CHECK(!is_open || t.failed == (loans_requests() >= n), "loan %lu refused: nobody knows", n);
     failed += !is_open || t.failed;
@@ -225,10 +228,11 @@ static void test_admitted(void) {
   CHECK(tree_add(&b.t, root, KEY, 1, &objects[0], 20) == TREE_NONE, "a small one got a node");
   size_t before = audit_tree(&b.t);
   tree_charge(&b.t, root, 7000);
-  uint32_t node = tree_admit(&b.t, root, KEY, 1, &objects[0], 20, 7000, 1);
+  uint32_t node = tree_admit(&b.t, root, KEY, 1, &objects[0], 20, 7000, 3);
   CHECK(node != TREE_NONE, "it got no node although it is the largest");
   CHECK(audit_tree(&b.t) == before + 7000, "bytes were lost or made");
   CHECK(b.t.nodes[node].total_bytes == 7020, "it has %zu bytes", b.t.nodes[node].total_bytes);
+  CHECK(b.t.nodes[node].folded_count == 3, "%u objects", b.t.nodes[node].folded_count);
   close_bounded(&b);
 }
 
@@ -253,6 +257,17 @@ static void test_alike(void) {
   close_bounded(&b);
 }
 
+/* Told largest first, so that the last one folded is the smallest. */
+static void test_shrinking(void) {
+  bounded b;
+  open_bounded(&b, 16, 0, 1);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 20; i++) tree_add(&b.t, root, KEY, i, NULL, 2000 - 100 * i);
+  CHECK(tree_add(&b.t, root, KEY, 20, NULL, 1300) == TREE_NONE, "%zu bytes are small",
+        b.t.threshold_bytes);
+  close_bounded(&b);
+}
+
 /* A table with `count` values of 1000 bytes. */
 static void tell_data(tree *t, uint32_t root, uintptr_t count) {
   uint32_t data = tree_add_holder(t, root, KEY, 1, &objects[OBJECTS - 1], 1);
@@ -273,6 +288,9 @@ static void test_holders(void) {
   for (int i = 0; i < NAMES; i++) tree_add_holder(&b.t, root, KEY, (uintptr_t)i, &objects[i], 10);
   tree_add(&b.t, root, KEY, 0, &objects[OBJECTS - 2], 10);
   tell_data(&b.t, root, 5000);
+  CHECK(tree_add_holder(&b.t, tree_find(&b.t, &objects[OBJECTS - 1]), KEY, 0, NULL, 1000) ==
+            TREE_NONE,
+        "data take turns");
   uint32_t module = tree_find(&b.t, &objects[0]);
   CHECK(count_found(&b.t, NAMES) == NAMES, "%u of those told before the data are left",
         count_found(&b.t, NAMES));
@@ -290,7 +308,7 @@ static void test_holders(void) {
   tell_data(&b.t, root, 5000);
   found = count_found(&b.t, 2 * NAMES + MANY);
   CHECK(found <= 2 * NAMES, "%u are left where a parent turned out to have many entries", found);
-  size_t told = 1 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 2);
+  size_t told = 1 + 1000 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 2);
   CHECK(audit_tree(&b.t) == told, "bytes were lost or made");
   check_shape(&b.t);
   close_bounded(&b);
@@ -340,6 +358,52 @@ static void test_crowded(void) {
   close_bounded(&b);
 }
 
+/* ---- what turns out to be large ---- */
+
+static const void *object_at(uintptr_t number) { return (const void *)(8 * number); }
+
+static void test_start_again(void) {
+  bounded b;
+  open_bounded(&b, 64, 1, 1);
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 100; i++) tree_add(&b.t, root, KEY, i, NULL, 300);
+  for (int i = 0; i < 2; i++) tree_note_cycle(&b.t, root, KEY, 0, root);
+  tree_suspect(&b.t, &objects[0], 1200);
+  CHECK(!tree_start_again(&b.t), "four times the smallest is far larger");
+  for (int i = 0; i < 2; i++) tree_suspect(&b.t, &objects[1], 601);
+  CHECK(tree_start_again(&b.t), "what adds up to more is not");
+  CHECK(b.t.wanted_count == 1 && tree_wants(&b.t, &objects[1]), "%u are wanted", b.t.wanted_count);
+  CHECK(b.t.count == 0 && b.t.cycle_count == 0 && b.t.cycles_dropped == 0, "it is not empty");
+  CHECK(b.t.threshold_bytes == 0, "%zu bytes are small", b.t.threshold_bytes);
+  CHECK(!tree_start_again(&b.t), "it starts again and again");
+  close_bounded(&b);
+}
+
+/* Far more suspects than places: none becomes large by those that it took the place of. */
+static void test_suspects(void) {
+  bounded b;
+  open_bounded(&b, 64, 0, 1);
+  tree_suspect(&b.t, &objects[0], 1024);
+  for (uintptr_t i = 1; i <= 20 * TREE_SUSPECTS; i++)
+    tree_suspect(&b.t, object_at(i), 1000 - i % 2);
+  CHECK(!tree_start_again(&b.t), "%u are wanted", b.t.wanted_count);
+  tree_suspect(&b.t, &objects[1], 500000);
+  for (uintptr_t i = 1; i <= 20 * TREE_SUSPECTS; i++) tree_suspect(&b.t, object_at(i), 1000);
+  CHECK(tree_start_again(&b.t) && tree_wants(&b.t, &objects[1]), "many small ones drove it out");
+  close_bounded(&b);
+}
+
+static void test_wanted(void) {
+  for (uint32_t room = 8; room <= 2 * TREE_WANTED; room *= 2) {
+    bounded b;
+    open_bounded(&b, 8 * room, 0, 1);
+    for (uintptr_t i = 1; i <= TREE_SUSPECTS; i++) tree_suspect(&b.t, object_at(i), 5000);
+    uint32_t most = room < TREE_WANTED ? room : TREE_WANTED;
+    CHECK(tree_start_again(&b.t) && b.t.wanted_count == most, "%u of %u", b.t.wanted_count, most);
+    close_bounded(&b);
+  }
+}
+
 static void test_aliases(void) {
   bounded b;
   open_bounded(&b, 16, 0, 1);
@@ -375,6 +439,19 @@ static void test_children(void) {
   CHECK(b.t.nodes[root].folded_count == 10, "%u are counted as folded",
         b.t.nodes[root].folded_count);
   close_bounded(&b);
+}
+
+/* Twenty entries, and as many lines as their holder, the rest and the eight largest take. */
+static void test_lines(void) {
+  for (uint32_t lines = 10; lines <= 21; lines += 11) {
+    bounded b;
+    open_bounded(&b, 64, 0, 1);
+    uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+    for (uintptr_t i = 1; i <= 20; i++) tree_add(&b.t, root, KEY, i, NULL, i);
+    tree_select(&b.t, TREE_UNLIMITED, lines, by_place);
+    CHECK(b.t.count == (lines == 21 ? 21 : 9), "of %u lines %u are nodes", lines, b.t.count);
+    close_bounded(&b);
+  }
 }
 
 static void test_ties(void) {
@@ -490,12 +567,18 @@ static const test tests[] = {
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
     {"many entries that are alike do not take turns", test_alike},
+    {"what is as small as the largest that was folded gets no node", test_shrinking},
     {"what has a name keeps its node beside any amount of data, and one of many has no name",
      test_holders},
     {"names keep their nodes before half of the room is left to data", test_many_names},
     {"where names alone fill a tree they are folded as data is", test_crowded},
+    {"a tree starts again, once and empty, for what adds up to far more than what has a node",
+     test_start_again},
+    {"of more suspects than there is room for the large one is found, and no other", test_suspects},
+    {"an eighth of the nodes at most is wanted", test_wanted},
     {"a node is found by two other objects, until they have nodes of their own", test_aliases},
     {"the largest children stay, whether they have children or not", test_children},
+    {"as many lines stay as the options allow", test_lines},
     {"of entries of one size those stay whose names come first, however they were told", test_ties},
     {"sorted is largest first, then by name", test_sorted},
     {"only a reference to an ancestor is a cycle", test_cycles},
