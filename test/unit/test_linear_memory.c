@@ -85,15 +85,17 @@ static void see(void *context, const void *payload, size_t chunk_bytes, int is_i
     const chunk *c = &s->h->chunks[s->count];
     size_t bytes = c->bytes + (s->count == s->h->count - 1 ? foot_bytes : 0);
     if (bytes != chunk_bytes || c->is_in_use != is_in_use) s->differences++;
+    if (linear_chunk_bytes(payload) != c->bytes) s->differences++;
   }
   s->next = at + chunk_bytes;
   s->sum_bytes += chunk_bytes;
   s->count++;
 }
 
+/* From a few bytes before it on: where a heap begins is rounded up. */
 static int walk(const heap *h, seen *s) {
-  size_t begin = (size_t)h->bytes;
-  return linear_each_chunk(begin, begin + h->length, see, s);
+  size_t begin = (size_t)h->bytes - 3;
+  return linear_each_chunk(begin, (size_t)h->bytes + h->length, see, s);
 }
 
 static void check_heap(const heap *h) {
@@ -169,6 +171,7 @@ static int is_heap_with(size_t at, size_t word) {
 static void neighbours(void) {
   const size_t used = 64, top = 128, end = 192 + foot_bytes;
   CHECK(is_heap_with(used, 64), "nothing was changed, and it is no heap");
+  CHECK(is_heap_with(used + word_bytes, 64 | this_in_use | 4), "a flag counts as bytes");
   CHECK(!is_heap_with(used, 48), "a free chunk has another size behind it");
   CHECK(!is_heap_with(used + word_bytes, 64 | this_in_use | previous_in_use),
         "a free chunk is in use to the next");
@@ -187,6 +190,9 @@ static void deepest_call(void) {
   CHECK(linear_deepest_written(low, high) == (size_t)&stack[40], "not where it was written to");
   stack[40] = UINT64_C(1) << 32;
   CHECK(linear_deepest_written(low, high) == (size_t)&stack[40], "half a word is not seen");
+  stack[2] = 1;
+  CHECK(linear_deepest_written(low, high) == (size_t)&stack[2], "not right above the marks");
+  CHECK(linear_deepest_written(low + 1, high) == (size_t)&stack[40], "a mark in part counts");
   CHECK(linear_deepest_written(low, low) == low, "an empty stack was written to above its end");
 }
 
