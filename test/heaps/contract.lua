@@ -2002,6 +2002,29 @@ test("a report is made where the program put other functions into libraries, or 
   check(ok_of_target, "of a target: %s", problem_of_target)
 end)
 
+test("of entries without a line the keys count", function()
+  local t = {}
+  for i = 1, 1000 do t["key " .. i] = { i } end
+  equal(membuddy.profile(t).totalSize, membuddy.profile(t, { depth = "inf" }).totalSize, "the total")
+end)
+
+test("the way back of a line that is folded is not told of another line", function()
+  local t, length = {}, 0
+  for i = 1, 40 do t[i] = { t } end
+  for i = 41, 120 do
+    t[i] = {}
+    for place = 1, 8 do
+      length = length + 8
+      t[i][place] = { big("x", length) }
+    end
+  end
+  local r = membuddy.profile(t)
+  for path, to in pairs(r.circular) do
+    local index = path:sub(#r.target + 2):match("^(%d+)/1$")
+    check(index and tonumber(index) <= 40, "%s leads back to %s", path, to)
+  end
+end)
+
 test("a report below many frames counts the stack and what the oldest frame holds", function()
   local frames = 40000
   local held = big("held by the oldest frame ", 50000)
