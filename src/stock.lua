@@ -96,8 +96,8 @@ function membuddy.serve(options)
   return load_bare(unpacked(handlers), "=membuddy.handlers")(membuddy, options, loaded)
 end
 
--- An earlier one that answers messages hands that on.
-if type(before) == "table" and not rawequal(before, membuddy) then
+-- An earlier one that answers messages hands that on. (The library in C is its own: the handlers are of the earlier text.)
+if type(before) == "table" then
   membuddy.marked = rawget(before, "marked")
   local serving = rawget(before, "serving")
   if type(serving) == "table" then membuddy.serve(serving) end

@@ -932,6 +932,23 @@ for (const generation of generations) {
   });
 }
 
+for (const image of [ourImages[0], stockImage32]) {
+  test(`${image.name}: after an upgrade it is the newer module's handlers that answer, with the options and the mark of before`, async () => {
+    const process = await spawnProcess(image.file);
+    const load = () => process.eval(readFileSync(inRoot("dist/membuddy.lua"), "utf8"));
+    await load();
+    await process.eval(`local membuddy = require("membuddy") membuddy.serve({ open = true }) membuddy.mark()
+      Count, Older = #Handlers.list, {} for _, handler in ipairs(Handlers.list) do Older[handler.handle] = handler.name end`);
+    await load();
+    assert.equal(await process.eval(`local answering = {}
+      for _, handler in ipairs(Handlers.list) do
+        if handler.name:find("^Membuddy") then answering[#answering + 1] = Older[handler.handle] or "newer" end
+      end
+      return table.concat(answering, " ") .. " " .. #Handlers.list - Count .. type(require("membuddy").marked)`), "newer newer newer 0table");
+    assert.equal((await ask(process, { Action: "Membuddy-Account" }, stranger)).tags.Action, "Membuddy-Account-Response");
+  });
+}
+
 test("apm: what the registry refuses and the client knows", isHeavyHere ?? {}, async () => {
   const [generation] = generations;
   const { client, shop, publish, install } = await market(generation);
