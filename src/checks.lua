@@ -13,7 +13,7 @@
 local membuddy, request, options, loaded = ...
 local get, type, next, error = rawget, type, next, error
 loaded = loaded or _G
-for _, name in next, { "debug", "string" } do
+for _, name in next, { "debug", "math", "string", "table" } do
   if type(loaded[name]) ~= "table" then
     error("membuddy: checks need Lua's library '" .. name .. "', which package.loaded no longer has", 0)
   end

@@ -103,20 +103,22 @@ test("without the memory for them the checks are an empty array and the error, a
     return #list .. " " .. reason .. "; " .. lines[#lines]`), "0 not enough memory; Checks: none, since not enough memory");
 });
 
-test("without a library of Lua's that they need the checks say which", async () => {
-  const process = await spawnProcess(image.file);
-  assert.equal(await process.eval(`
-    local membuddy, kept, write, lines = require("membuddy"), package.loaded.debug, print, {}
-    package.loaded.debug = nil
-    local _, checked = pcall(membuddy.checks)
-    local _, marked = pcall(membuddy.mark)
-    print = function(line) lines[#lines + 1] = line end
-    membuddy.print({ checks = true })
-    package.loaded.debug, print = kept, write
-    return checked .. "; " .. tostring(checked == marked) .. "; " .. lines[#lines]`),
-  "membuddy: checks need Lua's library 'debug', which package.loaded no longer has; true; " +
-    "Checks: none, since membuddy: checks need Lua's library 'debug', which package.loaded no longer has");
-});
+for (const library of ["debug", "math", "string", "table"]) {
+  test(`without Lua's library '${library}', which they need, the checks say so`, async () => {
+    const process = await spawnProcess(image.file);
+    const reason = `membuddy: checks need Lua's library '${library}', which package.loaded no longer has`;
+    assert.equal(await process.eval(`
+      local membuddy, kept, write, lines = require("membuddy"), package.loaded.${library}, print, {}
+      package.loaded.${library} = nil
+      local _, checked = pcall(membuddy.checks)
+      local _, marked = pcall(membuddy.mark)
+      print = function(line) lines[#lines + 1] = line end
+      membuddy.print({ checks = true })
+      package.loaded.${library}, print = kept, write
+      return tostring(checked) .. "; " .. tostring(checked == marked) .. "; " .. lines[#lines]`),
+    `${reason}; true; Checks: none, since ${reason}`);
+  });
+}
 
 test("a check that fails is named in the report, and is no finding", async () => {
   const process = await spawnProcess(image.file);
