@@ -251,11 +251,11 @@ static uint64_t find_rank(uint64_t *ranks, int before, int count) {
 /* ---- folding ---- */
 
 /* Of nodes that are gone; folding many drops their cycles once. */
+/* What a cycle leads back to stays as long as what it comes from, which stands below. */
 static void drop_stale_cycles(tree *t) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < t->cycle_count; i++)
-    if (t->nodes[t->cycles[i].from].in_use && t->nodes[t->cycles[i].to].in_use)
-      t->cycles[kept++] = t->cycles[i];
+    if (t->nodes[t->cycles[i].from].in_use) t->cycles[kept++] = t->cycles[i];
   t->cycle_count = kept;
 }
 
@@ -472,7 +472,7 @@ int tree_start_again(tree *t) {
   for (uint32_t i = 0; i < TREE_SUSPECTS; i++)
     if (is_far_larger(t, &t->suspects[i])) want(t, &t->suspects[i]);
   if (t->wanted_count == 0) return 0;
-  t->used = t->count = t->cycle_count = t->cycles_dropped = t->next_free = 0;
+  t->used = t->count = t->cycle_count = t->cycles_dropped = 0;
   t->threshold_bytes = 0;
   index_rebuild(t);
   return 1;

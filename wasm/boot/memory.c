@@ -10,9 +10,9 @@
 ** size that the memory has already it adds no page: its old view is detached by then, so it reckons
 ** from a memory of 0 bytes.
 **
-** A loader that takes a memory into a new instance grows that by a fifth at least, and a message that
-** was broken off leaves what it grew. So there may be pages that the process never asked for, which
-** it finds when it does: how it grows is the same wherever it goes on.
+** A loader that takes a memory into a new instance grows that by a fifth at least, and a message
+** that was broken off leaves what it grew. So there may be pages that the process never asked for,
+** which it finds when it does: how it grows is the same wherever it goes on.
 */
 #include <stddef.h>
 #include <stdint.h>
