@@ -224,10 +224,17 @@ function noHeap(name, bytes, refusals, tried) {
 /** @typedef {import("./image.js").Image} Image */
 
 /** Lua's name for itself is among the constants of an image, which stand at the beginning: megabytes of them have none. */
-const farthestConstants = 2 ** 22;
+const farthestConstant = 2 ** 22;
+const nameBegin = "L".charCodeAt(0), nameBytes = "Lua 5.4".length;
 
 /** @param {Uint8Array} memory @returns {string | undefined} the first that it mentions: a guess, which saves looks at all of it */
-const mentionedVersion = (memory) => /Lua (5\.[34])/.exec(new TextDecoder("latin1").decode(memory.subarray(0, farthestConstants)))?.[1];
+function mentionedVersion(memory) {
+  const constants = memory.subarray(0, farthestConstant);
+  for (let at = constants.indexOf(nameBegin); at >= 0; at = constants.indexOf(nameBegin, at + 1)) {
+    const version = /^Lua (5\.[34])/.exec(String.fromCharCode(...constants.subarray(at, at + nameBytes)))?.[1];
+    if (version !== undefined) return version;
+  }
+}
 
 /** The one that fits the module, or the text in the memory, first. @param {Image | undefined} image @param {Uint8Array} memory */
 function likelyVariants(image, memory) {

@@ -25,8 +25,9 @@ static int lies_within(uintptr_t address, size_t length, size_t bytes) {
          address <= bytes - length;
 }
 
-static LAYOUT_APART int is_main_thread(uintptr_t address, size_t bytes) {
+LAYOUT_INLINE int is_main_thread(uintptr_t address, size_t bytes) {
   const lua_State *L = (const lua_State *)address;
+  if (((const GCObject *)address)->tt != LUA_TTHREAD) return 0;
   uintptr_t state = (uintptr_t)L->l_G;
   return lies_within(state, sizeof(global_State), bytes) &&
          ((const global_State *)state)->mainthread == L;
@@ -37,9 +38,9 @@ static LAYOUT_APART int is_main_thread(uintptr_t address, size_t bytes) {
 #define WORDS_A_CALL   32768u
 #define OBJECTS_A_CALL 4096u
 
-/* The first of the words from `from` on where a thread's header may be; `end` if there is none. */
-static LAYOUT_APART uintptr_t find_thread(uintptr_t from, uintptr_t end) {
-  while (from < end && ((const GCObject *)from)->tt != LUA_TTHREAD) from += sizeof(void *);
+/* The first of the words from `from` on where a main thread is; `end` if there is none. */
+static LAYOUT_APART uintptr_t find_thread(uintptr_t from, uintptr_t end, size_t bytes) {
+  while (from < end && !is_main_thread(from, bytes)) from += sizeof(void *);
   return from;
 }
 
@@ -49,10 +50,8 @@ uintptr_t check_find_state(uintptr_t from, size_t bytes) {
   while (lies_within(from, sizeof(lua_State), bytes)) {
     uintptr_t last = bytes - sizeof(lua_State), piece = WORDS_A_CALL * sizeof(void *);
     uintptr_t end = last - from < piece ? last + 1 : from + piece;
-    from = find_thread(from, end);
-    if (from >= end) continue;
-    if (is_main_thread(from, bytes)) return from;
-    from += sizeof(void *);
+    from = find_thread(from, end, bytes);
+    if (from < end) return from;
   }
   return 0;
 }

@@ -14,7 +14,7 @@ attach_cflags   := -O2 -DNDEBUG -std=gnu11 -ffile-prefix-map=$(CURDIR)=. -Wall -
 # Long loops work in pieces, a call each: an engine that compiles better while a function runs changes over at the next.
 attach_pieces   := --one-caller-inline-max-function-size=0
 
-attach_optimize = $(WASM_OPT) --all-features -O2 $(attach_pieces)
+attach_optimize = $(WASM_OPT) --all-features -O3 $(attach_pieces)
 
 .PHONY: attach
 attach: $(attach_files) ## the modules that read a process from outside
