@@ -234,6 +234,7 @@ function mentionedVersion(memory) {
     const version = /^Lua (5\.[34])/.exec(String.fromCharCode(...constants.subarray(at, at + nameBytes)))?.[1];
     if (version !== undefined) return version;
   }
+  return undefined;
 }
 
 /** The one that fits the module, or the text in the memory, first. @param {Image | undefined} image @param {Uint8Array} memory */
