@@ -40,6 +40,13 @@ static void find_waiting(void *context, label_kind kind, uintptr_t place, GCObje
     graph_add(w->g, value, w->table);
 }
 
+/* A string that only a removed entry still has: no reference of the table. */
+static void find_removed(void *context, label_kind kind, uintptr_t place, GCObject *key,
+                         GCObject *value) {
+  (void)kind, (void)place, (void)value;
+  graph_add(context, key, 0);
+}
+
 static void place_waiting(void *context, label_kind kind, uintptr_t place, GCObject *key,
                           GCObject *value) {
   waiting_strings *w = context;
@@ -58,6 +65,8 @@ static int each_waiting(graph *g, uint32_t begin, reference_visitor visit) {
     if (!graph_has_waiting(g, layout_weakness(G(g->L), table))) continue;
     waiting_strings w = {g, node, g->first[node] + 1}; /* the metatable comes first */
     walk_each_entry(table, visit, &w);
+    if (visit == find_waiting && node >= g->first_resurrected)
+      layout_each_removed_key(table, find_removed, g);
     found = 1;
   }
   return found;

@@ -629,6 +629,28 @@ test("retained sizes are sums over the dominators, also where the registry is we
   }
 });
 
+test("the removed key of a weak table that a finalizer brings back is a node too, and is found by its path", async () => {
+  for (const { name, file } of ourImages) {
+    const subject = await spawnProcess(file);
+    await subject.eval(`local collect = collectgarbage
+      collect("stop")
+      collectgarbage = function(what, ...) return what and what ~= "collect" and collect(what, ...) or 0 end
+      do
+        local weak = setmetatable({ stays = "as a value" }, { __mode = "kv" })
+        weak["a key that " .. "was removed"] = 1
+        weak["a key that " .. "was removed"] = nil
+        setmetatable({ weak }, { __gc = function() end })
+      end`);
+    const heap = await attach(copyOf(subject.memory)), { live } = heap.account().parts, graph = heap.graph();
+    assert.ok(graph.find("[resurrected]/1/1") !== noNode);
+    assert.equal(graph.retained[0], live, name);
+    assert.equal(graph.own.reduce((total, own) => total + own, 0), live, name);
+    const removed = [...graph.kinds.keys()].filter((node) => graph.text(node).includes("a key that was removed"));
+    assert.equal(removed.length, heap.image.lua === "5.4" ? 1 : 0);
+    for (const node of removed) assert.equal(graph.find(graph.path(node)), node, graph.path(node));
+  }
+});
+
 test("a graph of 600,000 objects borrows 48 bytes an object at most", async () => {
   const subject = await spawnProcess(ourImages[0].file);
   await subject.eval('Data = {} for i = 1, 300000 do Data[i] = {i, "s" .. i} end return 1');
