@@ -236,6 +236,19 @@ static void test_admitted(void) {
   close_bounded(&b);
 }
 
+/* A tree of roots, which are never folded. */
+static void test_not_admitted(void) {
+  bounded b;
+  open_bounded(&b, 16, 0, 1);
+  for (uintptr_t i = 0; i < 16; i++) tree_add_root(&b.t, NULL, KEY, i, 1);
+  tree_add(&b.t, 0, KEY, 1, &objects[0], 20);
+  tree_charge(&b.t, 0, 7000);
+  CHECK(tree_admit(&b.t, 0, KEY, 1, &objects[0], 20, 7000, 3) == TREE_NONE, "there was room");
+  CHECK(audit_tree(&b.t) == 16 + 20 + 7000, "bytes were lost or made");
+  CHECK(b.t.nodes[0].folded_count == 1, "it counts %u times", b.t.nodes[0].folded_count);
+  close_bounded(&b);
+}
+
 static uint32_t admit_many(tree *t, uint32_t root, size_t content_bytes) {
   uint32_t admitted = 0;
   for (uintptr_t i = 0; i < 100; i++) {
@@ -295,6 +308,10 @@ static void test_holders(void) {
   CHECK(count_found(&b.t, NAMES) == NAMES, "%u of those told before the data are left",
         count_found(&b.t, NAMES));
   CHECK(tree_find(&b.t, &objects[OBJECTS - 2]) == TREE_NONE, "what can hold nothing kept its node");
+  uint32_t entry = b.t.capacity - 1;
+  while (!b.t.nodes[entry].in_use || b.t.nodes[entry].depth != 2) entry--;
+  CHECK(tree_add_holder(&b.t, entry, KEY, 0, NULL, 10) == TREE_NONE,
+        "what is below data has names");
   if (check_failed()) return close_bounded(&b);
   for (int i = NAMES; i < 2 * NAMES; i++)
     tree_add_holder(&b.t, module, KEY, (uintptr_t)i, &objects[i], 10);
@@ -308,7 +325,7 @@ static void test_holders(void) {
   tell_data(&b.t, root, 5000);
   found = count_found(&b.t, 2 * NAMES + MANY);
   CHECK(found <= 2 * NAMES, "%u are left where a parent turned out to have many entries", found);
-  size_t told = 1 + 1000 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 2);
+  size_t told = 1 + 1000 + 2 * (1 + 5000 * 1000) + 10 * (2 * NAMES + MANY + 3);
   CHECK(audit_tree(&b.t) == told, "bytes were lost or made");
   check_shape(&b.t);
   close_bounded(&b);
@@ -402,6 +419,22 @@ static void test_wanted(void) {
     CHECK(tree_start_again(&b.t) && b.t.wanted_count == most, "%u of %u", b.t.wanted_count, most);
     close_bounded(&b);
   }
+}
+
+/* Small ones, told in the middle of many that are larger. */
+static void test_wanted_stay(void) {
+  bounded b;
+  open_bounded(&b, 64, 0, 1);
+  for (int i = 0; i < 2; i++) tree_suspect(&b.t, &objects[i], 5000);
+  CHECK(tree_start_again(&b.t), "none is wanted");
+  uint32_t root = tree_add_root(&b.t, NULL, KEY, 0, 1);
+  for (uintptr_t i = 0; i < 400; i++) {
+    if (i == 200) tree_add(&b.t, root, KEY, i, &objects[0], 1);
+    if (i == 200) tree_add_holder(&b.t, root, KEY, i, &objects[1], 1);
+    tree_add(&b.t, root, KEY, i, NULL, 300 + i);
+  }
+  CHECK(count_found(&b.t, 2) == 2, "%u of 2 have nodes", count_found(&b.t, 2));
+  close_bounded(&b);
 }
 
 static void test_aliases(void) {
@@ -566,6 +599,8 @@ static const test tests[] = {
     {"the same where a single loan is refused", test_one_refused},
     {"the largest entries of thousands stay in a small tree", test_largest_stay},
     {"an entry that turns out to be large gets its node after all", test_admitted},
+    {"an entry that turns out to be large, where nothing can be folded, counts once",
+     test_not_admitted},
     {"many entries that are alike do not take turns", test_alike},
     {"what is as small as the largest that was folded gets no node", test_shrinking},
     {"what has a name keeps its node beside any amount of data, and one of many has no name",
@@ -576,6 +611,7 @@ static const test tests[] = {
      test_start_again},
     {"of more suspects than there is room for the large one is found, and no other", test_suspects},
     {"an eighth of the nodes at most is wanted", test_wanted},
+    {"what is wanted gets a node whatever its size, and keeps it", test_wanted_stay},
     {"a node is found by two other objects, until they have nodes of their own", test_aliases},
     {"the largest children stay, whether they have children or not", test_children},
     {"as many lines stay as the options allow", test_lines},
