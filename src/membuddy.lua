@@ -1938,7 +1938,7 @@ local function variable_name(object, entry)
   local function look(read, from)
     local i, name, value = 1, read(from, 1)
     while name do
-      if name ~= "" and not find(name, "^%(") and rawequal(value, object) then found = name end
+      if name ~= "" and not find(name, "^%(") and rawequal(value, object) then found = escape(name, 64) end
       i = i + 1
       name, value = read(from, i)
     end

@@ -1295,6 +1295,27 @@ test("a target is named by the variable or path that holds it", function()
   equal(name_in_global(outermost, deep), "..." .. big("/1", 16), "a long chain")
 end)
 
+test("a long name of a target is cut at a slash, to 288 bytes at most, and a variable's as in a path", function()
+  for last, bytes in pairs({ [10] = 288, [11] = 275, [24] = 288, [25] = 224 }) do
+    local outermost, key = {}, big("e", last)
+    local t = outermost
+    for i = 1, 4 do
+      local name = big("k", 63) .. i
+      t[name] = {}
+      t = t[name]
+    end
+    t[key] = { 1 }
+    rawset(_G, "ContractGlobal", outermost)
+    local name = membuddy.profile((function() return t[key] end)()).target
+    rawset(_G, "ContractGlobal", nil)
+    equal(#name, bytes, "the length of the name")
+    equal(name:match("^[^/]*/"), last == 10 and "_G/" or ".../", "its beginning")
+  end
+  local variable = big("n", 300)
+  local f = load("local profile = ... local " .. variable .. " = { 1 } return profile(" .. variable .. ").target")
+  equal(f(membuddy.profile), big("n", 64) .. "\u{2026}", "a long variable")
+end)
+
 test("a target's own bytes stand under its name, however long its path", function()
   local root = { "the root" }
   local t = root
