@@ -512,7 +512,26 @@ test("of children of one size the first by key have lines", function()
   equal(shown(list, 3), "1 2 3", "of a list")
   equal(shown({ [10] = {}, [9] = {}, [1 << 40] = {}, [-5] = {} }, 3), "-5 10 9", "of numbers, which are told as texts are")
   equal(shown({ [10] = {}, [9] = {}, [12] = {}, [-5] = {} }, 3), "-5 10 9", "of numbers, which are told as texts are")
+  equal(shown({ [10] = {}, [9] = {}, [-1 << 40] = {}, [-5] = {} }, 1), "-1099511627776", "of numbers far below 0")
   equal(shown({ d = {}, b = {}, c = {}, a = {} }, 2), "a b", "of names")
+end)
+
+test("a function with many in it has no more lines than its options say", function()
+  local inner = {}
+  for i = 1, 200 do inner[i] = "function(a) local x = a return x, " .. i .. " end" end
+  local f = load("return {" .. table.concat(inner, ",\n") .. "}", "=many")
+  check(count(membuddy.profile(f, { lines = 40 }).sizes) <= 40, "there are more")
+end)
+
+test("what only a temporary value of a waiting call holds is found", function()
+  local function holder()
+    local held = big("held", 9000)
+    return function() return held end
+  end
+  local function wait(...) return select("#", ...) end
+  local thread = coroutine.create(function() return wait(1, 2, 3, 4, 5, 6, 7, holder(), coroutine.yield()) end)
+  coroutine.resume(thread)
+  check(membuddy.profile(thread, {}).totalSize > 9000, "it is not")
 end)
 
 test("a local variable that holds no memory is no child", function()
@@ -1940,6 +1959,26 @@ test("a report works in a finalizer", function()
   setmetatable({}, { __gc = function() results = membuddy.profile({ depth = 1 }) end })
   collectgarbage()
   check(results and results.unaccounted == 0, "there are no results")
+end)
+
+test("a report works in a finalizer while load parses a text", function()
+  local lines, met, problem = {}, false, nil
+  for i = 1, 400 do lines[i] = ("a%d = 'text %d'"):format(i, i) end
+  local function look()
+    local level, info = 1, debug.getinfo(1, "f")
+    while info and info.func ~= load do
+      level = level + 1
+      info = debug.getinfo(level, "f")
+    end
+    met = met or info ~= nil
+    problem = problem or not pcall(membuddy.profile)
+  end
+  for i = 1, 100 do
+    setmetatable({}, { __gc = look })
+    load(table.concat(lines, "\n") .. i)
+    if met then break end
+  end
+  check(met and not problem, "it was %s", met and "refused" or "not called")
 end)
 
 -- The function that it makes stands unfinished on the stack, without upvalues yet.
