@@ -3,7 +3,7 @@
 --
 --   chunk(membuddy, "checks", options, loaded) -> array of { name, found, count, bytes, text, advice [, details] }
 --   chunk(membuddy, "mark", nil, loaded)       -> nothing; what `growth` is measured from stands in membuddy.marked
---   chunk(membuddy, "lines", options, loaded)  -> array of lines: what was found
+--   chunk(membuddy, "lines", report, loaded)   -> array of lines: what was found; the report's lines are no growth
 --
 -- `loaded` has Lua's libraries (package.loaded): a program may use their names for something else.
 -- Every table is read raw, nothing of the program is called, and nothing but wrong options is refused: a check that fails
@@ -485,7 +485,8 @@ local function snapshot()
       sizes[path], least, count = bytes, math.min(least, bytes), count + 1
     end
   end
-  return { totalSize = results.totalSize, objects = results.objects, sizes = sizes, least = count >= most_children and least or 0 }
+  local bytes = results.totalSize - results.kinds.string_table.bytes -- which doubles at one string too many
+  return { totalSize = bytes, objects = results.objects, sizes = sizes, least = count >= most_children and least or 0 }
 end
 
 local current -- looked at before all else, so that what the checks take meanwhile does not count
@@ -502,6 +503,10 @@ checks[9] = { "growth", function()
     if grown > 0 then paths[#paths + 1] = { name = clip(path), count = size(grown), bytes = grown } end
   end
   local bytes, objects = current.totalSize - get(marked, "totalSize"), current.objects - get(marked, "objects")
+  if options then -- are not the program's: lines of a report that are not printed yet
+    local asking_bytes, texts = held(options)
+    bytes, objects = bytes - asking_bytes, objects - 1 - texts.count
+  end
   local text = top_text(three_of(paths, "bytes"))
   for _, path in next, paths do path.count = nil end
   return math.abs(objects), bytes, bytes >= growth_bytes,

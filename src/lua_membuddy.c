@@ -101,18 +101,21 @@ static void print_lines(lua_State *L, int lines, int print) {
 
 static int border_print(lua_State *L) {
   call_function(L, function_print_lines);
-  int lines = lua_gettop(L);
-  lua_rawgeti(L, lines, PRINT_FUNCTION);
-  print_lines(L, lines, lines + 1);
+  int lines = lua_gettop(L), findings = lines + 1;
   lua_rawgeti(L, lines, PRINT_WANTS_CHECKS);
-  if (!lua_toboolean(L, -1)) return 0;
-  if (run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a program that changed Lua */
+  int are_wanted = lua_toboolean(L, -1);
+  lua_settop(L, lines);
+  /* Before a line is written: aos keeps what it prints, which is no growth of the program's. */
+  if (are_wanted && run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a changed Lua */
     lua_createtable(L, 1, 0);
     const char *why = lua_tostring(L, -2);
     lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
     lua_rawseti(L, -2, 1);
+    lua_replace(L, findings);
   }
-  print_lines(L, lua_gettop(L), lines + 1);
+  lua_rawgeti(L, lines, PRINT_FUNCTION);
+  print_lines(L, lines, lua_gettop(L));
+  if (are_wanted) print_lines(L, findings, lua_gettop(L));
   return 0;
 }
 

@@ -2334,7 +2334,7 @@ local function write_report(report)
   local lines, options, write = report.lines, report.options, report.write
   if findings and options and options.checks ~= false and options.target == nil then
     local is_asked = options.checks or not report.stopped -- their walks know no budget
-    for _, line in next, is_asked and findings() or { CHECKS_LEFT_OUT } do lines[#lines + 1] = line end
+    for _, line in next, is_asked and findings(lines) or { CHECKS_LEFT_OUT } do lines[#lines + 1] = line end
   end
   for _, line in next, lines do write(line) end
 end

@@ -67,8 +67,8 @@ if membuddy.backend ~= "native" then
   -- Tail calls: an error tells where the caller stands.
   function membuddy.checks(options) return answer("checks", options) end
   function membuddy.mark() return answer("mark") end
-  set_findings(function()
-    local lines, problem = run("lines")
+  set_findings(function(report)
+    local lines, problem = run("lines", report)
     return problem and { "Checks: none, since " .. shown(problem) } or lines
   end)
 end

@@ -420,6 +420,18 @@ test("growth is worth a line from 4 KB, names the three paths that grew most, an
   assert.equal((await growth(`membuddy.profile = function() error("no\\27 profile", 0) end`)).error, "no? profile");
 });
 
+test("what print() itself makes and aos keeps of it is no growth", async () => {
+  const process = await spawnProcess(image.file);
+  const printed = () => process.eval(`require("membuddy").print({ checks = true, top = 300 })`);
+  await process.eval(`require("membuddy").mark()`);
+  await process.eval("return 1");
+  assert.match(await printed(), /Checks:.* nothing found$/);
+  await process.eval(`Grown = {} for i = 1, 1000 do Grown[i] = { i } end`);
+  const told = /growth.*/.exec(await printed())?.[0] ?? "";
+  assert.match(told, /; grown: _G\/Grown \(/);
+  assert.doesNotMatch(told, /HANDLER_PRINT_LOGS/);
+});
+
 test("Colors that are no colours are left alone", async () => {
   const process = await spawnProcess(image.file);
   assert.match(await process.eval(`for i = 1, 20 do Inbox[i] = {} end local kept = Colors

@@ -262,6 +262,8 @@ test("aos 2.0.6: leaks of real messages are found by name, and print() tells the
   await assertRefusals(process);
   const text = await process.eval(`for name in pairs(Colors) do Colors[name] = "" end require("membuddy").print({ top = 3 })`);
   assert.match(text, /\nChecks:\n {4}inbox: 41, /);
+  await process.eval(`require("membuddy").mark()`);
+  assert.doesNotMatch(await process.eval(`require("membuddy").print({ top = 300 })`), /growth/, "its own lines are none");
 });
 
 test("aos 2.0.4: where a budget ended the walk, print() leaves out the checks, which would take more, unless they are asked for", isHeavyHere ?? {}, async () => {
