@@ -481,9 +481,9 @@ local function snapshot()
   local results = membuddy.profile({ depth = 1, children = most_children, cycles = false })
   local sizes, least, count = {}, math.huge, 0
   for path, bytes in next, results.totalSizes do
-    if path:sub(1, 3) == "_G/" then
-      sizes[path], least, count = bytes, math.min(least, bytes), count + 1
-    end
+    local is_global = path:find("^_G/")
+    if is_global then least, count = math.min(least, bytes), count + 1 end
+    if is_global or path:find("^%[registry%]/") then sizes[path] = bytes end
   end
   local bytes = results.totalSize - results.kinds.string_table.bytes -- which doubles at one string too many
   return { totalSize = bytes, objects = results.objects, sizes = sizes, least = count >= most_children and least or 0 }

@@ -420,6 +420,13 @@ test("growth is worth a line from 4 KB, names the three paths that grew most, an
   assert.equal((await growth(`membuddy.profile = function() error("no\\27 profile", 0) end`)).error, "no? profile");
 });
 
+test("growth is named where it stands in the registry, too", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`require("membuddy").mark()`);
+  await process.eval(`local registry = debug.getregistry() for i = 1, 300 do registry.nodes = { before = registry.nodes } end`);
+  assert.equal((await checkOf(process, "growth")).paths[0].name, "[registry]/nodes");
+});
+
 test("what print() itself makes and aos keeps of it is no growth", async () => {
   const process = await spawnProcess(image.file);
   const printed = () => process.eval(`require("membuddy").print({ checks = true, top = 300 })`);
