@@ -511,7 +511,7 @@ checks[9] = { "growth", function()
   for _, path in next, paths do path.count = nil end
   return math.abs(objects), bytes, bytes >= growth_bytes,
     with_example("objects " .. (objects < 0 and "fewer" or "more") .. " than at membuddy.mark()", "; grown: ", text),
-    "Profile the largest with membuddy.print({ target = ... })", { paths = paths }
+    "Profile the largest with membuddy.print({ target = ..., depth = 6 })", { paths = paths }
 end }
 
 ---- what is asked for

@@ -70,21 +70,23 @@ static int run_checks(lua_State *L, const char *request, int argument) {
   return lua_pcall(L, 4, 1, 0);
 }
 
-/* The second upvalue is the request. Without the memory for it: an empty list, and the error; wrong
-** options are refused. */
+/* The second upvalue is the request. Without the memory for `checks`: an empty list, and the error;
+** wrong options are refused. */
 static int border_checks(lua_State *L) {
+  const char *request = lua_tostring(L, lua_upvalueindex(2));
   lua_settop(L, 1);
-  if (run_checks(L, lua_tostring(L, lua_upvalueindex(2)), 1) == LUA_OK) return 1;
-  if (!support_is_no_memory(L)) {
-    if (lua_type(L, -1) != LUA_TSTRING) return lua_error(L); /* a hook's, say */
-    luaL_where(L, 1);
+  if (run_checks(L, request, 1) == LUA_OK) return 1;
+  int is_no_memory = support_is_no_memory(L);
+  if (is_no_memory && request[0] == 'c') {
+    lua_newtable(L);
     lua_insert(L, -2);
-    lua_concat(L, 2);
-    return lua_error(L);
+    return 2;
   }
-  lua_newtable(L);
+  if (is_no_memory || lua_type(L, -1) != LUA_TSTRING) return lua_error(L); /* a hook's, say */
+  luaL_where(L, 1);
   lua_insert(L, -2);
-  return 2;
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 /* ---- print ---- */

@@ -61,8 +61,9 @@ if membuddy.backend ~= "native" then
   local function answer(request, options)
     local result, problem = run(request, options)
     if not problem then return result end -- one value, as in C: it may be the last argument of a call
-    if problem ~= "not enough memory" then error(problem, 2) end
-    return result, problem
+    local is_no_memory = problem == "not enough memory"
+    if request == "checks" and is_no_memory then return result, problem end
+    error(problem, is_no_memory and 0 or 2)
   end
   -- Tail calls: an error tells where the caller stands.
   function membuddy.checks(options) return answer("checks", options) end

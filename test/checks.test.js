@@ -91,7 +91,7 @@ test("checks that a program made impossible are one line of the report, which st
   assert.match(text, /Total size: .*\n.*\n[^]*\nChecks: none, since membuddy.checks:\d+: attempt to index a string value/);
 });
 
-test("without the memory for them the checks are an empty array and the error, and one line of the report", async () => {
+test("without the memory for them the checks are an empty array and the error, one line of the report, and mark() fails", async () => {
   const process = await spawnProcess(image.file);
   assert.equal(await process.eval(`
     local membuddy, kept, write, lines = require("membuddy"), package.loaded.debug, print, {}
@@ -99,8 +99,10 @@ test("without the memory for them the checks are an empty array and the error, a
     local list, reason = membuddy.checks()
     print = function(line) lines[#lines + 1] = line end
     membuddy.print({ checks = true })
+    local _, refusal = pcall(membuddy.mark)
     package.loaded.debug, print = kept, write
-    return #list .. " " .. reason .. "; " .. lines[#lines]`), "0 not enough memory; Checks: none, since not enough memory");
+    return #list .. " " .. reason .. "; " .. lines[#lines] .. "; " .. tostring(refusal)`),
+  "0 not enough memory; Checks: none, since not enough memory; not enough memory");
 });
 
 for (const library of ["debug", "math", "string", "table"]) {

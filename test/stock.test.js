@@ -515,7 +515,9 @@ test("aos 2.0.6: names of libraries may mean something else, numbers and boolean
     local list, reason = membuddy.checks()
     print = function(line) lines[#lines + 1] = line end
     membuddy.print({ top = 1 })
+    local marked, refusal = pcall(membuddy.mark)
     package.loaded.debug, print = debug, write
+    if marked or refusal ~= "not enough memory" then problems[#problems + 1] = "mark: " .. tostring(refusal) end
     if #list > 0 or reason ~= "not enough memory" then problems[#problems + 1] = tostring(reason) end
     if lines[#lines] ~= "Checks: none, since not enough memory" then problems[#problems + 1] = lines[#lines] end
     local methods = getmetatable("").__index
