@@ -24,7 +24,9 @@ local loaded = type(package) == "table" and rawget(package, "loaded")
   or type(debug) == "table" and debug.getregistry()._LOADED or _G
 local debug, coroutine, utf8, math = rawget(loaded, "debug") or debug, rawget(loaded, "coroutine") or coroutine,
   rawget(loaded, "utf8") or utf8, rawget(loaded, "math") or math
-if not debug then error("membuddy: no debug library here; pure Lua needs one", 0) end
+for _, name in next, { "debug", "coroutine", "utf8", "math", "string", "table" } do
+  if not (rawget(loaded, name) or _ENV[name]) then error("membuddy: no " .. name .. " library here; pure Lua needs one", 0) end
+end
 local type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable =
   type, next, rawget, rawlen, rawequal, pcall, error, tonumber, select, setmetatable
 local byte, sub, find, format, gmatch, gsub, unpack, dump =

@@ -10,6 +10,7 @@ local module, checks, handlers = ...
 
 -- A program may use the names of libraries and functions for something else later, and take them from strings.
 local load, assert, pcall, error, type, next = load, assert, pcall, error, type, next
+if not string then error("membuddy: no string library here; pure Lua needs one", 0) end
 local char, dump, sub, gsub = string.char, string.dump, string.sub, string.gsub
 
 -- A byte from 128 on comes as a mark and a character. Looked up, not computed while gsub runs: gsub and char take 8 KB of C

@@ -124,6 +124,19 @@ for (const image of [ourImages[0], stockImage32]) {
   });
 }
 
+test("aos 2.0.4: without a library of Lua's that the module needs, loading it says which", async () => {
+  const process = await spawnProcess(stockImage32.file, { carryMemory: false });
+  const text = readFileSync(inRoot("dist/membuddy.lua"), "utf8");
+  for (const library of ["debug", "coroutine", "utf8", "math", "string", "table"]) {
+    assert.equal(await process.eval(`
+      local open, pcall, loaded, kept = assert(load([=====[\n${text}]=====], "=file")), pcall, package.loaded, ${library}
+      ${library}, loaded.${library} = nil, nil
+      local _, problem = pcall(open)
+      ${library}, loaded.${library} = kept, kept
+      return tostring(problem)`), `membuddy: no ${library} library here; pure Lua needs one`);
+  }
+});
+
 test("aos 2.0.4: src/membuddy.lua alone is a chunk that aos evaluates, of one value", async () => {
   const process = await spawnProcess(stockImage32.file);
   const text = readFileSync(inRoot("src/membuddy.lua"), "utf8");
