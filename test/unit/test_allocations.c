@@ -21,6 +21,11 @@ static int is_forgiving(const trial *t) {
   return strstr(t->name, "checks") || strstr(t->name, "mark");
 }
 
+/* Lua 5.4 collects nothing for a stack that grows (luaD_reallocstack), and `mark` runs in Lua. */
+static int needs_larger_stack(const trial *t) {
+  return LAYOUT_LUA_VERSION != 503 && strstr(t->name, "mark");
+}
+
 static const char *const preparation =
     "membuddy = require('membuddy')\n"
     "lines = 0 function print() lines = lines + 1 end\n"
@@ -115,8 +120,8 @@ static void refuse_lua(heap *h, const trial *t, unsigned long count) {
     unsigned long failed = h->blocks.failed;
     recorder_fail(&h->blocks, 0, 0);
     check_outcome(h, t, status, n, "allocation");
-    CHECK(count > 1 || status == LUA_OK, "%s, only allocation %lu refused: the call failed",
-          t->name, n);
+    CHECK(count > 1 || status == LUA_OK || needs_larger_stack(t),
+          "%s, only allocation %lu refused: the call failed", t->name, n);
     lua_settop(h->L, top);
     refusals += failed > 0;
     if (failed == 0) break;
