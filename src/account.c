@@ -1,5 +1,7 @@
 #include "account.h"
 
+#include <stdint.h>
+
 typedef struct {
   size_t in_use_bytes, free_bytes, largest_free_bytes, free_count;
 } chunk_sums;
@@ -99,9 +101,9 @@ static void read_limits(account *a) {
 }
 
 int account_has_room(size_t bytes, size_t block_bytes) {
-  size_t beyond_bytes;
+  size_t beyond_bytes = platform_room_bytes();
   chunk_sums sums = {0, 0, 0, 0};
-  if (platform_room(&beyond_bytes) != PLATFORM_KNOWN) return 1;
+  if (beyond_bytes == SIZE_MAX) return 1;
   if (platform_each_chunk(add_chunk, &sums) != PLATFORM_KNOWN) return 0;
   return sums.free_bytes + beyond_bytes >= bytes &&
          (sums.largest_free_bytes >= block_bytes || beyond_bytes >= block_bytes);

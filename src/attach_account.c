@@ -126,10 +126,7 @@ enum platform_status platform_memory(struct platform_memory *memory) {
   return PLATFORM_KNOWN;
 }
 
-enum platform_status platform_room(size_t *bytes) { /* nobody asks outside */
-  *bytes = 0;
-  return PLATFORM_UNKNOWN;
-}
+size_t platform_room_bytes(void) { return SIZE_MAX; } /* nobody asks outside */
 
 static size_t bitmap_bytes(void) {
   return ((subject.chunks_end - subject.chunks_begin) / word_bytes / word_bits + 1) *

@@ -14,7 +14,7 @@
 ** `graph_release` puts every word back.
 **
 ** Memory: 12 bytes a node and 4 an edge, borrowed; 4 more a node in 32 bits, 12 more outside WASM;
-** another 4 a node where `own_ends` is kept.
+** another 4 a node where `own_ends` is kept, and a size_t where `bytes` are.
 */
 #ifndef MEMBUDDY_GRAPH_H
 #define MEMBUDDY_GRAPH_H
@@ -40,7 +40,7 @@ typedef struct {
   uint32_t *parents;   /* who reached it first; a root's is 0 */
   uint32_t *first;     /* where a node's successors begin; node_count + 1 entries */
   uint32_t *own_ends;  /* where conditions' begin; NULL: there are none, or nobody asks */
-  size_t *bytes;       /* own ones of each node, for who asked to sum up; NULL: nobody asks */
+  size_t *bytes;       /* own ones of each node, for the owner to sum up; NULL: nobody asks */
   uint32_t *successors;
   uint32_t node_limit, edge_capacity;
   uint32_t first_late_root;   /* from here on a root is what nothing else keeps */
@@ -54,8 +54,8 @@ typedef struct {
 
 /* Builds the graph of what lives; `books` tell how much that is at most. `find_last` adds what only
 ** the next collection still leaves (`graph_find_last`); where it is NULL the graph is settled: what
-** dead entries of weak tables hold counts as gone, and `own_ends` is kept. After WALK_NO_MEMORY
-** nothing is changed and nothing is to be released. */
+** dead entries of weak tables hold counts as gone, and `own_ends` and `bytes` are kept. After
+** WALK_NO_MEMORY nothing is changed and nothing is to be released. */
 typedef void (*graph_finder)(graph *g);
 walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find_last, graph *g);
 void graph_release(graph *g);

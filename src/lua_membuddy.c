@@ -5,6 +5,8 @@
 */
 #include "membuddy.h"
 
+#include <string.h>
+
 #include "lauxlib.h"
 
 #include "checks_source.h" /* made of checks.lua by scripts/pack-lua.js */
@@ -77,7 +79,7 @@ static int border_checks(lua_State *L) {
   lua_settop(L, 1);
   if (run_checks(L, request, 1) == LUA_OK) return 1;
   int is_no_memory = support_is_no_memory(L);
-  if (is_no_memory && request[0] == 'c') {
+  if (is_no_memory && strcmp(request, "checks") == 0) {
     lua_newtable(L);
     lua_insert(L, -2);
     return 2;
@@ -103,21 +105,20 @@ static void print_lines(lua_State *L, int lines, int print) {
 
 static int border_print(lua_State *L) {
   call_function(L, function_print_lines);
-  int lines = lua_gettop(L), findings = lines + 1;
+  int lines = lua_gettop(L);
   lua_rawgeti(L, lines, PRINT_WANTS_CHECKS);
   int are_wanted = lua_toboolean(L, -1);
-  lua_settop(L, lines);
   /* Before a line is written: aos keeps what it prints, which is no growth of the program's. */
   if (are_wanted && run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a changed Lua */
     lua_createtable(L, 1, 0);
     const char *why = lua_tostring(L, -2);
     lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
     lua_rawseti(L, -2, 1);
-    lua_replace(L, findings);
   }
+  int findings = lua_gettop(L), print = findings + 1;
   lua_rawgeti(L, lines, PRINT_FUNCTION);
-  print_lines(L, lines, lua_gettop(L));
-  if (are_wanted) print_lines(L, findings, lua_gettop(L));
+  print_lines(L, lines, print);
+  if (are_wanted) print_lines(L, findings, print);
   return 0;
 }
 

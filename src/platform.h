@@ -42,9 +42,10 @@ struct platform_memory {
 /* The regions as they are; all fields are 0 after PLATFORM_UNKNOWN. */
 enum platform_status platform_memory(struct platform_memory *memory);
 
-/* Bytes behind the heap that the process has grown already. Pages that a host added do not count:
-** not all hosts add them, and what is decided by this shall not hang on the host. */
-enum platform_status platform_room(size_t *bytes);
+/* Bytes behind the heap that the process has grown already; SIZE_MAX where unknown. Pages that a
+** host added do not count: not all hosts add them, and what is decided by this shall not hang on
+** the host. */
+size_t platform_room_bytes(void);
 
 /*
 ** Calls `visit` for every chunk of the heap, in order of address, without gaps. `payload` is what

@@ -8,11 +8,6 @@ enum platform_status platform_memory(struct platform_memory *memory) {
   return PLATFORM_UNKNOWN;
 }
 
-enum platform_status platform_room(size_t *bytes) {
-  *bytes = 0;
-  return PLATFORM_UNKNOWN;
-}
-
 enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   (void)visit, (void)context;
   return PLATFORM_UNKNOWN;
@@ -22,5 +17,7 @@ size_t platform_chunk_bytes(const void *block, size_t bytes) {
   (void)block, (void)bytes;
   return 0;
 }
+
+size_t platform_room_bytes(void) { return SIZE_MAX; }
 
 size_t platform_stack_left_bytes(void) { return SIZE_MAX; }

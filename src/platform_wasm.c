@@ -29,10 +29,7 @@ enum platform_status platform_memory(struct platform_memory *memory) {
   return PLATFORM_KNOWN;
 }
 
-enum platform_status platform_room(size_t *bytes) {
-  *bytes = emscripten_get_heap_size() - heap_end();
-  return PLATFORM_KNOWN;
-}
+size_t platform_room_bytes(void) { return emscripten_get_heap_size() - heap_end(); }
 
 enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   int is_known = linear_each_chunk(address_of(&__heap_base), heap_end(), visit, context);

@@ -68,8 +68,10 @@ static int settle_doubts(graph *g, const tree *t, size_t *bytes) {
 static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
   dominators_graph input = {g->first, g->successors, g->node_count};
   int is_done = dominators_sum(&input, g->bytes, NULL);
-  if (is_done) pick(g, t, bytes);
-  is_done = is_done && settle_doubts(g, t, bytes);
+  if (is_done) {
+    pick(g, t, bytes);
+    is_done = settle_doubts(g, t, bytes);
+  }
   graph_release(g);
   return is_done ? WALK_OK : WALK_NO_MEMORY;
 }

@@ -250,8 +250,8 @@ static uint64_t find_rank(uint64_t *ranks, int before, int count) {
 
 /* ---- folding ---- */
 
-/* Of nodes that are gone; folding many drops their cycles once. */
-/* What a cycle leads back to stays as long as what it comes from, which stands below. */
+/* Of nodes that are gone; folding many drops their cycles once. What a cycle leads back to stays as
+** long as what it comes from, which stands below. */
 static void drop_stale_cycles(tree *t) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < t->cycle_count; i++)
