@@ -22,6 +22,7 @@ import { pageBytes } from "./module.js";
  */
 
 const pieceBytes = 2 ** 20; // fits into the caches
+const laneBytes = 4 * pieceBytes; // takes much longer than a trip to a thread and back
 const bytesBetweenPauses = 64 * 2 ** 20;
 const accepted =
   "the path or URL of a file, an ArrayBuffer, a SharedArrayBuffer, any view of one, a Blob, a WebAssembly.Memory, or a result of the ao loader (with `Memory`)";
@@ -113,16 +114,31 @@ async function bytesSource(name, bytes) {
 }
 
 /**
+ * Half by a thread of the system's, half here meanwhile: most of it is waiting for memory. @returns how many bytes came
+ * @param {import("node:fs/promises").FileHandle} handle @param {Uint8Array} room @param {number} at
+ */
+async function readInTwo(handle, room, at) {
+  const { readSync } = await import("node:fs");
+  const middle = Math.min(room.length, laneBytes);
+  const other = middle < room.length ? handle.read(room, middle, room.length - middle, at + middle) : { bytesRead: 0 };
+  try {
+    const count = readSync(handle.fd, room, 0, middle, at);
+    return count < middle ? count : count + (await other).bytesRead;
+  } finally {
+    await other;
+  }
+}
+
+/**
  * Straight to its place; but where a page of zeros was met, more of them are expected, and those are not written.
  * @param {import("node:fs/promises").FileHandle} handle @param {Sink} sink @param {number} bytes
  */
 async function pourHandle(handle, sink, bytes) {
-  const { readSync } = await import("node:fs"); // a piece takes no longer than a trip to a thread and back
   const scratch = new Uint8Array(pieceBytes);
   for (let at = 0, expectsZeros = false, count = -1; at < bytes && count !== 0; at += count) {
-    const wanted = Math.min(pieceBytes, bytes - at);
+    const wanted = Math.min(expectsZeros ? pieceBytes : 2 * laneBytes, bytes - at);
     const piece = expectsZeros ? scratch.subarray(0, wanted) : sink.room(wanted);
-    count = readSync(handle.fd, piece, 0, wanted, at);
+    count = await readInTwo(handle, piece, at);
     if (expectsZeros) pourBytes(sink, piece.subarray(0, count));
     else sink.advance(count);
     expectsZeros = isZero(piece.subarray(Math.max(0, count - pageBytes), count));

@@ -116,7 +116,7 @@ typedef struct {
 /* The newest object is the first of its list, so the list mostly leads down in memory. What lies
 ** that way is brought into the cache in time: the links alone make each object wait for the one
 ** before. What is read is nobody's, but nobody shall leave the read out. */
-#define BYTES_AHEAD 2048u
+#define BYTES_AHEAD 8192u
 LAYOUT_INLINE void look_ahead(second_pass *pass, const GCObject *object) {
   uintptr_t address = (uintptr_t)object;
 #ifdef __wasm__ /* has no instruction for it */

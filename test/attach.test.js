@@ -9,6 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { attach, diff, Heap, MembuddyError, summarize } from "../cli/index.js";
+import { openInput } from "../cli/input.js";
+import { loadMemory } from "../cli/memory.js";
 import { makeMemory, makeWalker } from "../cli/module.js";
 import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
@@ -94,6 +96,26 @@ describe("what a memory can be read from", () => {
       const given = what === "gzip of two members" ? path.join(folder, "two.gz") : /** @type {any} */ (input);
       assert.equal(await reportOf(given), expected, what);
     }
+  });
+
+  test("the bytes of a file stand where they stood, however they came, zeros between them too", async () => {
+    const mib = 2 ** 20;
+    const bytes = Uint32Array.from({ length: (20 * mib) / 4 + 3 }, (_, i) => Math.imul(i + 1, 0x9e3779b1));
+    bytes.fill(0, (3 * mib) / 4, (9 * mib) / 4); // over the end of what is read at once
+    bytes.fill(0, (17 * mib) / 4, (18 * mib) / 4);
+    const file = fileOf("large.bin", new Uint8Array(bytes.buffer));
+    for (const size of [20 * mib + 12, 12 * mib, 4 * mib + 1, 4 * mib, 5]) { // each a file that was cut
+      truncateSync(file, size);
+      const { memory: loaded, bytes: count } = await loadMemory(await openInput(file), () => {});
+      assert.ok(count === size && Buffer.compare(new Uint8Array(loaded.buffer, 0, size), new Uint8Array(bytes.buffer, 0, size)) === 0, `${size} bytes`);
+    }
+  });
+
+  test("a file that is cut while it is read is read to where it ends", async () => {
+    const file = fileOf("shrinking.bin", new Uint8Array(20 * 2 ** 20).fill(7));
+    const source = await openInput(file);
+    const { bytes } = await loadMemory(source, (done) => { if (done < 9 * 2 ** 20) truncateSync(file, 10 * 2 ** 20 + 5); });
+    assert.equal(bytes, 10 * 2 ** 20 + 5);
   });
 
   test("the input is left as it was", async () => {
