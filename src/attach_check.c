@@ -209,6 +209,7 @@ static void check_proto(const checker *c, const Proto *proto) {
   check_count(c, proto->sizelocvars, sizeof *proto->locvars);
   check_count(c, proto->sizeupvalues, sizeof *proto->upvalues);
   check_count(c, proto->sizelineinfo, sizeof *proto->lineinfo);
+  check_count(c, layout_absolute_lines(proto), 2 * sizeof(int)); /* [pc][line] */
 }
 
 static LAYOUT_APART void check_blocks(checker *c, const global_State *g, GCObject *object) {

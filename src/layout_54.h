@@ -93,6 +93,8 @@ LAYOUT_INLINE void layout_each_line_block(const Proto *proto, block_visitor visi
   visit(context, proto->abslineinfo, (size_t)proto->sizeabslineinfo * sizeof *proto->abslineinfo);
 }
 
+LAYOUT_INLINE int layout_absolute_lines(const Proto *proto) { return proto->sizeabslineinfo; }
+
 LAYOUT_INLINE StkId layout_stack(lua_State *thread) { return thread->stack.p; }
 LAYOUT_INLINE size_t layout_stack_used(lua_State *thread) {
   return (size_t)(thread->top.p - thread->stack.p);

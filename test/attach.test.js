@@ -413,7 +413,7 @@ describe("one word that is wrong is refused", () => {
     "an array whose larger number has as many bytes": [({ at, word, put }) => put(at("Many") + 8, word(at("Many") + 8) + 2 ** 28), /268,435,584 bytes or entries, which cannot be/],
     "a block where nothing can be": [({ at, put }) => put(at("Kept") + 12, 0), /bytes or entries, which cannot be/],
     "constants whose negative number has as many bytes": [({ at, word, put }) => put(word(at("Kept/3") + 12) + 16, word(word(at("Kept/3") + 12) + 16) - 2 ** 28), /-268,435,\d+ bytes or entries, which cannot be/],
-    ...Object.fromEntries(Object.entries({ instructions: [20, 2 ** 30], prototypes: [28, 2 ** 30], "local variables": [32, 2 ** 30], upvalues: [12, 2 ** 29] }).map(([what, [field, more]]) =>
+    ...Object.fromEntries(Object.entries({ instructions: [20, 2 ** 30], prototypes: [28, 2 ** 30], "local variables": [32, 2 ** 30], upvalues: [12, 2 ** 29], "absolute lines": [36, 2 ** 29] }).map(([what, [field, more]]) =>
       [`${what} whose larger number has as many bytes`, [({ at, word, put }) => put(word(at("Kept/3") + 12) + field, word(word(at("Kept/3") + 12) + field) + more), /bytes or entries, which cannot be/]])),
     "a userdata whose length and header are 0 together": [(it) => {
       it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) - 16 - it.word(it.at("io/stdout") + 8));
