@@ -26,7 +26,8 @@ static void add_survivors_entry(void *context, graph *g, const graph_condition *
   uint32_t place = s->entry_count, holder = graph_find(g, condition->holder);
   survivors_entry entry = {
       condition->table, holder, graph_find(g, condition->held), {0, 0}, condition->is_key};
-  if (entry.holder == GRAPH_NONE || entry.held == GRAPH_NONE) return;
+  if (entry.holder == GRAPH_NONE) return;
+  assert(entry.held != GRAPH_NONE); /* the graph has it, by this very condition */
   s->entries[place] = entry;
   s->entry_count++;
   link_entry(s, entry.table, place, OF_TABLE);
