@@ -3,7 +3,7 @@
  */
 import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { pourBytes } from "./input.js";
-import { largeMaximumPages, makeMemory, pageBytes } from "./module.js";
+import { largeMaximumPages, makeMemory, pageBytes, walkerBytes } from "./module.js";
 
 /** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
@@ -91,6 +91,7 @@ export async function loadMemory(source, onProgress) {
       onProgress(loaded.bytes, source.bytes > 0 ? Math.max(loaded.bytes, source.bytes) : undefined);
     },
   });
+  makeRoom(source.name, loaded, walkerBytes); // nobody may have known how much would come
   return loaded;
 }
 

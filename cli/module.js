@@ -7,6 +7,8 @@ export const pageBytes = 65536;
 /** Places that are looked at for a heap: each may cost as much as one, and a memory may hold any number of forged ones. */
 export const mostCandidates = 64;
 const stackBytes = 4 * pageBytes;
+/** Behind the subject at first: what the walker needs before it can ask for more. */
+export const walkerBytes = stackBytes + 16 * pageBytes;
 const tableLength = 64;
 const firstFunction = 1; // 0 is C's null pointer
 
@@ -28,7 +30,7 @@ export const isWide = (variant) => variant.endsWith("64");
  * @param {number} bytes @param {boolean} isLarge  a 64-bit memory @returns {WasmMemory}
  */
 export function makeMemory(bytes, isLarge) {
-  const initial = Math.ceil(bytes / pageBytes) + stackBytes / pageBytes + 16;
+  const initial = Math.ceil((bytes + walkerBytes) / pageBytes);
   if (!isLarge) return new WebAssembly.Memory({ initial }); // no maximum: some engines set as much aside
   const maximum = Math.max(initial + 1, largeMaximumPages());
   try { // the final specification
