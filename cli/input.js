@@ -61,8 +61,9 @@ export function pourBytes(sink, bytes) {
   sink.advance(bytes.length);
 }
 
-/** @param {string} name @param {ReadableStream<Uint8Array>} compressed @param {Sink} sink */
+/** Node.js as it reads a file: its stream is another's from 22 on, and refuses zeros behind the end. @param {string} name @param {ReadableStream<Uint8Array>} compressed @param {Sink} sink */
 async function pourGzip(name, compressed, sink) {
+  if (typeof process === "object" && process.versions?.node) return pourGzipStream(name, (await import("node:stream")).Readable.from(/** @type {any} */ (compressed)), sink);
   try {
     const reader = compressed.pipeThrough(/** @type {any} */ (new DecompressionStream("gzip"))).getReader();
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pourBytes(sink, piece.value);

@@ -90,7 +90,7 @@ describe("what a memory can be read from", () => {
       "a DataView": new DataView(memory.buffer), "gzip": gzipSync(memory), "a Blob": new Blob([/** @type {any} */ (memory)]),
       "gzip in a Blob": new Blob([gzipSync(memory)]), "gzip in a SharedArrayBuffer": shared, "a WebAssembly.Memory": live, "a result of the loader": { Memory: memory.buffer }, "an environment": { memory },
       "a file": fileOf("raw.dat", memory), "a file by URL": pathToFileURL(fileOf("raw.dat", memory)), "a gzip file": fileOf("raw.gz", gzipSync(memory)),
-      "a gzip file with zeros behind its end, which tells no size": fileOf("padded.gz", archived),
+      "a gzip file with zeros behind its end, which tells no size": fileOf("padded.gz", archived), "its bytes": archived, "a Blob of it": new Blob([archived]),
       "gzip of two members": Buffer.concat([gzipSync(memory.subarray(0, 131072)), gzipSync(memory.subarray(131072))]),
     };
     for (const [what, input] of Object.entries(inputs)) {
