@@ -458,7 +458,6 @@ static void check_global_state(checker *c, lua_State *L) {
   for (int i = 0; i < LUA_NUMTAGS; i++)
     if (g->mt[i]) check_kind(c, obj2gco(g->mt[i]), KIND_TABLE);
   const GCObject *registry = object_of(&g->l_registry);
-  if (registry == NULL) refuse(c, ATTACH_BAD_POINTER, L, 0);
   check_kind(c, registry, KIND_TABLE);
   size_t count = 0;
   for (const lua_State *thread = g->twups; thread; thread = thread->twups) {

@@ -350,7 +350,7 @@ describe("damage that the sum of all blocks does not show is refused", () => {
     const { at, word, put, memory: damaged } = await spawned("lua54-wasm32", "Kept = { 'text' }");
     const state = word(at("[main thread]") + 16), table = at("Kept"); // the collector's state is at 77, its gray list at 100
     put(state + 76, word(state + 76) & 0xffff00ff); // it marks
-    for (const [gray, told] of /** @type {const} */ ([[table + 8, /refers to 0x/], [at("Kept/1"), /refers to 0x/], [table, /comes back to/]])) {
+    for (const [gray, told] of /** @type {const} */ ([[table + 8, /refers to 0x/], [at("Kept/1"), /refers to 0x0,/], [table, /comes back to/]])) {
       put(state + 100, gray);
       put(table + 28, table); // its link
       await assertRefused(damaged, told);
@@ -397,6 +397,7 @@ describe("one word that is wrong is refused", () => {
   /** @type {Record<string, [(words: Words) => void, RegExp]>} */
   const lies = {
     "an object that begins within a word": [(it) => addTable(it, it.free + 1), /is in a list of objects, and is none/],
+    "an object far beyond the memory": [({ at, put }) => put(at("Kept/2"), 0xfffffff0), /is in a list of objects, and is none/],
     "an object of no kind": [(it) => { addTable(it, it.free); it.put(it.free + 4, it.word(it.free + 4) & ~0xff | 11); }, /is in a list of objects, and is none/],
     "a function of a kind that is no object": [({ at, word, put }) => {
       put(at("Kept/3") + 4, word(at("Kept/3") + 4) | 0x10);
@@ -429,7 +430,11 @@ describe("one word that is wrong is refused", () => {
     "a prototype on a stack": [(it) => it.put(it.word(frameOf(it)) + 16, it.word(it.at("Kept/3") + 12)), /refers to 0x/],
     "an upvalue's cell on a stack": [(it) => it.put(it.word(frameOf(it)) + 16, it.at("Get/[upvalue open]")), /refers to 0x/],
     "a frame that is not the one before its next": [(it) => it.put(it.word(it.at("Waiting") + 20) + 8, it.at("Waiting") + 52), /refers to 0x/],
-    "a frame that is in no list": [(it) => it.put(it.at("Waiting") + 20, it.free), /refers to 0x/],
+    "a frame that is in no list, though one comes to it by way of 0": [(it) => {
+      it.put(it.at("Waiting") + 20, it.free);
+      it.put(12, it.free); // what would be next
+      for (const frame of [0, it.free]) it.put(frame + 32, 2 << 16); // as of C
+    }, /refers to 0x/],
     "a list of frames that comes back": [(it) => {
       const first = it.at("Waiting") + 52, last = it.word(it.at("Waiting") + 20);
       it.put(last + 12, first);
@@ -446,6 +451,10 @@ describe("one word that is wrong is refused", () => {
     "a list of open upvalues that comes back": [({ at, put }) => put(at("Get/[upvalue open]") + 16, at("Get/[upvalue open]")), /comes back to/],
     "a userdata's metatable that is no table": [({ at, put }) => put(at("io/stdout") + 12, at("Kept/1")), /refers to 0x/],
     "a table's metatable that is no table": [({ at, put }) => put(at("Kept") + 24, at("Kept/1")), /refers to 0x/],
+    "a table's metatable that is in no list": [({ at, put, free }) => {
+      put(free + 4, 0xff0005); // it reads like a table without `__mode`
+      put(at("Kept") + 24, free);
+    }, /refers to 0x/],
     "a function's prototype that is none": [({ at, put }) => put(at("Kept/3") + 12, at("Kept")), /refers to 0x/],
     "a function's upvalue that is none": [({ at, put }) => put(at("Get") + 16, at("Kept")), /refers to 0x/],
     "a closed upvalue whose value is none": [({ at, put, free }) => put(at("Shut/[upvalue closed]") + 16, free), /refers to 0x/],
@@ -458,6 +467,8 @@ describe("one word that is wrong is refused", () => {
       it.put(it.at("Waiting") + 12, it.word(it.at("Waiting") + 28)); // and nothing on the stack is looked at
     }, /refers to 0x/],
     "a frame whose function is between two slots": [(it) => it.put(frameOf(it), it.word(frameOf(it)) + 8), /refers to 0x/],
+    "a frame whose function is in a table": [(it) => it.put(frameOf(it), it.word(it.at("Kept") + 12) + 32), /refers to 0x/],
+    "entries that begin within a word, where there are none": [({ at, put, free }) => put(at("Kept/2") + 16, free + 1), /refers to 0x/],
     "entries that are elsewhere, where there are none": [({ at, put }) => put(at("Kept/2") + 16, sound.byteLength), /refers to 0x/],
     "a table that says it has no entries, and has one": [({ at, put }) => put(at("io") + 20, 0), /refers to 0x/],
     "a name of the first metamethod that is no text": [(it) => it.put(stateOf(it) + 172, it.at("Kept")), /refers to 0x/],
@@ -466,6 +477,7 @@ describe("one word that is wrong is refused", () => {
     "the last type's metatable that is no table": [(it) => it.put(stateOf(it) + 304, it.at("Kept/1")), /refers to 0x/],
     "a registry that is no table": [(it) => it.put(stateOf(it) + 40, it.at("Kept/1")), /refers to 0x/],
     "a registry that is no object": [(it) => it.put(stateOf(it) + 48, 0), /refers to 0x0/],
+    "a sum that is more than the memory": [(it) => it.put(stateOf(it) + 8, 2 ** 31), /bytes or entries, which cannot be/],
     "a sum that is not Lua's": [(it) => it.put(stateOf(it) + 8, it.word(stateOf(it) + 8) + 8), /add up to 8 bytes less/],
   };
   for (const [what, [change, told]] of Object.entries(lies)) test(what, () => assertRefused(changed(change), told));
