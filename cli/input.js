@@ -200,8 +200,20 @@ async function pourGzipFile(path, sink) {
   return pourGzipStream(path, createReadStream(path, { highWaterMark: 2 ** 18 }), sink);
 }
 
+/** A named pipe, read as the standard input is: a file's stream keeps the process until the writer writes, or ends. @param {string} path */
+async function pipeOf(path) {
+  const { open, stat } = await import("node:fs");
+  const { promisify } = await import("node:util");
+  const isPipe = await promisify(stat)(path).then((stats) => stats.isFIFO(), () => false); // else it is told when it is opened
+  if (!isPipe) return undefined;
+  const { Socket } = await import("node:net");
+  return promisify(open)(path, "r").then((fd) => new Socket({ fd, readable: true, writable: false }), (error) => { throw unreadable(path, error); });
+}
+
 /** @param {string} path @returns {Promise<Source>} */
 async function fileSource(path) {
+  const pipe = await pipeOf(path);
+  if (pipe) return pipeSource(path, pipe);
   const opened = await openFile(path);
   const stat = await opened.stat();
   if (!stat.isFile()) return pipeSource(path, opened.createReadStream());

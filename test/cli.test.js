@@ -640,6 +640,13 @@ test("bytes are read as they are written, and rounded to whole ones", () => {
   for (const text of ["", "k", "-1", "1e3", "0x10", "4t", "4i", "4 iB", "1.", ".5"]) assert.throws(() => bytesOf(text), /a number of bytes is needed/, text);
 });
 
+test("a broken gzip in a named pipe is refused while its writer still holds it", () => {
+  const hold = 'mkfifo broken.gz && exec 3<>broken.gz && printf "\\x1f\\x8b\\x08\\0garbagegarbage" >&3 && "$0" --preserve-symlinks "$1" broken.gz 3>&-';
+  const { status, stderr } = spawnSync("bash", ["-c", hold, process.execPath, bin], { cwd: folder, encoding: "utf8", timeout: 60000 });
+  assert.equal(status, 1);
+  assert.match(stderr, /^membuddy: broken\.gz is a gzip file that cannot be read to its end /);
+});
+
 test("a slow reader gets every byte, once", () => {
   const { status } = spawnSync("bash", ["-o", "pipefail", "-c", '"$0" --preserve-symlinks "$1" sample.dat --json --depth 8 | (sleep 1; cat) > slow.json', process.execPath, bin], { cwd: folder });
   assert.equal(status, 0);
