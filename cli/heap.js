@@ -141,10 +141,16 @@ export class Heap {
   }
 
   /**
-   * The text of Lua's `membuddy.print`, of results or of a report with these options.
-   * @param {Results | ReportOptions | null} [resultsOrOptions] @param {ReportOptions} [options] @param {import("./print.js").Palette} [palette]
+   * The text of Lua's `membuddy.print`, of these results.
+   * @overload @param {Results | null | undefined} results @param {ReportOptions} [options] @param {import("./print.js").Palette} [palette]
    * @returns {string} lines, each with its end
    */
+  /**
+   * The same of a report with these options.
+   * @overload @param {ReportOptions | null} [options] @param {null} [none] @param {import("./print.js").Palette} [palette]
+   * @returns {string} lines, each with its end
+   */
+  /** @param {Results | ReportOptions | null} [resultsOrOptions] @param {ReportOptions | null} [options] @param {import("./print.js").Palette} [palette] */
   print(resultsOrOptions, options, palette) {
     const given = printArguments(resultsOrOptions, options);
     const settled = readOptions(given.options ?? {});

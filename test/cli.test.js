@@ -732,6 +732,9 @@ describe("import { attach } from \"membuddy\"", () => {
       heap.profile({ dept: 2 });
       // @ts-expect-error as in Lua, where all is math.huge
       heap.profile({ depth: false });
+      for (const text of [heap.print(), heap.print(null), heap.print(results), heap.print(results, options), heap.print(options), heap.print(options, null), heap.print(null, options)]) text.length;
+      // @ts-expect-error options twice
+      heap.print(options, options);
       for (const depth of [Infinity, "inf", "infinity"] as const) heap.profile({ depth, children: Infinity });
       await attach(new SharedArrayBuffer(65536));
       await attach({ Memory: new SharedArrayBuffer(65536) });
