@@ -87,6 +87,11 @@ local function top_text(list)
   return table.concat(texts, ", ")
 end
 
+-- What is told of the first of many, where there are more.
+local function of_first(most, count, words)
+  return (count > most and "; of the first " .. most or ";") .. words
+end
+
 ---- measuring
 
 local function global(name) return get(_G, name) end
@@ -191,6 +196,10 @@ local function path_of(parents, object)
   return parents[object] == true and path or ".../" .. path
 end
 
+-- The checks, by number, for which something was left out of the look, and 0 for all that need it: functions are never all
+-- asked for their sources.
+local part = { [5] = true }
+
 -- Breadth first from _G: what takes part in several checks, in one pass.
 local function look(objects)
   local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
@@ -198,9 +207,9 @@ local function look(objects)
   local queue, parents, last, entries_left = { _G }, { [_G] = true }, 1, most_entries
   seen.parents = parents
 
-  local function enqueue(value, parent)
-    if parents[value] or last >= objects then return false end
-    if type(value) == "function" and not upvalue_of(value, 1) then return false end
+  local function enqueue(value, parent, room)
+    if parents[value] or type(value) == "function" and not upvalue_of(value, 1) then return false end
+    if last >= objects or room == 0 then part[0] = true return false end
     last = last + 1
     queue[last], parents[value] = value, parent
     return true
@@ -208,10 +217,10 @@ local function look(objects)
 
   local function note_string(text)
     local count = seen.strings[text]
-    if not count and seen.string_count == most_long_strings then return end
+    if not count and seen.string_count == most_long_strings then part[6] = true return end
     if not count then seen.string_count = seen.string_count + 1 end
     seen.strings[text] = (count or 0) + 1
-    if #seen.references < most_references then seen.references[#seen.references + 1] = text end
+    if #seen.references < most_references then seen.references[#seen.references + 1] = text else part[6] = true end
   end
 
   -- Asking for a source copies it: so functions of a table are asked while each has one of its own. Globals are of many
@@ -234,20 +243,19 @@ local function look(objects)
       local kind = type(value)
       if kind == "string" then
         if #value >= long_string_bytes then note_string(value) end
-      elseif (kind == "table" or kind == "function") and room > 0 and last < objects then
-        if enqueue(value, t) then room = room - 1 end
+      elseif (kind == "table" or kind == "function") and (room > 0 and last < objects or not part[0]) then
+        if enqueue(value, t, room) then room = room - 1 end
         if kind == "function" and asks and rawequal(parents[value], t) then asks = note_source(value) end
       end
     end
     local count = entries_left - left
     entries_left = left
-    if left == 0 then return end
+    if left == 0 then part[0] = true return end
     local bytes = sizeof(t)
     if bytes < large_table_bytes + 16 * count then return end
     local gain = bytes - bytes_anew(t, count)
-    if gain >= large_table_bytes and #seen.sparse < most_names then
-      seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain }
-    end
+    if gain < large_table_bytes then return end
+    if #seen.sparse < most_names then seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain } else part[7] = true end
   end
 
   local function look_into_function(f)
@@ -255,10 +263,13 @@ local function look(objects)
       local name, value = upvalue_of(f, i)
       if not name then break end
       if type(value) == "table" or type(value) == "function" then
-        if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not seen.messages[value]
-          and #seen.holders < most_names then
-          seen.messages[value] = f
-          seen.holders[#seen.holders + 1] = value
+        if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not seen.messages[value] then
+          if #seen.holders < most_names then
+            seen.messages[value] = f
+            seen.holders[#seen.holders + 1] = value
+          else
+            part[8] = true
+          end
         end
         enqueue(value, f)
       end
@@ -316,7 +327,8 @@ checks[1] = { "inbox", function()
   local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
   return count, bytes, count >= 20 or bytes >= 32768,
     with_example(with_example(format("messages that no handler took, %d %s the cap of %d", math.abs(cap - count),
-      count > cap and "above" or "below", cap), "; actions ", top_text(details.actions)), "; from ", top_text(details.senders)),
+      count > cap and "above" or "below", cap), of_first(most_entries, count, " actions "), top_text(details.actions)),
+      of_first(most_entries, count, " from "), top_text(details.senders)),
     "Add a handler for what recurs, and empty what was read: Inbox = {}", details
 end }
 
@@ -343,7 +355,7 @@ checks[2] = { "once_handlers", function()
   end
   local waits = top_of(patterns)
   return #list, held_beside(list, handlers(false)), #list > 0,
-    with_example("handlers for one message, tried on every other that comes", "; they wait for ", top_text(waits)),
+    with_example("handlers for one message, tried on every other that comes", of_first(most_names, #list, " they wait for "), top_text(waits)),
     "An answer that never comes keeps them for ever: Handlers.remove(name), and out of Handlers.coroutines too",
     { waits = waits }
 end }
@@ -383,7 +395,7 @@ checks[3] = { "coroutines", function()
   places = top_of(places)
   return #list, held_beside(list, handlers(false)), #list > 0,
     with_example("functions that wait, each with its stack and its message",
-      #list > most_places and "; of the first " .. most_places .. " at " or "; at ", top_text(places)),
+      of_first(most_places, #list, " at "), top_text(places)),
     "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
     { places = places, dead = dead }
 end }
@@ -526,6 +538,7 @@ local function run(objects)
     if succeeded then
       entry.count, entry.bytes, entry.found, entry.text, entry.advice = count, bytes, found, text, advice
       for name, value in next, details do entry[name] = value end
+      entry.partial = part[i] or i > 4 and i < 9 and part[0] or nil
     else
       entry.error = clip(ok and count or seen) -- without the look others fail, for its reason
     end
@@ -570,7 +583,7 @@ function requests.lines()
   local failed, problem = {}, nil
   for _, check in next, run(quick_objects) do
     if check.found then
-      lines[#lines + 1] = format("    %s: %d, %s: %s. %s.", coloured(check.name, "blue"), check.count,
+      lines[#lines + 1] = format("    %s: %s%d, %s: %s. %s.", coloured(check.name, "blue"), check.partial and "at least " or "", check.count,
         membuddy.format_size(check.bytes, true), check.text:gsub("%.$", ""), check.advice)
     end
     if check.error then failed[#failed + 1], problem = check.name, check.error end

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ourImages } from "./support/images.js";
-import { assertGrowth, assertLeaks, assertNoFalseAlarms, assertQuiet, assertRefusals, checksOf, fromStranger, leak, unhandledCount } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertNoFalseAlarms, assertParts, assertQuiet, assertRefusals, checksOf, fromStranger, leak, unhandledCount } from "./support/leaks.js";
 import { spawnProcess } from "./support/process.js";
 import { countingModule, stepsOf } from "./support/steps.js";
 
@@ -14,6 +14,10 @@ for (const image of ourImages) {
 
   test(`${image.name}: what only looks like a leak is no finding, and names of libraries may mean something else`, async () => {
     await assertNoFalseAlarms(await spawnProcess(image.file));
+  });
+
+  test(`${image.name}: what was found in a part is said to be at least that`, async () => {
+    await assertParts(await spawnProcess(image.file));
   });
 
   test(`${image.name}: leaks of real messages are found by name, and growth from a mark on`, async () => {

@@ -17,7 +17,7 @@ import { minified } from "../scripts/pack-lua.js";
 import { blueprintText, sentByCommandLine, sentToHyperBeam } from "./support/aoconnect.js";
 import { carry, generations } from "./support/apm.js";
 import { bytesOf, ourImages, stockImage, stockImage32 } from "./support/images.js";
-import { assertGrowth, assertLeaks, assertQuiet, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
+import { assertGrowth, assertLeaks, assertParts, assertQuiet, assertRefusals, checksOf, fromStranger, leak, owner, stranger } from "./support/leaks.js";
 import { processId, spawnProcess } from "./support/process.js";
 import { withMemoryMaximum } from "./support/wasm.js";
 
@@ -277,6 +277,10 @@ test("aos 2.0.6: leaks of real messages are found by name, and print() tells the
   assert.match(text, /\nChecks:\n {4}inbox: 41, /);
   await process.eval(`require("membuddy").mark()`);
   assert.doesNotMatch(await process.eval(`require("membuddy").print({ top = 300 })`), /growth/, "its own lines are none");
+});
+
+test("aos 2.0.6: what was found in a part is said to be at least that", isHeavyHere ?? {}, async () => {
+  await assertParts((await withBlueprint(stockImage)).process);
 });
 
 test("aos 2.0.4: where a budget ended the walk, print() leaves out the checks, which would take more, unless they are asked for", isHeavyHere ?? {}, async () => {

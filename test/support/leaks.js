@@ -129,6 +129,41 @@ export async function assertNoFalseAlarms(process) {
   assert.equal(found(await checksOf(process), "once_handlers").count, 1, "whatever its name");
 }
 
+/** Where only a part was looked at a finding says so, and only there, in the line and as `partial`. @param {Process} process */
+export async function assertParts(process) {
+  const named = ["sources", "duplicate_strings", "sparse_tables", "held_messages"];
+  const look = async (/** @type {string} */ code, objects = 100000) => {
+    await process.eval(`Many = {} ${code}`);
+    const list = JSON.parse(await process.eval(`return require("json").encode(require("membuddy").checks({ objects = ${objects} }))`));
+    for (const { name, partial } of list) if (!named.includes(name)) assert.equal(partial, undefined, name);
+    return named.filter((name) => list.find((/** @type {Check} */ check) => check.name === name).partial).join(" ");
+  };
+  const text = `("p"):rep(200)`, emptied = `(function() local t = {} for i = 1, 300 do t[i] = i end for i = 1, 300 do t[i] = nil end return t end)()`;
+  const holder = `(function() local message = { Id = "i", From = "f", Tags = {}, Timestamp = 1 } return function() return message end end)()`;
+  const grouped = (/** @type {number} */ count, /** @type {string} */ value) => `for i = 1, ${count} do local group = i // 50 Many[group] = Many[group] or {} table.insert(Many[group], ${value}) end`;
+  const whole = await look("");
+  assert.equal(whole, "sources", "all else was looked at");
+  assert.equal(await look("", 20), named.join(" "), "20 objects are not all");
+  assert.equal(await look("for i = 1, 64 do Many[i] = {} end"), whole);
+  assert.equal(await look("for i = 1, 65 do Many[i] = {} end"), named.join(" "), "64 of a table's");
+  assert.equal(await look("for i = 1, 100 do Many[i] = Handlers Many[-i] = print end"), whole, "what was met, or holds nothing, is not left out");
+  assert.equal(await look("for i = 1, 200000 do Many[i] = i end"), named.join(" "), "200000 entries");
+  assert.equal(await look(`for i = 1, 50 do Many[i] = ${text} .. i end`), whole);
+  assert.equal(await look(`for i = 1, 251 do Many[i] = ${text} .. i end`), "sources duplicate_strings", "250 long strings");
+  assert.equal(await look(`for i = 1, 1001 do Many[i] = ${text} end`), "sources duplicate_strings", "1000 references to them");
+  assert.equal(await look(grouped(199, emptied)), whole);
+  assert.equal(await look(grouped(210, emptied)), "sources sparse_tables", "200 tables");
+  assert.equal(await look(grouped(200, holder)), whole);
+  assert.equal(await look(grouped(201, holder)), "sources held_messages", "200 messages");
+  const lines = async (/** @type {string} */ code) => {
+    await process.eval(`Many = {} ${code} for name in pairs(Colors) do Colors[name] = "" end`);
+    return await process.eval(`require("membuddy").print({ checks = true, top = 1 })`);
+  };
+  assert.match(await lines(`for i = 1, 1500 do Many[i] = ${text} end`), /\n {4}duplicate_strings: at least 9\d\d, \d/);
+  assert.match(await lines(`for i = 1, 200 do Handlers.once("wait " .. i, "Never", print) end`), /\n {4}once_handlers: 200, [^\n]*; they wait for Action = Never \(200\)\./);
+  assert.match(await lines(`Handlers.once("wait", "Never", print)`), /\n {4}once_handlers: 201, [^\n]*; of the first 200 they wait for Action = Never \(200\)\./);
+}
+
 /** From a mark on, what grew is told, and nothing where nothing grew. @param {Process} process */
 export async function assertGrowth(process) {
   await process.eval(`for i = 1, 200 do _G["Filler" .. i] = ("f"):rep(4000) .. i end require("membuddy").mark() return "marked"`);
