@@ -171,10 +171,15 @@ test("why tells in the terminal what it tells as JSON", () => {
   const what = (/** @type {any} */ { kind, text }) => (kind === "table" || text === "" ? kind : text);
   const effect = (/** @type {any} */ { frees, references }) =>
     (frees === null ? "a root" : `cut here: frees ${frees > 0 ? formatSize(frees) : `nothing, ${references} ${references === 1 ? "reference" : "references"} to it`}`);
-  for (const path of ["math/random/[upvalue chance]", "Inbox/1/Owner", "print", "_G"]) {
+  const sharing = new Set();
+  for (const path of ["math/random/[upvalue chance]", "Inbox/1/Owner", "Inbox/1", "Inbox/1/Id", "print", "_G", "[registry]"]) {
     const found = JSON.parse(say(["why", "sample.dat", path, "--json"]));
     const [head, title, chain, others] = say(["why", "sample.dat", path]).trimEnd().split("\n\n");
-    assert.equal(head, `${found.path}: ${what(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${found.references}`);
+    const kept = found.shared > 0 && found.held === found.retained + found.shared ? `\nIt holds ${formatSize(found.held)}; others hold as well, and would keep: ${formatSize(found.shared)}` : "";
+    assert.equal(head, `${found.path}: ${what(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${found.references}${kept}`);
+    const { totalSize, shared } = JSON.parse(say(["sample.dat", "--target", path, "--json"]));
+    assert.deepEqual([found.held, found.shared], [totalSize, shared], path);
+    sharing.add(kept !== "");
     const [{ path: way, steps }] = found.chains;
     assert.equal(title, `1 shortest chain of ${steps.length} step${steps.length === 1 ? "" : "s"} from a root:`);
     assert.deepEqual(chain.split("\n").map((line) => line.trim().split(/ {2,}/)),
@@ -182,6 +187,9 @@ test("why tells in the terminal what it tells as JSON", () => {
     const told = found.others.map((/** @type {any} */ other) => `     ${other.path}/${other.label}`);
     assert.deepEqual((others ?? "").split("\n").slice(1, 1 + told.length), told);
   }
+  assert.equal(sharing.size, 2, "some hold what others hold, some do not");
+  assert.match(say(["why", "sample.dat", "Inbox/1"]), /^.*\nIt holds \S+ KB; others hold as well, and would keep: /);
+  assert.doesNotMatch(say(["why", "sample.dat", "[registry]"]), /It holds/, "what it retains has names of its own");
 });
 
 test("why tells how many references on longer ways it leaves out", () => {

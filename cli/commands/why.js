@@ -2,6 +2,7 @@
 import stringWidth from "string-width";
 import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
+import { readHeld } from "../results.js";
 import { showUnseen } from "../unseen.js";
 import { why } from "../why.js";
 
@@ -34,7 +35,11 @@ const longestPath = 32; // steps
 /** @param {number} count  beyond 2^53 not exact */
 const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) : `more than ${grouped(Number.MAX_SAFE_INTEGER)}`);
 
-/** @param {import("../why.js").Why} found @param {Context} context */
+/*
+ * What others would keep is told where the rest is what the object retains: what it retains of things that have a name of
+ * their own, as the registry does, or by entries of weak tables, is not in what it holds.
+ */
+/** @param {import("../why.js").Why & ReturnType<typeof readHeld>} found @param {Context} context */
 function lines(found, context) {
   const { colours } = context;
   const { chains, chainCount, others, otherCount } = found;
@@ -42,6 +47,7 @@ function lines(found, context) {
   const head = `${countedChains(chainCount)} shortest ${chainCount === 1 ? "chain" : "chains"} of ${grouped(steps)} ${steps === 1 ? "step" : "steps"}`;
   return [
     `${colours.bold(found.path)}: ${shownText(found)}, ${formatSize(found.own)}, retains ${formatSize(found.retained)}; references to it: ${grouped(found.references)}`,
+    ...(found.shared > 0 && found.held - found.shared === found.retained ? [`It holds ${formatSize(found.held)}; others hold as well, and would keep: ${formatSize(found.shared)}`] : []),
     "", `${head} from a root${chainCount > chains.length ? `, ${grouped(chains.length)} of them` : ""}:`, "",
     ...chains.flatMap((chain, index) => chainLines(chain, index, context)),
     ...(others.length > 0 ? ["", "Referred to on longer ways as well, by:", ...others.map(({ path, label }) => `     ${path}/${colours.cyan(label)}`)] : []),
@@ -70,7 +76,10 @@ export function register(program, context) {
   context.addOptions(command, { json: { about: "one JSON object" } });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
-      const found = why(heap.graph(), path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
+      const graph = heap.graph(), chains = why(graph, path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
+      const object = heap.walker.call.attach_object_of(chains.node);
+      graph.end();
+      const found = { ...chains, ...readHeld(heap.walker, heap.state, object) };
       return options.json ? context.asJson({ type: "membuddy-why", ...found }) : context.asText(lines(found, context));
     });
     context.print(text);
