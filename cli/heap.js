@@ -7,7 +7,7 @@ import { MembuddyError } from "./errors.js";
 import { Graph } from "./graph.js";
 import { readOptions } from "./options.js";
 import { printLines } from "./print.js";
-import { noMemoryForWalk, profile, readBooks, readKinds, readKindsOf } from "./results.js";
+import { noMemoryForWalk, profile, readBooks, readHoldings, readKinds, readKindsOf } from "./results.js";
 import { findTarget } from "./target.js";
 
 /**
@@ -22,6 +22,7 @@ import { findTarget } from "./target.js";
  * @property {string} [name]  of a published image, or of one of ours; with the module only, as what follows
  * @property {string} [sha256] @property {boolean} [hasMemBuddy] @property {number} [initialBytes] @property {number} [maximumBytes]
  *
+ * @typedef {{ held: number, shared: number }} Holdings  bytes, without entering what has a name of its own; of these what others hold as well
  * @typedef {{ state: number, luaSize: number }} OtherHeap  the address of its main thread, and the bytes that Lua took
  *
  * @typedef {{ walker: import("./module.js").Walker, state: number, otherHeaps?: OtherHeap[], name: string, moduleImage?: import("./image.js").Image, onProgress: (progress: import("./attach.js").Progress) => void }} HeapParts
@@ -166,6 +167,15 @@ export class Heap {
       if (bytes < 0) throw noMemoryForWalk();
       return bytes;
     });
+  }
+
+  /**
+   * What a node of the graph holds, as a report with it as its target says. The graph ends.
+   * @param {number} node @returns {Holdings}
+   */
+  holdings(node) {
+    const object = this.walker.call.attach_object_of(node);
+    return this.#ask((walker) => readHoldings(walker, this.state, object));
   }
 
   /** Every byte of the linear memory, each in one part: exactly with the module, else as far as the memory itself tells. */

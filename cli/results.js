@@ -146,11 +146,8 @@ function sharedBytes({ call }, state, object, kinds) {
   return Math.max(0, kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0) - exclusive);
 }
 
-/**
- * Bytes of what an object holds, without entering what has a name of its own, and of these what others hold as well.
- * @param {Walker} walker @param {number} state @param {number} object
- */
-export function readHeld(walker, state, object) {
+/** @param {Walker} walker @param {number} state @param {number} object */
+export function readHoldings(walker, state, object) {
   const kinds = readKindsOf(walker, state, object);
   return { held: kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0), shared: sharedBytes(walker, state, object, kinds) };
 }

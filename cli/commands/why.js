@@ -2,7 +2,6 @@
 import stringWidth from "string-width";
 import { counted, grouped } from "../errors.js";
 import { formatSize } from "../print.js";
-import { readHeld } from "../results.js";
 import { showUnseen } from "../unseen.js";
 import { why } from "../why.js";
 
@@ -39,7 +38,7 @@ const countedChains = (count) => (Number.isSafeInteger(count) ? grouped(count) :
  * What others would keep is told where the rest is what the object retains: what it retains of things that have a name of
  * their own, as the registry does, or by entries of weak tables, is not in what it holds.
  */
-/** @param {import("../why.js").Why & ReturnType<typeof readHeld>} found @param {Context} context */
+/** @param {import("../why.js").Why & import("../heap.js").Holdings} found @param {Context} context */
 function lines(found, context) {
   const { colours } = context;
   const { chains, chainCount, others, otherCount } = found;
@@ -76,10 +75,8 @@ export function register(program, context) {
   context.addOptions(command, { json: { about: "one JSON object" } });
   context.addModuleOption(command).action(async (file, path, options) => {
     const text = await context.withHeap(file, options, (heap) => {
-      const graph = heap.graph(), chains = why(graph, path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
-      const object = heap.walker.call.attach_object_of(chains.node);
-      graph.end();
-      const found = { ...chains, ...readHeld(heap.walker, heap.state, object) };
+      const chains = why(heap.graph(), path, { chains: options.chains, longestPath: options.json ? Infinity : longestPath });
+      const found = { ...chains, ...heap.holdings(chains.node) };
       return options.json ? context.asJson({ type: "membuddy-why", ...found }) : context.asText(lines(found, context));
     });
     context.print(text);
