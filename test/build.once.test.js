@@ -47,6 +47,23 @@ test("make clean and another target: the other one is made after it", () => {
   }
 });
 
+test("what of the pages and of the modules in Lua is gone from dist is made again, whichever file it is", () => {
+  const here = clone("gone");
+  const built = ["html/report.html", ...["html/site", "apm", "blueprints"].flatMap((part) => fs.readdirSync(path.join(root, "dist", part)).map((name) => `${part}/${name}`)), "membuddy.lua"];
+  const walkers = fs.readdirSync(path.join(root, "dist")).filter((name) => name.startsWith("attach-"));
+  for (const name of [...built, ...walkers]) {
+    fs.mkdirSync(path.join(here, "dist", path.dirname(name)), { recursive: true });
+    fs.writeFileSync(path.join(here, "dist", name), "");
+  }
+  const wouldMake = () => /^echo "dist\/(html|blueprints)/m.test(run(here, ["make", "-n", "html", "stock", ...walkers.flatMap((name) => ["-o", `dist/${name}`])]).text);
+  assert.ok(!wouldMake());
+  for (const name of built) {
+    fs.rmSync(path.join(here, "dist", name));
+    assert.ok(wouldMake(), name);
+    fs.writeFileSync(path.join(here, "dist", name), "");
+  }
+});
+
 test("every target knows its images in a preset that is not the default one", () => {
   const { status, text } = run(clone("preset"), ["make", "-n", "all", "test", "bench", "PRESET=lg"]);
   assert.equal(status, 0, text.split("\n").filter((line) => line.startsWith("make: ")).join("\n"));

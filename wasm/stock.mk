@@ -5,7 +5,7 @@
 # and the checks that native and pure share, as data for the native library.
 
 stock_sources  := src/membuddy.lua src/checks.lua src/handlers.lua src/stock.lua src/apm.md src/membuddy.h
-stock_products := dist/membuddy.lua dist/blueprints/membuddy.lua dist/apm/publish.json dist/apm/publish-1.json
+stock_products := dist/membuddy.lua dist/blueprints/membuddy.lua $(addprefix dist/apm/,apm.json main.lua README.md publish.json publish-1.json)
 
 build/generated/checks_source.h: src/checks.lua scripts/pack-lua.js
 	@node scripts/pack-lua.js $< $@
