@@ -79,6 +79,19 @@ test("a published image that is damaged or gone is fetched again; whole ones are
   }
 });
 
+test("npm run NAME is make NAME, and make's words are not among those of npm pack", () => {
+  const here = clone("npm"), programs = path.join(folder, "say make");
+  fs.mkdirSync(programs);
+  fs.writeFileSync(path.join(programs, "make"), "#!/bin/sh\necho \"make $*\"\n", { mode: 0o755 });
+  /** @param {string[]} words */
+  const npm = (...words) => spawnSync("npm", words, { cwd: here, env: { ...process.env, PATH: `${programs}:${process.env.PATH}` }, encoding: "utf8", timeout: 60_000 });
+  const { scripts } = JSON.parse(fs.readFileSync(path.join(here, "package.json"), "utf8"));
+  for (const name of Object.keys(scripts).filter((name) => name !== "prepack")) assert.equal(npm("run", "--silent", name).stdout, `make ${name}\n`);
+  const { stdout, stderr } = npm("pack", "--json", "--dry-run");
+  assert.match(stderr, /^make attach/m);
+  JSON.parse(stdout);
+});
+
 test("every target knows its images in a preset that is not the default one", () => {
   const { status, text } = run(clone("preset"), ["make", "-n", "all", "test", "bench", "PRESET=lg"]);
   assert.equal(status, 0, text.split("\n").filter((line) => line.startsWith("make: ")).join("\n"));
