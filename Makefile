@@ -114,7 +114,7 @@ lua: $(LUA_READY) ## Lua's sources under build/
 specimens: $(SPECIMENS_READY) ## published aos images under build/specimens
 
 clean: ## forgets what was built, keeps what was downloaded
-	rm -rf dist build/generated build/native build/image build/check build/test
+	rm -rf dist build/{generated,native,image,check,test,bench,reproducible}
 
 distclean: ## forgets downloads and toolchain too
 	rm -rf dist build node_modules

@@ -47,6 +47,14 @@ test("make clean and another target: the other one is made after it", () => {
   }
 });
 
+test("make clean leaves of build/ what was downloaded, and nothing of a bench or a comparison that was broken off", () => {
+  const here = clone("clean"), downloaded = ["apt", "lua-5.4.7", "node", "npm", "specimens", "test-tools", "toolchain"];
+  for (const name of [...downloaded, "bench", "check", "generated", "image", "native", "reproducible", "test"])
+    fs.mkdirSync(path.join(here, "build", name), { recursive: true });
+  assert.equal(run(here, ["make", "clean"]).status, 0);
+  assert.deepEqual(fs.readdirSync(path.join(here, "build")).sort(), downloaded);
+});
+
 test("what of the pages and of the modules in Lua is gone from dist is made again, whichever file it is", () => {
   const here = clone("gone");
   const built = ["html/report.html", ...["html/site", "apm", "blueprints"].flatMap((part) => fs.readdirSync(path.join(root, "dist", part)).map((name) => `${part}/${name}`)), "membuddy.lua"];
