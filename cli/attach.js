@@ -6,7 +6,7 @@ import { checkFunction, checkOptions, described } from "./check.js";
 import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
-import { foreignKind, openInput, readBytes } from "./input.js";
+import { openInput, readBytes } from "./input.js";
 import { clearBehind, copyMemory, loadMemory } from "./memory.js";
 import { isWide, makeWalker, mostCandidates, pageBytes } from "./module.js";
 import { readBooks } from "./results.js";
@@ -194,8 +194,6 @@ function isZero(bytes) {
 /** @param {string} name @param {Uint8Array} bytes */
 function checkShape(name, bytes) {
   if (bytes.length === 0) throw new MembuddyError(`${name} is empty; a process's memory was expected`);
-  const foreign = foreignKind(bytes);
-  if (foreign) throw new MembuddyError(`${name} is ${foreign}; a process's linear memory was expected, raw or gzip`);
   if (bytes.length % pageBytes !== 0)
     throw new MembuddyError(`${name} has ${grouped(bytes.length)} bytes, which is no whole number of pages of ${grouped(pageBytes)}: ` +
       "it was cut short, or it is not the linear memory of a process");

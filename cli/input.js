@@ -379,15 +379,23 @@ export async function readBytes(input) {
   return bytes.subarray(0, at);
 }
 
-/** What a file is that begins so, if it is known to be no memory. @param {Uint8Array} head */
-export function foreignKind(head) {
-  const text = String.fromCharCode(...head.subarray(0, 16));
+export const kindBytes = 16; // that tell what is no memory
+
+/** What begins so, if it is known to be no memory: that has zeros where C's null pointer leads. @param {Uint8Array} head */
+function foreignKind(head) {
+  const text = String.fromCharCode(...head.subarray(0, kindBytes));
   if (text.startsWith("\0asm")) return "a WebAssembly module, not the memory of a process (give it with --module)";
   if (text.startsWith("\x7fELF")) return "a program";
   if (text.startsWith("PK\x03\x04")) return "a ZIP archive";
   if (text.startsWith("\x28\xb5\x2f\xfd")) return "compressed by zstd; unpack it first";
   if (/^\s*[{[]/.test(text)) return "JSON, it seems";
   if (/^\s*</.test(text)) return "HTML or XML, it seems";
+  if (/^[\t\n\r -~]{16}$/.test(text)) return "text, it seems";
   return undefined;
 }
 
+/** @param {string} name @param {Uint8Array} head  of a memory, as it seems @throws {MembuddyError} where it is none */
+export function checkKind(name, head) {
+  const foreign = foreignKind(head);
+  if (foreign) throw new MembuddyError(`${name} is ${foreign}; a process's linear memory was expected, raw or gzip`);
+}

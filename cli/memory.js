@@ -2,7 +2,7 @@
  * A copy of a process's memory, as WebAssembly memory with room for the walker behind it.
  */
 import { MembuddyError, grouped, messageOf } from "./errors.js";
-import { pourBytes } from "./input.js";
+import { checkKind, kindBytes, pourBytes } from "./input.js";
 import { largeMaximumPages, makeMemory, pageBytes, walkerBytes } from "./module.js";
 
 /** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
@@ -87,7 +87,9 @@ export async function loadMemory(source, onProgress) {
       return new Uint8Array(loaded.memory.buffer, loaded.bytes, wanted);
     },
     advance(bytes) {
+      const isHead = loaded.bytes < kindBytes;
       loaded.bytes += bytes;
+      if (isHead) checkKind(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)); // before all of it came, which may have no end
       onProgress(loaded.bytes, source.bytes > 0 ? Math.max(loaded.bytes, source.bytes) : undefined);
     },
   });

@@ -655,6 +655,14 @@ test("a broken gzip in a named pipe is refused while its writer still holds it",
   assert.match(stderr, /^membuddy: broken\.gz is a gzip file that cannot be read to its end /);
 });
 
+test("what is no memory is told from its first bytes, of a pipe that has no end too", () => {
+  for (const [begin, kind] of [['{"Messages":[', "JSON, it seems"], ["2026-11-30 a line of a log", "text, it seems"]]) {
+    const hold = 'mkfifo "$3" && exec 3<>"$3" && printf %s "$2" >&3 && "$0" --preserve-symlinks "$1" "$3" 3>&-';
+    const { status, stderr } = spawnSync("bash", ["-c", hold, process.execPath, bin, begin, `${begin.length}.pipe`], { cwd: folder, encoding: "utf8", timeout: 10000 });
+    assert.deepEqual([status, stderr], [1, `membuddy: ${begin.length}.pipe is ${kind}; a process's linear memory was expected, raw or gzip\n`]);
+  }
+});
+
 test("a slow reader gets every byte, once", () => {
   const { status } = spawnSync("bash", ["-o", "pipefail", "-c", '"$0" --preserve-symlinks "$1" sample.dat --json --depth 8 | (sleep 1; cat) > slow.json', process.execPath, bin], { cwd: folder });
   assert.equal(status, 0);
