@@ -253,6 +253,9 @@ function rootOf(image, memory) {
   return image.name !== undefined || root % (image.bits / 8) === 0 ? root : undefined;
 }
 
+/** @param {import("./input.js").Input} module  a path, or a Blob that was a file */
+const nameOfModule = (module) => (typeof module === "string" && module !== "-" ? module : /** @type {any} */ (module)?.name ?? "the module");
+
 /** Why the heap that the module names is none. @param {string} name @param {Image} image @param {Uint8Array} bytes @param {Refusal[]} refusals */
 function noHeapThere(name, image, bytes, refusals) {
   if (isZero(bytes)) return noHeap(name, bytes, [], fittingVariants(image));
@@ -276,7 +279,7 @@ export async function attach(input, options = {}) {
   const { module, onProgress = () => {}, loadWalker } = options;
   checkFunction("onProgress", onProgress);
   checkFunction("loadWalker", loadWalker);
-  const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), typeof module === "string" && module !== "-" ? module : "the module");
+  const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), nameOfModule(module));
   const source = await openInput(input, () => onProgress({ phase: "reading" }));
   /** @type {Refusal[]} */
   const refusals = [];

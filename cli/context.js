@@ -7,6 +7,7 @@ import { attach } from "./attach.js";
 import { MembuddyError, messageOf, shownName } from "./errors.js";
 import { checkOutput, writeOut, writeWhole } from "./files.js";
 import { splitPath } from "./graph.js";
+import { readBytes } from "./input.js";
 import { startProgress } from "./progress.js";
 import { otherHeapsNote } from "./report.js";
 import { readUnseen, showUnseen } from "./unseen.js";
@@ -65,6 +66,15 @@ const shared = {
   module: { flags: "--module <file>" },
 };
 
+/** @type {Map<string, Promise<Blob>>} */
+const modules = new Map();
+/** The module of a command line, which may be of two memories and come through a pipe, once. @param {string} path */
+function moduleOf(path) {
+  const read = modules.get(path) ?? readBytes(path).then((bytes) => Object.assign(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]), path !== "-" && { name: path }));
+  modules.set(path, read);
+  return read;
+}
+
 /** What is worth telling beside the result. @param {string} text */
 function tell(text) {
   process.stderr.write(`${text}\n`);
@@ -109,7 +119,7 @@ export const context = {
     /** @type {string | undefined} */ let others;
     try {
       return await context.withProgress(async (onProgress) => {
-        const heap = await attach(file, { module: options.module, onProgress });
+        const heap = await attach(file, { module: options.module === undefined ? undefined : await moduleOf(options.module), onProgress });
         others = otherHeapsNote(heap, shownName(heap.name));
         try {
           return await use(heap);

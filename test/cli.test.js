@@ -318,6 +318,14 @@ describe("membuddy FILE", () => {
     assert.ok(Number(kilobytes) < 200 * 1024, `${kilobytes} KB`);
   });
 
+  test("the module of two memories may come through a pipe, once", () => {
+    const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm"), words = ["diff", "sample.dat", "sample.dat", "--json", "--module"];
+    const expected = say([...words, module]);
+    assert.equal(say([...words, "-"], { input: readFileSync(module) }), expected);
+    const named = spawnSync("bash", ["-c", `"$0" --preserve-symlinks "$1" ${words.join(" ")} <(cat "$2")`, process.execPath, bin, module], { cwd: folder, encoding: "utf8", timeout: 60000 });
+    assert.equal(named.stdout, expected, named.stderr);
+  });
+
   test("the module says which image it is", () => {
     const module = path.join(root, "dist/membuddy-lua54-wasm64.wasm");
     const { image, account } = JSON.parse(say(["sample.dat", "--json", "--module", module]));
