@@ -102,11 +102,13 @@ async function blobSource(name, blob) {
 
 /** @param {string} name @param {Uint8Array} bytes @returns {Promise<Source>} */
 async function bytesSource(name, bytes) {
+  const { length } = bytes;
   if (isGzip(bytes)) return blobSource(name, new Blob([new Uint8Array(bytes)])); // a copy: of one that is shared Node.js 18 makes none, and ends
   return {
-    name, bytes: bytes.length,
+    name, bytes: length,
     async pour(sink) {
-      for (let at = 0; at < bytes.length; at += pieceBytes) {
+      for (let at = 0; at < length; at += pieceBytes) {
+        if (bytes.length !== length) throw new MembuddyError(`${name} grew, or was given away, while it was read; wait until it is read, or give a copy`);
         pourBytes(sink, bytes.subarray(at, at + pieceBytes));
         await pauseAt(at);
       }

@@ -120,6 +120,16 @@ describe("what a memory can be read from", () => {
     assert.equal(bytes, 10 * 2 ** 20 + 5);
   });
 
+  test("a memory that grows while it is read is refused, though all of Lua was read before", async () => {
+    const live = new WebAssembly.Memory({ initial: 100 });
+    new Uint8Array(live.buffer).set(memory);
+    const onProgress = ({ done = 0 }) => { if (done > memory.length && live.buffer.byteLength === 100 * 65536) live.grow(1); };
+    await assert.rejects(attach(live, { onProgress }), { name: "MembuddyError", message: "the memory grew, or was given away, while it was read; wait until it is read, or give a copy" });
+    const given = memory.slice(), reading = attach(given.buffer);
+    structuredClone(given.buffer, { transfer: [given.buffer] });
+    await assert.rejects(reading, /^MembuddyError: the memory grew, or was given away, while it was read/);
+  });
+
   test("the input is left as it was", async () => {
     const copy = memory.slice();
     await reportOf(copy, { retained: true });
