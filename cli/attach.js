@@ -7,7 +7,7 @@ import { MembuddyError, grouped, messageOf } from "./errors.js";
 import { Heap } from "./heap.js";
 import { checkImage, readImage, wordOf } from "./image.js";
 import { openInput, readBytes } from "./input.js";
-import { clearBehind, copyMemory, loadMemory } from "./memory.js";
+import { clearBehind, copyMemory, loadMemory, tooLarge } from "./memory.js";
 import { isWide, makeWalker, mostCandidates, pageBytes } from "./module.js";
 import { readBooks } from "./results.js";
 
@@ -98,13 +98,14 @@ async function startWalker(variant, { memory, bytes, isLarge }, load) {
 
 /* ---- candidates ---- */
 
+const noRoom = "there was no memory to check it with";
 const verdicts = [
   () => "a reference leads out of the memory",
   (/** @type {string} */ at) => `${at} is in a list of objects, and is none`,
   (/** @type {string} */ at, /** @type {number} */ value) => `${at} says that it has ${grouped(value)} bytes or entries, which cannot be`,
   (/** @type {string} */ at, /** @type {number} */ value) => `${at} refers to ${hex(value)}, where no such object is`,
   (/** @type {string} */ at) => `a list comes back to ${at}`,
-  () => "there was no memory to check it with",
+  () => noRoom,
   (/** @type {string} */ _at, /** @type {number} */ value) => `its objects add up to ${grouped(value)} bytes less than Lua says it took`,
 ];
 const unbalanced = verdicts.length - 1;
@@ -300,6 +301,7 @@ export async function attach(input, options = {}) {
     if (moduleImage) checkImage(moduleImage, isWide(variant) ? 64 : 32, subject(), source.name);
     return new Heap({ walker, ...found, name: source.name, moduleImage, onProgress });
   }
+  if (refusals.some(({ reason }) => reason === noRoom)) throw tooLarge(source.name, loaded.bytes, noRoom);
   if (moduleImage && root !== undefined && refusals.length > 0) throw noHeapThere(source.name, moduleImage, subject(), refusals);
   throw noHeap(source.name, subject(), refusals, likely);
 }

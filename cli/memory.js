@@ -32,7 +32,7 @@ async function hasLargeMemories() {
 const needsLarge = (bytes, hasLarge) => hasLarge && bytes > mostNarrowBytes;
 
 /** @param {string} name @param {number} bytes @param {unknown} error */
-function tooLarge(name, bytes, error) {
+export function tooLarge(name, bytes, error) {
   const gibibytes = (largeMaximumPages() * pageBytes) / 2 ** 30;
   const more = gibibytes > 4 ? "" : "; more have Node.js 22, Chrome and Edge from 133, Firefox from 134";
   return new MembuddyError(

@@ -515,6 +515,19 @@ test("a check that finds too little memory gives back what it had", async () => 
   assert.ok(reports > 0);
 });
 
+test("a memory that leaves no room to check it is told as too large, not as damaged", async () => {
+  const { Memory } = WebAssembly, subject = new Uint8Array(1500 * 65536);
+  subject.set(memory);
+  WebAssembly.Memory = class extends Memory { // that never grows
+    constructor(/** @type {WebAssembly.MemoryDescriptor} */ { initial }) { super({ initial, maximum: initial }); }
+  };
+  try {
+    await assert.rejects(attach(subject), /^MembuddyError: the memory: 98,304,000 bytes, and the room to walk them, do not fit into .*: there was no memory to check it with$/);
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
+});
+
 describe("a walker at the end of what 32 bits address", () => {
   const inTest = async (/** @type {import("node:test").TestContext} */ t, /** @type {number} */ pages) => {
     const process = await spawnProcess(inRoot("dist/membuddy-lua54-wasm32.wasm"));
