@@ -222,7 +222,7 @@ async function fileSource(path) {
   return withFile(path, async (handle) => {
     const head = new Uint8Array(headBytes), tail = new Uint8Array(4);
     await handle.read(head, 0, headBytes, 0);
-    if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, (file) => pourHandle(file, sink, stat.size)) };
+    if (!isGzip(head)) return { name: path, bytes: stat.size, pour: (sink) => withFile(path, async (file) => pourHandle(file, sink, (await file.stat()).size)) }; // another may have taken its place
     await handle.read(tail, 0, 4, Math.max(0, stat.size - 4));
     return { name: path, bytes: promisedBytes(tail, stat.size), pour: (sink) => pourGzipFile(path, sink) };
   }, opened);

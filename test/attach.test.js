@@ -2,7 +2,7 @@
  * Attaching: every published image, every kind of input, and what is said of what is no memory of a process.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -118,6 +118,13 @@ describe("what a memory can be read from", () => {
     const source = await openInput(file);
     const { bytes } = await loadMemory(source, (done) => { if (done < 9 * 2 ** 20) truncateSync(file, 10 * 2 ** 20 + 5); });
     assert.equal(bytes, 10 * 2 ** 20 + 5);
+  });
+
+  test("a file whose place a larger one takes before it is read is read whole", async () => {
+    const file = fileOf("replaced.bin", new Uint8Array(10).fill(1)), source = await openInput(file);
+    renameSync(fileOf("larger.bin", new Uint8Array(2 ** 20).fill(2)), file);
+    const { bytes } = await loadMemory(source, () => {});
+    assert.equal(bytes, 2 ** 20);
   });
 
   test("a memory that grows while it is read is refused, though all of Lua was read before", async () => {
