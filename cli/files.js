@@ -2,7 +2,6 @@
  * Files that are there whole or not at all: written beside their place, then renamed. What breaks off, by an error or by
  * Ctrl-C, leaves nothing. What is no regular file (a pipe, a terminal, /dev/null) is written to as it is.
  */
-import { randomUUID } from "node:crypto";
 import { accessSync, closeSync, constants, existsSync, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { MembuddyError, isOfSystem, reasonOf } from "./errors.js";
@@ -151,7 +150,10 @@ async function writeThrough(path, descriptor, produce) {
 const mostOfName = 60; // characters: with what is added no name is too long
 
 /** A process's number is the same again and again in a container: what one left that was killed must not stand in the way. @param {string} place */
-const besides = (place) => join(dirname(place), `${basename(place).slice(0, mostOfName)}.${randomUUID().slice(0, 13)}.tmp`);
+async function besides(place) {
+  const { randomUUID } = await import("node:crypto");
+  return join(dirname(place), `${basename(place).slice(0, mostOfName)}.${randomUUID().slice(0, 13)}.tmp`);
+}
 
 /**
  * @template T
@@ -159,7 +161,7 @@ const besides = (place) => join(dirname(place), `${basename(place).slice(0, most
  * @returns {Promise<T>}
  */
 async function replaceFile(path, mode, produce) {
-  const place = followLinks(path), temporary = besides(place);
+  const place = followLinks(path), temporary = await besides(place);
   if (unfinished.size === 0) for (const signal of signals) process.on(signal, endBySignal);
   try {
     const made = await withDescriptor(path, temporary, "wx", async (descriptor) => {

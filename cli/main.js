@@ -53,7 +53,7 @@ async function report(file, options) {
 /** @param {string | undefined} file @param {CommandOptions} options @param {Command} program */
 async function run(file, options, program) {
   if (program.args.length > 1)
-    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${namesOf(program)}`);
+    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${[...commandNames, "help"].join(", ")}`);
   if (file !== undefined) await report(file, options);
   else if (Object.keys(options).length > 0) program.error("error: no memory is named; accepted: a file, or - for the standard input");
   else context.print(welcome);
@@ -75,7 +75,14 @@ function help(program, name) {
   command.help();
 }
 
-async function makeProgram() {
+const folder = new URL("./commands/", import.meta.url);
+const commandNames = readdirSync(folder).filter((name) => name.endsWith(".js")).map((name) => name.slice(0, -".js".length)).sort();
+
+/** Most command lines are a report's, which begins sooner without the commands. @param {string[]} commandLine */
+const needsCommands = (commandLine) => commandLine.some((word) => word === "help" || word === "--help" || /^-[^-]*h/.test(word) || commandNames.includes(word));
+
+/** @param {string[]} commandLine */
+async function makeProgram(commandLine) {
   const program = new Command("membuddy")
     .description("Where every byte of an aos process went: the account of its memory, its kinds of objects, and the largest by path.")
     .version(version, "-V, --version")
@@ -90,9 +97,9 @@ async function makeProgram() {
     .hook("preSubcommand", refuseOptionsBefore)
     .action(run);
   context.addModuleOption(context.addReportOptions(program));
-  const folder = new URL("./commands/", import.meta.url);
-  for (const file of readdirSync(folder).filter((name) => name.endsWith(".js")).sort()) {
-    const { register } = await import(new URL(file, folder).href);
+  if (!needsCommands(commandLine)) return program;
+  for (const name of commandNames) {
+    const { register } = await import(new URL(`${name}.js`, folder).href);
     register(program, context);
   }
   program.command("help").argument("[command]").description("what a command does, and its options").action((name) => help(program, name));
@@ -111,7 +118,7 @@ function exitCodeOf(error) {
 /** @param {string[]} commandLine  without the program's name @returns {Promise<number>} the exit code */
 export async function main(commandLine) {
   try {
-    await (await makeProgram()).parseAsync(commandLine, { from: "user" });
+    await (await makeProgram(commandLine)).parseAsync(commandLine, { from: "user" });
     return exitCodes.done;
   } catch (error) {
     return exitCodeOf(error);
