@@ -39,6 +39,10 @@ Exit codes:
   2  the command line was not understood
 `;
 
+const folder = new URL("./commands/", import.meta.url);
+const commandNames = readdirSync(folder).filter((name) => name.endsWith(".js")).map((name) => name.slice(0, -".js".length)).sort();
+const listed = [...commandNames, "help"].join(", ");
+
 /** @param {string} file @param {CommandOptions} options */
 async function report(file, options) {
   const wanted = { ...context.reportOptions(options), retained: true };
@@ -53,7 +57,7 @@ async function report(file, options) {
 /** @param {string | undefined} file @param {CommandOptions} options @param {Command} program */
 async function run(file, options, program) {
   if (program.args.length > 1)
-    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${[...commandNames, "help"].join(", ")}`);
+    program.error(`error: '${file}' is no command, and a report is of one memory; commands: ${listed}`);
   if (file !== undefined) await report(file, options);
   else if (Object.keys(options).length > 0) program.error("error: no memory is named; accepted: a file, or - for the standard input");
   else context.print(welcome);
@@ -65,18 +69,12 @@ function refuseOptionsBefore(program, command) {
   if (before) program.error(`error: ${before.long} stands before the command; the options of ${command.name()} stand behind it`);
 }
 
-/** @param {Command} program */
-const namesOf = ({ commands }) => commands.map((command) => command.name()).join(", ");
-
 /** Commander's own gives all there is for what is no command, and does not say so. @param {Command} program @param {string | undefined} name */
 function help(program, name) {
   const command = name === undefined ? program : program.commands.find((one) => one.name() === name);
-  if (!command) return program.error(`error: '${name}' is no command; commands: ${namesOf(program)}`);
+  if (!command) return program.error(`error: '${name}' is no command; commands: ${listed}`);
   command.help();
 }
-
-const folder = new URL("./commands/", import.meta.url);
-const commandNames = readdirSync(folder).filter((name) => name.endsWith(".js")).map((name) => name.slice(0, -".js".length)).sort();
 
 /** Most command lines are a report's, which begins sooner without the commands. @param {string[]} commandLine */
 const needsCommands = (commandLine) => commandLine.some((word) => word === "help" || word === "--help" || /^-[^-]*h/.test(word) || commandNames.includes(word));

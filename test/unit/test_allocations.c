@@ -142,6 +142,7 @@ static void bring_into_mark_phase(lua_State *L) {
 }
 
 static void refuse_some_loans(heap *h, const trial *t, void (*refuse)(unsigned long)) {
+  if (!is_marking) lua_gc(h->L, LUA_GCSTOP, 0); /* what a call takes would begin a mark phase */
   int collector = collector_state(G(h->L));
   for (unsigned long n = 1; !check_failed(); n++) {
     int top = lua_gettop(h->L);
