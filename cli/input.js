@@ -118,10 +118,9 @@ async function bytesSource(name, bytes) {
 
 /**
  * Half by a thread of the system's, half here meanwhile: most of it is waiting for memory. @returns how many bytes came
- * @param {import("node:fs/promises").FileHandle} handle @param {Uint8Array} room @param {number} at
+ * @param {typeof import("node:fs").readSync} readSync @param {import("node:fs/promises").FileHandle} handle @param {Uint8Array} room @param {number} at
  */
-async function readInTwo(handle, room, at) {
-  const { readSync } = await import("node:fs");
+async function readInTwo(readSync, handle, room, at) {
   const middle = Math.min(room.length, laneBytes);
   const other = middle < room.length ? handle.read(room, middle, room.length - middle, at + middle) : { bytesRead: 0 };
   try {
@@ -137,11 +136,12 @@ async function readInTwo(handle, room, at) {
  * @param {import("node:fs/promises").FileHandle} handle @param {Sink} sink @param {number} bytes
  */
 async function pourHandle(handle, sink, bytes) {
+  const { readSync } = await import("node:fs");
   const scratch = new Uint8Array(pieceBytes);
   for (let at = 0, expectsZeros = false, count = -1; at < bytes && count !== 0; at += count) {
     const wanted = Math.min(expectsZeros ? pieceBytes : 2 * laneBytes, bytes - at);
     const piece = expectsZeros ? scratch.subarray(0, wanted) : sink.room(wanted);
-    count = await readInTwo(handle, piece, at);
+    count = await readInTwo(readSync, handle, piece, at);
     if (expectsZeros) pourBytes(sink, piece.subarray(0, count));
     else sink.advance(count);
     expectsZeros = isZero(piece.subarray(Math.max(0, count - pageBytes), count));

@@ -139,18 +139,16 @@ function readCycles({ call, text }, paths) {
   return cycles;
 }
 
-/** Of what a target holds, that which others hold as well. @param {Walker} walker @param {number} state @param {number} object @param {Kinds} kinds */
-function sharedBytes({ call }, state, object, kinds) {
+/** What a target holds, told by its kinds, and of that what others hold as well. @param {Walker} walker @param {number} state @param {number} object @param {Kinds} kinds */
+function holdingsOf({ call }, state, object, kinds) {
   const exclusive = call.attach_exclusive(state, object);
   if (exclusive < 0) throw new MembuddyError("not enough memory to tell what others hold as well");
-  return Math.max(0, kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0) - exclusive);
+  const held = kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0);
+  return { held, shared: Math.max(0, held - exclusive) };
 }
 
 /** @param {Walker} walker @param {number} state @param {number} object */
-export function readHoldings(walker, state, object) {
-  const kinds = readKindsOf(walker, state, object);
-  return { held: kindNames.reduce((sum, name) => sum + kinds[name].bytes, 0), shared: sharedBytes(walker, state, object, kinds) };
-}
+export const readHoldings = (walker, state, object) => holdingsOf(walker, state, object, readKindsOf(walker, state, object));
 
 /** Own properties, whatever they are called. @template T @param {Map<string, T>} map @returns {Record<string, T>} */
 const record = (map) => Object.fromEntries(map);
@@ -174,7 +172,7 @@ export function profile(walker, state, options, target) {
     const circular = record(readCycles(walker, paths));
     const dropped = call.attach_cycles_dropped();
     const { luaSize, garbage, unaccounted } = readBooks(walker);
-    const shared = target ? sharedBytes(walker, state, target.object, kinds) : 0;
+    const shared = target ? holdingsOf(walker, state, target.object, kinds).shared : 0;
     return {
       type: "membuddy-results", totalSize, objects: countObjects(kinds), luaSize, garbage, unaccounted, exact: true, backend: "attach",
       ...(target && { target: target.name, shared }),
