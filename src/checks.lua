@@ -203,8 +203,9 @@ local part = { [5] = true }
 -- Breadth first from _G: what takes part in several checks, in one pass.
 local function look(objects)
   local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
-    source_calls = 0, source_bytes = 0 }
+    threads = {}, source_calls = 0, source_bytes = 0 }
   local queue, parents, last, entries_left = { _G }, { [_G] = true }, 1, most_entries
+  local waiting = array(global("Handlers"), "coroutines")
   seen.parents = parents
 
   local function enqueue(value, parent, room)
@@ -213,6 +214,14 @@ local function look(objects)
     last = last + 1
     queue[last], parents[value] = value, parent
     return true
+  end
+
+  -- What keeps a coroutine beside Handlers.coroutines.
+  local function note_thread(thread, holder)
+    local threads = seen.threads
+    if threads[thread] or rawequal(holder, waiting) then return end
+    if #threads == most_names then part[3] = true return end
+    threads[#threads + 1], threads[thread] = thread, holder
   end
 
   local function note_string(text)
@@ -243,6 +252,8 @@ local function look(objects)
       local kind = type(value)
       if kind == "string" then
         if #value >= long_string_bytes then note_string(value) end
+      elseif kind == "thread" then
+        note_thread(value, t)
       elseif (kind == "table" or kind == "function") and (room > 0 and last < objects or not part[0]) then
         if enqueue(value, t, room) then room = room - 1 end
         if kind == "function" and asks and rawequal(parents[value], t) then asks = note_source(value) end
@@ -272,6 +283,8 @@ local function look(objects)
           end
         end
         enqueue(value, f)
+      elseif type(value) == "thread" then
+        note_thread(value, f)
       end
     end
   end
@@ -379,25 +392,34 @@ local function waiting_place(thread, machinery)
   return place or "not started"
 end
 
-checks[3] = { "coroutines", function()
-  local list, dead, places, machinery = {}, 0, {}, {}
-  for _, thread in next, array(global("Handlers"), "coroutines") do
-    if type(thread) == "thread" then
-      local status = coroutine.status(thread)
-      if status == "suspended" then
-        list[#list + 1] = thread
-        if #list <= most_places then tally(places, waiting_place(thread, machinery)) end
-      elseif status == "dead" then
-        dead = dead + 1
-      end
+checks[3] = { "coroutines", function(seen)
+  local list, dead, places, machinery, holder, threads = {}, 0, {}, {}, "", seen and seen.threads or {}
+  local function count(thread)
+    local status = type(thread) == "thread" and coroutine.status(thread)
+    if status == "suspended" then
+      list[#list + 1] = thread
+      if #list <= most_places then tally(places, waiting_place(thread, machinery)) end
+    elseif status == "dead" then
+      dead = dead + 1
     end
+    return status
   end
+  for _, thread in next, array(global("Handlers"), "coroutines") do
+    if count(thread) and threads[thread] then threads[thread] = false end
+  end
+  local of_aos = #list
+  for i = 1, #threads do
+    local kept_in = threads[threads[i]]
+    if kept_in and count(threads[i]) == "suspended" and holder == "" then holder = path_of(seen.parents, kept_in) end
+  end
+  local others = #list - of_aos
+  if others > 0 then part[3] = part[3] or part[0] end
   places = top_of(places)
-  return #list, held_beside(list, handlers(false)), #list > 0,
-    with_example("functions that wait, each with its stack and its message",
-      of_first(most_places, #list, " at "), top_text(places)),
-    "They end when their message comes; drop lost ones with their _once_ handlers, from Handlers.coroutines too",
-    { places = places, dead = dead }
+  return #list, held_beside(list, handlers(false)), of_aos > 0 or others >= 20,
+    with_example(with_example("functions that wait, each with its stack", of_first(most_places, #list, " at "),
+      top_text(places)), "; beside Handlers.coroutines " .. others .. ", one in ", holder),
+    "They end when what they wait for comes; drop lost ones where they are kept, their _once_ handlers too",
+    { places = places, dead = dead, others = others, holder = holder }
 end }
 
 checks[4] = { "errors", function()

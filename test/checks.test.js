@@ -294,6 +294,40 @@ test("coroutines that wait are told from dead ones and from those that did not s
   assert.ok(bytes < 20000, `${bytes} bytes`);
 });
 
+test("coroutines that wait elsewhere count too: in tables and closures, each once, and a line from 20 on", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`
+    function Wait() coroutine.yield() end
+    function Waiting() local co = coroutine.create(Wait) coroutine.resume(co) return co end
+    Jobs = {}
+    for i = 1, 17 do Jobs[i] = Waiting() end
+    Jobs[18], Jobs[19] = Jobs[1], coroutine.create(function() end)
+    coroutine.resume(Jobs[19])
+    local kept = Waiting()
+    function Keeper() return kept end
+    Generator = coroutine.wrap(Wait)
+    Generator()`);
+  const few = await checkOf(process, "coroutines");
+  assert.deepEqual([few.count, few.others, few.dead, few.found], [19, 19, 1, false]);
+  assert.ok(few.bytes > 19 * 1000 && few.bytes < 19 * 2000, `${few.bytes} bytes`);
+  await process.eval(`Keeper, Generator = nil, nil for i = 20, 22 do Jobs[i] = Waiting() end`);
+  const more = await checkOf(process, "coroutines");
+  assert.deepEqual([more.count, more.others, more.holder, more.found, more.partial], [20, 20, "Jobs", true, undefined]);
+  assert.match(more.text, /; beside Handlers\.coroutines 20, one in Jobs$/);
+  const known = JSON.parse(await process.eval(`
+    table.move(Jobs, 1, 5, 1, Handlers.coroutines)
+    Handlers.coroutines[6] = 0/0
+    local check = require("membuddy").checks()[3]
+    Handlers.coroutines = {}
+    return require("json").encode(check)`));
+  assert.deepEqual([known.count, known.others, known.found], [20, 15, true], "what aos waits for is told as before");
+  await process.eval(`for i = 1, 250 do Jobs[i] = Waiting() end`);
+  const many = await checkOf(process, "coroutines");
+  assert.deepEqual([many.count, many.partial], [200, true]);
+  const part = JSON.parse(await process.eval(`Jobs = { Jobs[1] } return require("json").encode(require("membuddy").checks({ objects = 20 })[3])`));
+  assert.equal(part.partial, part.others > 0 || undefined, JSON.stringify(part));
+});
+
 test("sources are the texts that name chunks, and those of loaded modules that a searcher keeps, each once", async () => {
   const process = await spawnProcess(image.file);
   const before = await checkOf(process, "sources");
