@@ -67,8 +67,8 @@ static void read_chunks(lua_State *L, account *a) {
   chunk_sums sums = {0, 0, 0, 0};
   a->chunks_are_known = platform_each_chunk(add_chunk, &sums) == PLATFORM_KNOWN;
   if (!a->chunks_are_known) return;
-  size_t lua_chunk_bytes = 0;
-  walk_each_block(L, add_block_chunk, &lua_chunk_bytes);
+  size_t lua_chunk_bytes = platform_lua_chunk_bytes();
+  if (lua_chunk_bytes == 0) walk_each_block(L, add_block_chunk, &lua_chunk_bytes);
   a->buffer_bytes = box_bytes(L);
   a->slack_bytes = lua_chunk_bytes - lua_block_bytes(a);
   a->other_bytes = sums.in_use_bytes - lua_chunk_bytes - a->buffer_bytes;

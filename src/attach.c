@@ -14,6 +14,8 @@ static char text[ATTACH_TEXT_BYTES];
 static check_problem problem;
 static walk_books books;
 static const lua_State *books_of; /* whose books those are; NULL: nobody's */
+static checked_blocks blocks;
+static const lua_State *blocks_of; /* the same of the blocks */
 
 static lua_State *state_at(uintptr_t address) { return (lua_State *)address; }
 static GCObject *object_at(uintptr_t address) { return (GCObject *)address; }
@@ -25,7 +27,7 @@ static uint32_t limit_of(double number) {
 
 ATTACH_EXPORT void attach_start(uintptr_t bytes, uintptr_t arena) {
   subject_bytes = bytes;
-  books_of = NULL;
+  books_of = blocks_of = NULL;
   arena_start(arena);
 }
 ATTACH_EXPORT uintptr_t attach_text(void) { return (uintptr_t)text; }
@@ -37,8 +39,15 @@ ATTACH_EXPORT uintptr_t attach_find_state(uintptr_t from) {
   return check_find_state(from, subject_bytes);
 }
 ATTACH_EXPORT int attach_check(uintptr_t state) {
-  check_state(state_at(state), subject_bytes, &problem);
+  if (blocks_of) borrow_return(blocks.begins);
+  blocks_of = NULL;
+  check_state(state_at(state), subject_bytes, &problem, &blocks);
+  if (problem.verdict == ATTACH_SOUND) blocks_of = state_at(state);
   return problem.verdict;
+}
+const checked_blocks *attach_know_blocks(lua_State *L) {
+  if (blocks_of != L) attach_check((uintptr_t)L);
+  return blocks_of ? &blocks : NULL;
 }
 ATTACH_EXPORT int attach_last_verdict(void) { return problem.verdict; }
 ATTACH_EXPORT uintptr_t attach_problem_address(void) { return problem.address; }

@@ -20,10 +20,11 @@ static struct {
   struct platform_memory memory;
   size_t chunks_begin, chunks_end; /* what the allocator asked for; 0: not found */
   uint32_t *in_use;                /* a bit for every word between them: a payload begins here */
-  const void *unwind_buffer;       /* a block that looks like one */
+  const checked_blocks *lua_blocks;
+  size_t lua_chunks;         /* of them */
+  const void *unwind_buffer; /* a block that looks like one */
   size_t unwound_bytes;
   int regions_are_known;
-  int is_refuted; /* a block of Lua's is no chunk in use, or one too small, or another's too */
 } subject;
 
 static account figures;
@@ -114,7 +115,10 @@ typedef struct {
 static void note_chunk(void *context, const void *payload, size_t chunk_bytes, int is_in_use) {
   const visitor *v = context;
   uint32_t bit, *bits = bits_of(payload, &bit);
-  if (bits && is_in_use) *bits |= bit;
+  if (bits && is_in_use && check_is_block(subject.lua_blocks, payload))
+    subject.lua_chunks++;
+  else if (bits && is_in_use)
+    *bits |= bit;
   if (is_in_use && is_unwind_buffer(payload, chunk_bytes)) subject.unwind_buffer = payload;
   v->visit(v->context, payload, chunk_bytes, is_in_use);
 }
@@ -141,16 +145,15 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context) {
   return is_known ? PLATFORM_KNOWN : PLATFORM_UNKNOWN;
 }
 
-/* Each block is asked for once: its chunk is taken. */
+size_t platform_lua_chunk_bytes(void) { return subject.lua_blocks->chunk_bytes; }
+
+/* Asked once of each block that is not Lua's: its chunk is taken. */
 size_t platform_chunk_bytes(const void *block, size_t bytes) {
   uint32_t bit, *bits = bits_of(block, &bit);
-  if (bits && (*bits & bit)) {
-    *bits &= ~bit;
-    size_t chunk_bytes = linear_chunk_bytes(block);
-    if (chunk_bytes >= bytes + word_bytes) return chunk_bytes;
-  }
-  if (bytes > 0) subject.is_refuted = 1;
-  return 0;
+  (void)bytes;
+  if (bits == NULL || !(*bits & bit)) return 0;
+  *bits &= ~bit;
+  return linear_chunk_bytes(block);
 }
 
 /* ---- the account ---- */
@@ -199,11 +202,18 @@ static void read_parts(lua_State *L, const walk_books *books) {
   account_read_rest(L, &figures);
 }
 
+/* Each of Lua's blocks is a chunk in use of its own, and fits into it. */
+static int blocks_are_chunks(void) {
+  const checked_blocks *blocks = subject.lua_blocks;
+  return figures.chunks_are_known && subject.lua_chunks == blocks->count && blocks->misfits == 0;
+}
+
 static int read_with_chunks(lua_State *L, const walk_books *books) {
-  subject.in_use = borrow(bitmap_bytes());
+  subject.lua_blocks = attach_know_blocks(L);
+  subject.in_use = subject.lua_blocks ? borrow(bitmap_bytes()) : NULL;
   if (subject.in_use == NULL) return 0;
   read_parts(L, books);
-  if (!subject.is_refuted && figures.chunks_are_known) subject.unwound_bytes = unwound_bytes();
+  if (blocks_are_chunks()) subject.unwound_bytes = unwound_bytes();
   borrow_return(subject.in_use);
   subject.in_use = NULL;
   return 1;
@@ -214,7 +224,7 @@ static int read_account(lua_State *L) {
   if (books == NULL) return 0;
   if (subject.chunks_end > 0) {
     if (!read_with_chunks(L, books)) return 0;
-    if (figures.chunks_are_known && !subject.is_refuted) return 1;
+    if (blocks_are_chunks()) return 1;
   }
   read_parts(L, books); /* platform_each_chunk knows nothing then */
   size_t heap_bytes = subject.memory.heap_end - subject.memory.heap_begin;

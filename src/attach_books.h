@@ -1,13 +1,15 @@
 /*
-** attach_books: the books of the whole process (attach.c), for those who need
-** them beside a walk of their own.
+** attach_books: the books of the whole process and its blocks (attach.c), for
+** those who need them beside a walk of their own.
 */
 #ifndef MEMBUDDY_ATTACH_BOOKS_H
 #define MEMBUDDY_ATTACH_BOOKS_H
 
+#include "attach_check.h"
 #include "walk.h"
 
-/* Read once: nobody else writes into this copy. NULL without memory. */
+/* Both are read once: nobody else writes into this copy. NULL without memory. */
 const walk_books *attach_know_books(lua_State *L);
+const checked_blocks *attach_know_blocks(lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
 #include "attach_check.h"
 
 #include "borrow.h"
+#include "linear_memory.h"
 #include "walk.h"
 
 #define SMALLEST_ADDRESS  8u
@@ -13,6 +14,7 @@ typedef struct {
   size_t loose_cells;  /* open ones that no thread lists so far */
   size_t bytes_left;   /* of what Lua says it took, for the blocks to come */
   lu_byte dead_bits;   /* of `marked`: the sweep in hand will free it */
+  checked_blocks *blocks;
   check_problem *problem;
   const GCObject *in_hand;
   const Table *known_metatable; /* the last one */
@@ -163,6 +165,19 @@ static void enter(checker *c, const GCObject *object) {
 
 /* ---- blocks ---- */
 
+int check_is_block(const checked_blocks *blocks, const void *payload) {
+  return (*word_of(blocks->begins, payload) & bit_of(payload)) != 0;
+}
+
+/* What the account asks of every block: nobody need go over them again. */
+LAYOUT_INLINE void note_block(checked_blocks *blocks, const void *block, size_t bytes) {
+  size_t chunk_bytes = linear_chunk_bytes(block);
+  *word_of(blocks->begins, block) |= bit_of(block);
+  blocks->count++;
+  blocks->chunk_bytes += chunk_bytes;
+  if (chunk_bytes < bytes + sizeof(size_t) || (uintptr_t)block % sizeof(size_t)) blocks->misfits++;
+}
+
 /* Marks and numbers are written into objects, so none may stand in another's block; and no more
 ** blocks are looked at than Lua can have, however large each claims to be. */
 LAYOUT_INLINE void check_block(void *context, const void *block, size_t bytes) {
@@ -173,6 +188,7 @@ LAYOUT_INLINE void check_block(void *context, const void *block, size_t bytes) {
       has_object_within(c, address, bytes))
     refuse(c, ATTACH_BAD_BLOCK, c->in_hand, (double)bytes);
   c->bytes_left -= bytes;
+  note_block(c->blocks, block, bytes);
 }
 
 static void check_count(const checker *c, double count, size_t item_bytes) {
@@ -474,6 +490,7 @@ static void check_balance(const checker *c, lua_State *L) {
 static void check_whole(checker *c, lua_State *L) {
   memset(c->is_object, 0, bitmap_bytes(c->bytes));
   if (c->is_cell) memset(c->is_cell, 0, bitmap_bytes(c->bytes));
+  memset(c->blocks->begins, 0, bitmap_bytes(c->bytes));
   c->problem->verdict = ATTACH_SOUND;
   enter_all(c, L);
   check_global_state(c, L);
@@ -483,12 +500,14 @@ static void check_whole(checker *c, lua_State *L) {
   check_balance(c, L);
 }
 
-void check_state(lua_State *L, size_t bytes, check_problem *problem) {
-  checker c = {.bytes = bytes, .problem = problem};
+void check_state(lua_State *L, size_t bytes, check_problem *problem, checked_blocks *blocks) {
+  checker c = {.bytes = bytes, .problem = problem, .blocks = blocks};
   problem->verdict = ATTACH_NO_MEMORY;
+  *blocks = (checked_blocks){.begins = borrow(bitmap_bytes(bytes))};
   c.is_object = borrow(bitmap_bytes(bytes));
   c.is_cell = LAYOUT_CELLS_ARE_OBJECTS ? NULL : borrow(bitmap_bytes(bytes));
-  if (c.is_object && (LAYOUT_CELLS_ARE_OBJECTS || c.is_cell)) check_whole(&c, L);
+  if (blocks->begins && c.is_object && (LAYOUT_CELLS_ARE_OBJECTS || c.is_cell)) check_whole(&c, L);
   borrow_return(c.is_cell);
   borrow_return(c.is_object);
+  if (problem->verdict != ATTACH_SOUND) borrow_return(blocks->begins);
 }

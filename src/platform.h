@@ -61,6 +61,9 @@ enum platform_status platform_each_chunk(platform_visit visit, void *context);
 ** is `bytes` long at least; 0: it may be none. */
 size_t platform_chunk_bytes(const void *block, size_t bytes);
 
+/* The sum of that over all blocks of Lua's, where somebody went over them already; else 0. */
+size_t platform_lua_chunk_bytes(void);
+
 /* Bytes of C stack left below the caller; SIZE_MAX where unknown. */
 size_t platform_stack_left_bytes(void);
 

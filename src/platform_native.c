@@ -18,6 +18,8 @@ size_t platform_chunk_bytes(const void *block, size_t bytes) {
   return 0;
 }
 
+size_t platform_lua_chunk_bytes(void) { return 0; }
+
 size_t platform_room_bytes(void) { return SIZE_MAX; }
 
 size_t platform_stack_left_bytes(void) { return SIZE_MAX; }

@@ -44,6 +44,8 @@ size_t platform_chunk_bytes(const void *block, size_t bytes) {
   return linear_chunk_bytes(block);
 }
 
+size_t platform_lua_chunk_bytes(void) { return 0; }
+
 size_t platform_stack_left_bytes(void) {
   return emscripten_stack_get_current() - address_of(&__stack_low);
 }
