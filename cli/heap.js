@@ -170,10 +170,13 @@ export class Heap {
   }
 
   /**
-   * What a node of the graph holds, as a report with it as its target says. The graph ends.
+   * What a node of the graph holds, as a report with it as its target says. The graph ends; its numbers are those of the next.
    * @param {number} node @returns {Holdings}
    */
   holdings(node) {
+    const { nodeCount } = this.graph();
+    if (!Number.isInteger(node) || node <= 0 || node >= nodeCount) // what is none would be read from somewhere else; 0 is no object
+      throw new MembuddyError(`membuddy: the node is ${shown(node)}; accepted: whole numbers from 1 to ${nodeCount - 1}`);
     const object = this.walker.call.attach_object_of(node);
     return this.#ask((walker) => readHoldings(walker, this.state, object));
   }

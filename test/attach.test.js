@@ -737,6 +737,16 @@ describe("targets by path", () => {
     }
   });
   test("retained bytes are those of the report", () => assert.equal(heap.retained("_G/Deep"), heap.profile({ retained: true, depth: 1 }).retained?.["_G/Deep"]));
+  test("what a node holds is told of one after the other, though the graph ends, and of what is no node it is an error", () => {
+    const [deep, inbox] = ["Deep", "Inbox"].map((name) => heap.graph().find(name));
+    for (const [node, target] of /** @type {const} */ ([[deep, "Deep"], [inbox, "Inbox"], [deep, "Deep"]])) {
+      const { totalSize, shared } = heap.profile({ target });
+      assert.deepEqual(heap.holdings(node), { held: totalSize, shared });
+    }
+    for (const none of [0, -1, 1.5, NaN, "1", undefined, 0xffffffff])
+      assert.throws(() => heap.holdings(/** @type {any} */ (none)), { name: "MembuddyError", message: /^membuddy: the node is .+; accepted: whole numbers from 1 to \d+$/ });
+    assert.equal(heap.books().unaccounted, 0);
+  });
   test("kinds of a path are those of its report, and without one those of the process", () => {
     for (const target of ["_G/Deep", "Inbox", "Handlers/evaluate"])
       assert.deepEqual(heap.kinds(target), heap.profile({ target }).kinds);
