@@ -61,22 +61,26 @@ export function pourBytes(sink, bytes) {
   sink.advance(bytes.length);
 }
 
+/** What a stream of a page gives. @param {ReadableStream<Uint8Array>} stream */
+async function* piecesOf(stream) {
+  const reader = stream.getReader();
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) yield piece.value;
+}
+
 /** Node.js as it reads a file: its stream is another's from 22 on, and refuses zeros behind the end. @param {string} name @param {ReadableStream<Uint8Array>} compressed @param {Sink} sink */
 async function pourGzip(name, compressed, sink) {
   if (typeof process === "object" && process.versions?.node) return pourGzipStream(name, (await import("node:stream")).Readable.from(/** @type {any} */ (compressed)), sink);
-  try {
-    const reader = compressed.pipeThrough(/** @type {any} */ (new DecompressionStream("gzip"))).getReader();
-    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pourBytes(sink, piece.value);
-  } catch (error) {
-    throw brokenGzip(name, error);
-  }
+  for await (const piece of unbroken(name, piecesOf(compressed.pipeThrough(/** @type {any} */ (new DecompressionStream("gzip")))))) pourBytes(sink, piece);
 }
 
-/** @param {string} name @param {unknown} error */
-function brokenGzip(name, error) {
-  if (error instanceof MembuddyError) return error;
-  const reason = messageOf(error) || messageOf(/** @type {Error} */ (error).cause); // Node.js 22 tells it there
-  return new MembuddyError(`${name} is a gzip file that cannot be read to its end (${reason}); fetch it again`, { cause: error });
+/** The same pieces; where they break off it is the file's fault. What their taker throws is not. @param {string} name @param {AsyncIterable<Uint8Array>} inflated */
+async function* unbroken(name, inflated) {
+  try {
+    yield* inflated;
+  } catch (error) {
+    const reason = messageOf(error) || messageOf(/** @type {Error} */ (error).cause); // Node.js 22 tells it there
+    throw new MembuddyError(`${name} is a gzip file that cannot be read to its end (${reason}); fetch it again`, { cause: error });
+  }
 }
 
 /** @param {string} name @param {Blob} blob @returns {Promise<Source>} */
@@ -188,9 +192,7 @@ async function pourGzipStream(name, compressed, sink) {
   const inflated = createGunzip({ chunkSize: 2 ** 20 });
   compressed.on("error", (error) => inflated.destroy(error));
   try {
-    for await (const piece of compressed.pipe(inflated)) pourBytes(sink, piece);
-  } catch (error) {
-    throw brokenGzip(name, error);
+    for await (const piece of unbroken(name, compressed.pipe(inflated))) pourBytes(sink, piece);
   } finally {
     compressed.destroy();
   }

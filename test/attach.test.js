@@ -196,6 +196,11 @@ describe("what is no memory is refused in words", () => {
     for (const input of [cut, new Blob([cut]), fileOf("short.gz", cut)])
       await assertRefused(input, /gzip file that cannot be read to its end \(unexpected end of file\); fetch it again$/);
   });
+  test("what a program throws to break off is thrown as it is, and blames no file", async () => {
+    const packed = gzipSync(memory), enough = new Error("enough");
+    for (const input of [memory, packed, new Blob([packed]), fileOf("raw.dat", memory), fileOf("packed.gz", packed)])
+      await assert.rejects(attach(input, { onProgress: ({ done }) => { if (done) throw enough; } }), (error) => error === enough);
+  });
   test("gzip that was cut behind its first bytes, or promises more than it can hold", async () => {
     const liar = gzipSync(memory);
     liar.writeUInt32LE(0xfffffff0, liar.length - 4);
