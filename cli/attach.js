@@ -268,6 +268,9 @@ function noHeapThere(name, image, bytes, refusals) {
 
 /* ---- the whole ---- */
 
+/** Stands out here, since the heap keeps it: a function of 'attach' would keep the copy, closed or not. */
+const tellNobody = () => {};
+
 /**
  * Reads the memory of a process, raw or gzip, and proves that it understands it.
  * @param {import("./input.js").Input} input  the path of a file (`-`: the standard input), bytes, a Blob, or a result of the ao loader
@@ -277,7 +280,7 @@ function noHeapThere(name, image, bytes, refusals) {
  */
 export async function attach(input, options = {}) {
   checkOptions(options, ["module", "onProgress", "loadWalker"]);
-  const { module, onProgress = () => {}, loadWalker } = options;
+  const { module, onProgress = tellNobody, loadWalker } = options;
   checkFunction("onProgress", onProgress);
   checkFunction("loadWalker", loadWalker);
   const moduleImage = module === undefined ? undefined : await readImage(await readBytes(module), nameOfModule(module));

@@ -44,7 +44,7 @@ const sums = ["[constant]", "[names]"];
 export const numbered = (label, isRoot) => ((isRoot ? heads : sums).includes(label) ? `${label}#1` : label);
 
 export class Graph {
-  /** @type {Walker} */ #walker;
+  /** @type {Walker | undefined} none when it has ended: whoever keeps a graph keeps no copy */ #kept;
   #state;
   /** @type {ArrayBuffer | null} */ #buffer = null;
   /** @type {Record<string, any>} */ #views = {};
@@ -52,7 +52,7 @@ export class Graph {
 
   /** @param {Walker} walker @param {number} state address of the lua_State */
   constructor(walker, state) {
-    this.#walker = walker;
+    this.#kept = walker;
     this.#state = state;
     const count = walker.call.attach_graph(state);
     if (count < 0) throw outOfMemory();
@@ -61,6 +61,11 @@ export class Graph {
     /** References between them. */
     this.edgeCount = 0;
     this.edgeCount = this.first[count];
+  }
+
+  get #walker() {
+    if (!this.#kept) throw ended();
+    return this.#kept;
   }
 
   /**
@@ -297,6 +302,8 @@ export class Graph {
     if (this.nodeCount === 0) return;
     this.#walker.call.attach_end_graph();
     this.nodeCount = this.edgeCount = 0;
+    this.#kept = undefined;
+    this.#buffer = null;
     this.#views = {};
     this.#names.clear();
   }

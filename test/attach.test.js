@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { attach, diff, Heap, MembuddyError, summarize } from "../cli/index.js";
 import { openInput } from "../cli/input.js";
@@ -765,6 +767,23 @@ describe("targets by path", () => {
     for (const ask of [() => graph.name(5), () => graph.own, () => graph.find("_G")]) assert.throws(ask, { name: "MembuddyError", message: /closed/ });
     closed.close();
   });
+});
+
+test("a heap that was closed, and a graph that has ended, keep no copy", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  const closed = async () => {
+    const heap = await attach(memory), graph = heap.graph(), kept = { heap, graph, views: graph.own.length, copy: new WeakRef(heap.walker.buffer()) };
+    heap.close();
+    return kept;
+  };
+  const kept = [await closed(), await closed()];
+  for (let times = 0; times < 20 && kept.some(({ copy }) => copy.deref()); times++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    collect();
+  }
+  assert.deepEqual(kept.map(({ copy }) => copy.deref()), [undefined, undefined]);
+  for (const { heap, graph } of kept) assert.ok(heap.name === "the memory" && graph.nodeCount === 0);
 });
 
 describe("options are read as Lua reads them", () => {
