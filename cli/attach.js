@@ -66,7 +66,8 @@ async function compileWalker(name, load) {
   try {
     return await WebAssembly.compile(await bytesOf(await load(name)));
   } catch (error) {
-    const remedy = /** @type {NodeJS.ErrnoException | null} */ (error)?.code === "ENOENT" ? "; in a checkout, `make` makes it" : "";
+    const isAbsent = load === walkerFile && ["ENOENT", "ERR_INVALID_URL"].includes(/** @type {NodeJS.ErrnoException | null} */ (error)?.code ?? ""); // the latter in a bundle of CommonJS
+    const remedy = isAbsent ? "; in a checkout, `make` makes it, and in a bundle `loadWalker` says where it is" : "";
     throw new MembuddyError(`the walker ${name} cannot be loaded: ${messageOf(error)}${remedy}`, { cause: error });
   }
 }

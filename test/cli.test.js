@@ -11,6 +11,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { buildSync } from "esbuild";
 import { bytesOf, context } from "../cli/context.js";
 import { formatSize } from "../cli/print.js";
 import { columns } from "../cli/report.js";
@@ -732,6 +733,23 @@ describe("import { attach } from \"membuddy\"", () => {
     const text = execFileSync(process.execPath, ["--preserve-symlinks", "--no-warnings", "again.mjs"], { cwd: folder, encoding: "utf8" });
     assert.match(text, /^the walker lua54-wasm64 cannot be loaded: .*\n5\.4\n$/);
   });
+
+  for (const format of /** @type {const} */ (["esm", "cjs"]))
+    test(`says in a bundle (${format}) what is not beside it, and works where it is told`, () => {
+      writeFileSync(inFolder("service.js"), `
+        import { readFile } from "node:fs/promises";
+        import { attach } from "membuddy";
+        (async () => {
+          await attach("sample.dat").catch((error) => console.log(String(error)));
+          const heap = await attach("sample.dat", { loadWalker: (name) => readFile(\`node_modules/membuddy/dist/attach-\${name}.wasm\`) });
+          await heap.export("html").catch((error) => console.log(String(error)));
+          console.log(heap.books().unaccounted, (await heap.export("pprof")).length > 1000);
+        })();`);
+      const bundle = inFolder({ esm: "bundle.mjs", cjs: "bundle.cjs" }[format]);
+      buildSync({ absWorkingDir: folder, entryPoints: ["service.js"], bundle: true, platform: "node", format, outfile: bundle, preserveSymlinks: true, logLevel: "silent" });
+      const text = execFileSync(process.execPath, ["--no-warnings", bundle], { cwd: folder, encoding: "utf8" });
+      assert.match(text, /^MembuddyError: the walker lua54-wasm64 cannot be loaded: .*; in a checkout, `make` makes it, and in a bundle `loadWalker` says where it is\nMembuddyError: the page of reports is not there \(.*\n0 true\n$/);
+    });
 
   test("has types that TypeScript before 5.7 reads, whose typed arrays take no argument", () => {
     const folder = path.join(root, "dist/types"), names = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".d.ts"));

@@ -7,8 +7,6 @@ import { changesData } from "../html/changes-data.js";
 import { embed } from "../html/embed.js";
 import { reportData } from "../html/report-data.js";
 
-const built = new URL("../../dist/html/report.html", import.meta.url);
-
 /**
  * @typedef {import("../heap.js").Heap} Heap
  * @typedef {{ title?: string, older?: import("../diff.js").Summary, depth?: number, minSize?: number }} HtmlOptions
@@ -21,6 +19,7 @@ export async function write(heap, file, options) {
 }
 
 async function readPage() {
+  const built = new URL("../../dist/html/report.html", import.meta.url); // in a bundle of CommonJS there is no such URL
   if (built.protocol === "file:") return (await import("node:fs/promises")).readFile(built, "utf8");
   const response = await fetch(built);
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
