@@ -829,7 +829,7 @@ const packaged = (/** @type {string} */ name) => JSON.parse(readFileSync(inRoot(
 test("the package has what its publisher and registry demand, the message what a message may have", () => {
   const about = packaged("apm.json");
   assert.match(about.name, /^[\w-]+$/);
-  assert.match(about.vendor, /^@[a-zA-Z0-9]+$/);
+  assert.match(about.vendor, /^@[a-z0-9]+$/);
   assert.match(about.version, /^\d+\.\d+\.\d+$/);
   assert.ok(about.keywords.length <= 5 && about.description && about.license && new URL(about.repository).protocol);
   assert.equal(typeof about.warnings.modifiesGlobalState + typeof about.warnings.installMessage, "booleanstring");
@@ -867,7 +867,8 @@ async function market({ name, registry, client: code }) {
   /** @type {Map<string, any>} */
   const published = new Map();
   const publish = async (/** @type {any} */ message) => {
-    const signed = { ...message, Id: `PUBLISHED-${published.size}-${"-".repeat(31)}` };
+    const Tags = message.Tags.map((/** @type {any} */ tag) => (tag.name === "Quantity" && published.size ? { ...tag, value: "10000000000" } : tag)); // an update
+    const signed = { ...message, Tags, Id: `PUBLISHED-${published.size}-${"-".repeat(31)}` };
     published.set(signed.Id, signed);
     const { Error, Messages } = await shop.send(signed);
     assert.equal(Error, undefined);

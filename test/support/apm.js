@@ -24,7 +24,8 @@
  *                  which must be JSON; an error is printed and sent back
  *   uninstalling   clears installed[@vendor/name] and package.loaded[what was typed]: with "@apm/" before the name the
  *                  module stays loaded
- *   APM            asks with the name as typed and its own Version; the answer is the id of the message that published,
+ *   APM            publishing takes 10 of the registry's tokens, an update 1, in tag Quantity (each of 10^10 parts); a
+ *                  refusal is printed, not answered; asks with the name as typed and its own Version; the answer is the id of the message that published,
  *                  which the client has assigned to itself; Data there is JSON of Name, Vendor, Version and PackageData
  *                  with Main and Items, plain; everything stands under the name without "@apm/"
  *
@@ -159,7 +160,9 @@ const oldRegistry = `
     check(data.Vendor, data.Name, data.Version)
     assert(type(package.Readme) == "string" and type(package.Description) == "string" and type(package.RepositoryUrl) == "string")
     assert(type(package.Main) == "string" and type(package.Items) == "table" and type(package.Dependencies) == "table")
-    Packages[data.Vendor .. "/" .. data.Name] = msg.Id
+    local full = data.Vendor .. "/" .. data.Name
+    assert(msg.Quantity == (Packages[full] and "10000000000" or "100000000000"), "Quantity is required!")
+    Packages[full] = msg.Id
     Send({ Target = msg.From, Action = "APM.PublishResponse", Result = "success", Data = "Published " .. data.Name .. "@" .. data.Version })
   end)
   answering("APM.Download", function(msg)
