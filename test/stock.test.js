@@ -863,6 +863,7 @@ async function market({ name, registry, client: code }) {
   const shop = await spawnProcess(ourImages[0].file);
   await shop.eval(registry);
   const client = await spawnProcess(stockImage.file);
+  assert.equal(await client.eval(`return tostring(${name})`), "nil", "no published image has a client: the texts tell to load it first");
   await client.eval(code);
   /** @type {Map<string, any>} */
   const published = new Map();
