@@ -72,6 +72,14 @@ for (const image of [stockImage, stockImage32, specimen("aos2_0_1"), specimen("a
   });
 }
 
+/** That the C stack was large enough: a step beyond its end writes over the allocator's parameters, and mostly goes on. @param {Process} process */
+async function assertStackOfSqlite(process) {
+  const heap = await attach(/** @type {Uint8Array} */ (process.memory), { module: specimen("sqlite").file });
+  const { stackHighWater } = heap.account();
+  heap.close();
+  assert.ok(Number(stackHighWater) < 65536 - 512, `${stackHighWater} bytes of 65536`);
+}
+
 // Its C stack has 64 KB, and the loader puts the message on it; aos's print shows nothing in this image.
 test("sqlite: the blueprint installs the module and its handlers, with 4 KB to spare for a longer message", isHeavyHere ?? {}, async () => {
   const process = await spawnProcess(specimen("sqlite").file);
@@ -83,6 +91,7 @@ test("sqlite: the blueprint installs the module and its handlers, with 4 KB to s
   assert.equal(JSON.parse((await ask(process, { Action: "Membuddy-Checks" })).data).checks.length, 9);
   const text = await process.eval(`collectgarbage() collectgarbage() return "explained: " .. require("membuddy").profile().explained`);
   assert.ok(Number(text.split(" ")[1]) > 97, text);
+  await assertStackOfSqlite(process);
   const heap = await attach(/** @type {Uint8Array} */ (process.memory));
   assert.equal(heap.books().unaccounted, 0);
   heap.close();
@@ -918,6 +927,15 @@ async function leftBy(generation, edit, uses) {
 for (const generation of generations) {
   const { name, publishing, installed } = generation;
   const message = packaged(publishing);
+
+  // A registry needs SQLite, and the C stack of its image has 64 KB: a longer package could not be published.
+  test(`sqlite: ${name}'s registry takes the message that publishes, with 3 KB to spare`, isHeavyHere ?? {}, async () => {
+    const shop = await spawnProcess(specimen("sqlite").file);
+    await shop.eval(generation.registry);
+    const Tags = [...message.Tags, { name: "Spare", value: "x".repeat(3072) }];
+    assert.match(String((await shop.send({ ...message, Tags })).Messages[0]?.Data), /^Published membuddy@/);
+    await assertStackOfSqlite(shop);
+  });
 
   test(`${name}.install, upgrade and uninstall`, isHeavyHere ?? {}, async () => {
     const { client, publish, install } = await market(generation);
