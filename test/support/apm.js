@@ -10,7 +10,8 @@
  *
  * So they were written after the published sources and compared with them, point by point: aos's process/apm.lua (client
  * 2.0.6; blueprints/apm.lua fetches 2.0.7, which has the same protocol), the registry's apm.lua, the publisher's page, and,
- * for APM, aos 1's blueprints/apm.lua (1.0.2) and client 1.1.0:
+ * for APM, aos 1's blueprints/apm.lua (1.0.2) and client 1.1.0. The published texts were run too, with the real messages, both
+ * registries in the sqlite image, client 2.0.6 behind blueprints/apm.lua in aos 2.0.1 to 2.0.6, client 1.1.0 in aos 2.0.1:
  *
  *   publishing     tags Action = APM.Publish, Name, Vendor, Version, Description, Repository, License and, as JSON,
  *                  Dependencies, Warnings, Keywords, Authors; Data is JSON of source and readme, both plain
