@@ -2058,6 +2058,24 @@ local function walk_target(walk, target, name)
   walk.prototypes(true)
 end
 
+-- A collector that rests forgets what is allocated meanwhile. So that many walks in one message don't pile up, it is
+-- told to work once they left behind as much as there was before.
+local LEAST_OWED = 1 << 20 -- more than a single call leaves in a small process
+local owed, last_bytes = 0, 0
+local function pay(before)
+  local now = lua_bytes()
+  if not (before and now) then return end
+  if before < last_bytes then owed = 0 end -- it worked meanwhile
+  local others = before - owed
+  owed, last_bytes = owed + now - before, now
+  if owed > others and owed > LEAST_OWED then
+    pcall(collectgarbage, "step", owed // 1024) -- Lua 5.3 raises what a program's finalizer does
+    owed, last_bytes = 0, lua_bytes()
+  end
+end
+
+local may_collect = false -- the collector rests for us alone
+
 local function profile(options, entry, has_target)
   local target, total = options.target, lua_bytes()
   local bounded = options.depth <= 3 and options.lines <= 320
@@ -2072,7 +2090,9 @@ local function profile(options, entry, has_target)
   local stopped = walk.stopped()
   local results = walk.results(options.children, options.lines, options.retained and function(held, own_bytes)
     if stopped or not held then return own_bytes end -- a leaf
+    local before = lua_bytes()
     local retained = retained_bytes(held, entry, may_use)
+    if may_collect then pay(before) end -- hundreds of lines would take the memory of hundreds of walks
     stopped = not retained
     return floor(retained or own_bytes)
   end)
@@ -2242,22 +2262,6 @@ end
 
 -- ---- the interface ----
 
--- A collector that rests forgets what is allocated meanwhile. So that many reports in one message don't pile up, it is
--- told to work once they left behind as much as there was before.
-local LEAST_OWED = 1 << 20 -- more than a single call leaves in a small process
-local owed, last_bytes = 0, 0
-local function pay(before)
-  local now = lua_bytes()
-  if not (before and now) then return end
-  if before < last_bytes then owed = 0 end -- it worked meanwhile
-  local others = before - owed
-  owed, last_bytes = owed + now - before, now
-  if owed > others and owed > LEAST_OWED then
-    pcall(collectgarbage, "step", owed // 1024) -- Lua 5.3 raises what a program's finalizer does
-    owed, last_bytes = 0, lua_bytes()
-  end
-end
-
 -- Not before `pcall`: so many arguments may be given that the stack has no room for them twice.
 local function resting(f, ...)
   collectgarbage("stop")
@@ -2268,8 +2272,10 @@ end
 -- `finish`, if given, gets the result when the collector works again.
 local function public(f, finish)
   local function entry(...)
-    local was_running, before = collectgarbage("isrunning"), lua_bytes()
+    local was_running, before, could_collect = collectgarbage("isrunning"), lua_bytes(), may_collect
+    may_collect = was_running
     local ok, result = pcall(resting, f, entry, ...)
+    may_collect = could_collect
     if was_running then
       collectgarbage("restart")
       pay(before)

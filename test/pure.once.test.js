@@ -194,6 +194,34 @@ test("a budget stops the walk, and the report says so", async () => {
   assert.match(text, /Stopped early/);
 });
 
+for (const [name, file] of [["aos 2.0.6", specimen("aos2_0_6")], [ourImages[0].name, ourImages[0].file]]) {
+  test(`${name}: what lines retain takes the memory of a few walks, not of one a line; a collector that the program stopped is left alone`, async () => {
+    const process = await spawnProcess(file, { carryMemory: false, loader: { UNSAFE_MEMORY: true } });
+    await process.eval("package.preload.membuddy, package.loaded.membuddy = nil return 1");
+    await loadPure(process);
+    const [lines, most, resting] = (await process.eval(`
+      local profile, count, lines = package.loaded.membuddy.profile, collectgarbage, 0
+      local function peak()
+        count() count()
+        local before, most = count("count"), 0
+        debug.sethook(function() most = math.max(most, count("count")) end, "", 1000)
+        local results = profile({ retained = true, lines = 100, cycles = false })
+        debug.sethook()
+        lines = 0
+        for _ in pairs(results.retained) do lines = lines + 1 end
+        return most / before
+      end
+      local working = peak()
+      count("stop")
+      local resting = peak()
+      count("restart")
+      return table.concat({ lines, working, resting }, " ")`)).split(" ").map(Number);
+    assert.ok(lines >= 50, `${lines} lines`);
+    assert.ok(most < 6, `at the peak ${most} times what there was`);
+    assert.ok(resting > 12, `at the peak ${resting} times what there was`);
+  });
+}
+
 test("a target that a private entry or the metatable of a type holds is named after that", async () => {
   const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
   await loadPure(process);
