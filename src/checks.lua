@@ -58,7 +58,6 @@ end
 local function size(bytes) return membuddy.format_size(bytes) end
 
 local function tally(counts, name)
-  if type(name) ~= "string" then name = clip(name) end
   if counts[name] or (counts[1] or 0) < most_names then
     if not counts[name] then counts[1] = (counts[1] or 0) + 1 end -- a name is a string: [1] is free
     counts[name] = (counts[name] or 0) + 1
@@ -76,7 +75,7 @@ end
 local function top_of(counts)
   local list = {}
   for name, count in next, counts do
-    if name ~= 1 then list[#list + 1] = { name = clip(name), count = count } end
+    if name ~= 1 then list[#list + 1] = { name = name, count = count } end
   end
   return three_of(list, "count")
 end
@@ -331,8 +330,8 @@ checks[1] = { "inbox", function()
   for i = 1, math.min(count, most_entries) do
     local message = get(inbox, i)
     if type(message) == "table" then
-      tally(senders, get(message, "From"))
-      tally(actions, get(message, "Action") or "no action")
+      tally(senders, clip(get(message, "From")))
+      tally(actions, clip(get(message, "Action") or "no action"))
     end
   end
   local bytes = count > 0 and held(inbox) or 0
@@ -356,7 +355,7 @@ local function pattern_text(pattern)
     if #parts < 4 then parts[#parts + 1] = clip(key) .. " = " .. clip(value) end
   end
   table.sort(parts)
-  return table.concat(parts, ", ")
+  return clip(table.concat(parts, ", ")) -- the cut takes X-Reference off an address, which each has its own of
 end
 
 checks[2] = { "once_handlers", function()

@@ -204,6 +204,20 @@ test("handlers for one message are those that run once or are called _once_, and
   assert.ok(own.bytes > 70000 && own.bytes < 80000, `${own.bytes} bytes, of which 50000 are a global function's as well`);
 });
 
+test("answers that one address owes are told together, and of a chunk named by its text a place keeps its line", async () => {
+  const process = await spawnProcess(image.file);
+  await process.eval(`function Ask(oracle) local answer = Send({ Target = oracle, Action = "Ask" }).receive() return answer end
+    assert(load([[local text = "as in a module that was loaded without a name"
+      Handlers.add("Ask", "Ask", function() Ask(("o"):rep(43)) end)
+      Handlers.add("Wait", "Wait", function() local answer = Receive(function() return false end) return answer end)]]))()`);
+  for (let i = 0; i < 6; i += 1) await fromStranger(process, i % 3 === 0 ? "Wait" : "Ask");
+  const checks = await checksOf(process);
+  const module = '[string "local text = "as in a module th...';
+  assert.deepEqual(checks.get("once_handlers")?.waits,
+    [{ name: `From = ${"o".repeat(33)}...`, count: 4 }, { name: `a function at ${module}:3`, count: 2 }]);
+  assert.deepEqual(checks.get("coroutines")?.places, [{ name: '[string "aos"]:1', count: 4 }, { name: `${module}:3`, count: 2 }]);
+});
+
 test("a table is larger than it needs by what a copy of it takes less", async () => {
   const process = await spawnProcess(image.file);
   const expected = Number(await process.eval(`
