@@ -251,6 +251,30 @@ const mostPairs = 128;
 const longestPiece = 64;
 
 /**
+ * The text in as few bytes as these pairs allow: joined in their order, some stood in the way of longer ones.
+ * @param {string} text @param {[number, number][]} pairs @returns {number[]}
+ */
+function shortest(text, pairs) {
+  const pieces = Array.from({ length: firstPair }, (_, code) => String.fromCharCode(code));
+  for (const [one, other] of pairs) pieces.push(pieces[one] + pieces[other]);
+  /** @type {number[][]} */
+  const beginningWith = Array.from({ length: firstPair }, () => []);
+  pieces.forEach((piece, symbol) => beginningWith[piece.charCodeAt(0)].push(symbol));
+  const left = new Uint32Array(text.length + 1); // bytes, from here on
+  const choice = new Uint8Array(text.length);
+  for (let at = text.length - 1; at >= 0; at--) {
+    left[at] = text.length;
+    for (const symbol of beginningWith[text.charCodeAt(at)]) {
+      const bytes = left[at + pieces[symbol].length] + 1;
+      if (bytes <= left[at] && text.startsWith(pieces[symbol], at)) [left[at], choice[at]] = [bytes, symbol];
+    }
+  }
+  const bytes = [];
+  for (let at = 0; at < text.length; at += pieces[choice[at]].length) bytes.push(choice[at]);
+  return bytes;
+}
+
+/**
  * @param {string} text ASCII
  * @returns {{ packed: number[], pairs: [number, number][] }}
  */
@@ -283,7 +307,7 @@ export function packed(text) {
     }
     bytes = next;
   }
-  return { packed: bytes, pairs };
+  return { packed: shortest(text, pairs), pairs };
 }
 
 /** @param {number[]} bytes */

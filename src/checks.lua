@@ -20,7 +20,7 @@ for _, name in next, { "debug", "math", "string", "table" } do
 end
 local debug, string, table, math = loaded.debug, loaded.string, loaded.table, loaded.math
 local coroutine, os, package, _G = loaded.coroutine, loaded.os, loaded.package, loaded._G
-local sizeof, format, upvalue_of = membuddy.sizeof, string.format, debug.getupvalue
+local sizeof, size, format, upvalue_of = membuddy.sizeof, membuddy.format_size, string.format, debug.getupvalue
 
 local quick_objects, default_objects = 500, 4000
 local most_entries = 200000 -- looked at in all
@@ -54,8 +54,6 @@ end
 local function with_example(text, words, example)
   return example == "" and text or text .. words .. example
 end
-
-local function size(bytes) return membuddy.format_size(bytes) end
 
 local function tally(counts, name)
   if counts[name] or (counts[1] or 0) < most_names then
@@ -177,8 +175,11 @@ local function is_message(value)
     and type(get(value, "Tags")) == "table" and get(value, "Timestamp") ~= nil
 end
 
--- The path to an object: `parents` says what it was found in.
-local function path_of(parents, object)
+-- What the look found; nil where it failed. `parents` says what an object was found in.
+local parents, references, copies, sparse, messages, holder_of, sources, threads
+
+-- The path to an object.
+local function path_of(object)
   local path
   for _ = 1, 8 do
     local parent, name = parents[object], "[upvalue]"
@@ -201,11 +202,9 @@ local part = { [5] = true }
 
 -- Breadth first from _G: what takes part in several checks, in one pass.
 local function look(objects)
-  local seen = { strings = {}, string_count = 0, references = {}, sparse = {}, messages = {}, holders = {}, sources = {},
-    threads = {}, source_calls = 0, source_bytes = 0 }
-  local queue, parents, last, entries_left = { _G }, { [_G] = true }, 1, most_entries
+  parents, references, copies, sparse, messages, holder_of, sources, threads = { [_G] = true }, {}, {}, {}, {}, {}, {}, {}
+  local queue, last, entries_left, string_count, source_calls, all_source_bytes = { _G }, 1, most_entries, 0, 0, 0
   local waiting = array(global("Handlers"), "coroutines")
-  seen.parents = parents
 
   local function enqueue(value, parent, room)
     if parents[value] or type(value) == "function" and not upvalue_of(value, 1) then return false end
@@ -217,29 +216,28 @@ local function look(objects)
 
   -- What keeps a coroutine beside Handlers.coroutines.
   local function note_thread(thread, holder)
-    local threads = seen.threads
     if threads[thread] or rawequal(holder, waiting) then return end
     if #threads == most_names then part[3] = true return end
     threads[#threads + 1], threads[thread] = thread, holder
   end
 
   local function note_string(text)
-    local count = seen.strings[text]
-    if not count and seen.string_count == most_long_strings then part[6] = true return end
-    if not count then seen.string_count = seen.string_count + 1 end
-    seen.strings[text] = (count or 0) + 1
-    if #seen.references < most_references then seen.references[#seen.references + 1] = text else part[6] = true end
+    local count = copies[text]
+    if not count and string_count == most_long_strings then part[6] = true return end
+    if not count then string_count = string_count + 1 end
+    copies[text] = (count or 0) + 1
+    if #references < most_references then references[#references + 1] = text else part[6] = true end
   end
 
   -- Asking for a source copies it: so functions of a table are asked while each has one of its own. Globals are of many
   -- chunks, and those with a short name stand before others. Returns whether to ask on.
   local function note_source(f)
-    if seen.source_calls == most_sources or seen.source_bytes > most_source_bytes then return false end
+    if source_calls == most_sources or all_source_bytes > most_source_bytes then return false end
     local source = debug.getinfo(f, "S").source
-    seen.source_calls, seen.source_bytes = seen.source_calls + 1, seen.source_bytes + #source
-    if #source < source_bytes then return rawequal(parents[f], _G) and seen.source_calls < most_sources // 2 end
-    if source:find("^[@=]") or seen.sources[source] then return false end
-    seen.sources[source] = "the name of the chunk of " .. path_of(parents, f)
+    source_calls, all_source_bytes = source_calls + 1, all_source_bytes + #source
+    if #source < source_bytes then return rawequal(parents[f], _G) and source_calls < most_sources // 2 end
+    if source:find("^[@=]") or sources[source] then return false end
+    sources[source] = "the name of the chunk of " .. path_of(f)
     return true
   end
 
@@ -265,7 +263,7 @@ local function look(objects)
     if bytes < large_table_bytes + 16 * count then return end
     local gain = bytes - bytes_anew(t, count)
     if gain < large_table_bytes then return end
-    if #seen.sparse < most_names then seen.sparse[#seen.sparse + 1] = { table = t, bytes = gain } else part[7] = true end
+    if #sparse < most_names then sparse[#sparse + 1] = { table = t, bytes = gain } else part[7] = true end
   end
 
   local function look_into_function(f)
@@ -273,10 +271,10 @@ local function look(objects)
       local name, value = upvalue_of(f, i)
       if not name then break end
       if type(value) == "table" or type(value) == "function" then
-        if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not seen.messages[value] then
-          if #seen.holders < most_names then
-            seen.messages[value] = f
-            seen.holders[#seen.holders + 1] = value
+        if is_message(value) and f ~= os.time and not rawequal(parents[f], value) and not holder_of[value] then
+          if #messages < most_names then
+            holder_of[value] = f
+            messages[#messages + 1] = value
           else
             part[8] = true
           end
@@ -300,7 +298,6 @@ local function look(objects)
     end
     at = at + 1
   end
-  return seen
 end
 
 ---- the checks: each gives count, bytes, whether that is worth a line, text, advice, details
@@ -391,8 +388,9 @@ local function waiting_place(thread, machinery)
   return place or "not started"
 end
 
-checks[3] = { "coroutines", function(seen)
-  local list, dead, places, machinery, holder, threads = {}, 0, {}, {}, "", seen and seen.threads or {}
+checks[3] = { "coroutines", function()
+  local list, dead, places, machinery, holder = {}, 0, {}, {}, ""
+  threads = threads or {}
   local function count(thread)
     local status = type(thread) == "thread" and coroutine.status(thread)
     if status == "suspended" then
@@ -408,8 +406,8 @@ checks[3] = { "coroutines", function(seen)
   end
   local of_aos = #list
   for i = 1, #threads do
-    local kept_in = threads[threads[i]]
-    if kept_in and count(threads[i]) == "suspended" and holder == "" then holder = path_of(seen.parents, kept_in) end
+    local keeper = threads[threads[i]]
+    if keeper and count(threads[i]) == "suspended" and holder == "" then holder = path_of(keeper) end
   end
   local others = #list - of_aos
   if others > 0 then part[3] = part[3] or part[0] end
@@ -446,10 +444,10 @@ local function loader_sources(sources)
   end
 end
 
-checks[5] = { "sources", function(seen)
+checks[5] = { "sources", function()
   local count, bytes, largest, place = 0, 0, 0, ""
-  loader_sources(seen.sources)
-  for text, where in next, seen.sources do
+  loader_sources(sources)
+  for text, where in next, sources do
     local own = sizeof(text)
     count, bytes = count + 1, bytes + own
     if own > largest or own == largest and where < place then largest, place = own, where end
@@ -460,16 +458,16 @@ checks[5] = { "sources", function(seen)
 end }
 
 -- The walk of the library tells objects from references: it measures each string of a list once.
-checks[6] = { "duplicate_strings", function(seen)
+checks[6] = { "duplicate_strings", function()
   local exact, listed, example, most = membuddy.backend == "native", {}, "", 1
   local _, strings = nil, { count = 0, bytes = 0 }
-  if exact then _, strings = held(seen.references) end
+  if exact then _, strings = held(references) end
   local count, bytes, sign = strings.count, strings.bytes, exact and -1 or 1
-  for _, text in next, seen.references do
+  for _, text in next, references do
     local is_first = not listed[text]
     listed[text] = true
     if is_first == exact then count, bytes = count + sign, bytes + sign * sizeof(text) end
-    if is_first and seen.strings[text] > most then example, most = text, seen.strings[text] end
+    if is_first and copies[text] > most then example, most = text, copies[text] end
   end
   return count, bytes, bytes >= 1024,
     with_example("long strings " .. (exact and "with the same contents as another" or "met again, copies or the same one"),
@@ -477,30 +475,30 @@ checks[6] = { "duplicate_strings", function(seen)
     "Keep one and refer to it: long strings are not shared by themselves", { exact = exact }
 end }
 
-checks[7] = { "sparse_tables", function(seen)
+checks[7] = { "sparse_tables", function()
   local bytes, largest, tables = 0, { bytes = 0 }, {}
-  for _, entry in next, seen.sparse do
+  for _, entry in next, sparse do
     bytes = bytes + entry.bytes
     if entry.bytes > largest.bytes then largest = entry end
   end
-  if largest.table then tables[1] = { name = path_of(seen.parents, largest.table), bytes = largest.bytes } end
-  return #seen.sparse, bytes, bytes >= 4096,
+  if largest.table then tables[1] = { name = path_of(largest.table), bytes = largest.bytes } end
+  return #sparse, bytes, bytes >= 4096,
     with_example("tables larger than their entries need, since removing never shrinks one", "; the largest would give ",
       tables[1] and size(largest.bytes) .. ": " .. tables[1].name or ""),
     "Copy what is left into a new table", { tables = tables }
 end }
 
 -- What the Inbox holds as well would stay without the function.
-checks[8] = { "held_messages", function(seen)
+checks[8] = { "held_messages", function()
   local inbox, list, holder = array(_G, "Inbox"), {}, ""
   for i = 1, math.min(rawlen(inbox), most_entries) do
     local message = get(inbox, i)
-    if message then seen.messages[message] = nil end
+    if message then holder_of[message] = nil end
   end
-  for _, message in next, seen.holders do
-    if seen.messages[message] then
+  for _, message in next, messages do
+    if holder_of[message] then
       list[#list + 1] = message
-      if #list == 1 then holder = path_of(seen.parents, seen.messages[message]) end
+      if #list == 1 then holder = path_of(holder_of[message]) end
     end
   end
   return #list, held_beside(list, {}), #list > 0, -- a lasting handler may be who holds them
@@ -550,18 +548,19 @@ end }
 ---- what is asked for
 
 local function run(objects)
-  local list, ok, seen = {}, nil, nil
+  local list, ok, problem = {}, nil, nil
   if type(get(membuddy, "marked")) == "table" then ok, current = pcall(snapshot) end
-  ok, seen = pcall(look, objects)
+  ok, problem = pcall(look, objects)
+  if not ok then references, sparse, messages, sources, part[3] = nil, nil, nil, nil, true end
   for i, check in next, checks do
     local entry = { name = check[1], found = false, count = 0, bytes = 0, text = "not checked", advice = "" }
-    local succeeded, count, bytes, found, text, advice, details = pcall(check[2], ok and seen)
+    local succeeded, count, bytes, found, text, advice, details = pcall(check[2])
     if succeeded then
       entry.count, entry.bytes, entry.found, entry.text, entry.advice = count, bytes, found, text, advice
       for name, value in next, details do entry[name] = value end
       entry.partial = part[i] or i > 4 and i < 9 and part[0] or nil
     else
-      entry.error = clip(ok and count or seen) -- without the look others fail, for its reason
+      entry.error = clip(ok and count or problem) -- without the look others fail, for its reason
     end
     list[i] = entry
   end
@@ -605,7 +604,7 @@ function requests.lines()
   for _, check in next, run(quick_objects) do
     if check.found then
       lines[#lines + 1] = format("    %s: %s%d, %s: %s. %s.", coloured(check.name, "blue"), check.partial and "at least " or "", check.count,
-        membuddy.format_size(check.bytes, true), check.text:gsub("%.$", ""), check.advice)
+        size(check.bytes, true), check.text:gsub("%.$", ""), check.advice)
     end
     if check.error then failed[#failed + 1], problem = check.name, check.error end
   end

@@ -1771,9 +1771,10 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
   end
 
-  function walk.results(children, max_lines, retained_of)
+  -- `held`, if given, gets what each line holds, by path.
+  function walk.results(children, max_lines, held)
     if is_worth_giving_back then forget(text_piece, nil, (text_added or text_capacity) - text_room) end
-    local totals, sizes, sums, retained, last_number = all_totals(), {}, {}, {}, {}
+    local totals, sizes, sums, last_number = all_totals(), {}, {}, {}
     local text = texts_in_order(totals)
     select_lines(children, max_lines)
     local total = 0
@@ -1793,7 +1794,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
         if totals[i] > 0 then
           sizes[path], sums[path] = own[i], totals[i]
           if above == 0 then total = total + totals[i] end
-          if retained_of then retained[path] = retained_of(holds[i], own[i]) end
+          if held then held[path] = holds[i] end
         end
         if rest[i] > 0 then
           local name = depth[i] >= max_depth and "..." or "[" .. (more[i] > 0 and more[i] or 1) .. " more]"
@@ -1811,8 +1812,7 @@ local function new_walk(max_depth, bounded, cycles, entry, may_use, holders, wan
     end
     return {
       type = "membuddy-results", totalSize = floor(total), sizes = sizes, totalSizes = sums, circular = circular,
-      cycles = copy, retained = retained_of and retained or nil,
-      otherCycles = other_cycles > 0 and other_cycles or nil,
+      cycles = copy, otherCycles = other_cycles > 0 and other_cycles or nil,
     }
   end
 
@@ -2076,7 +2076,26 @@ end
 
 local may_collect = false -- the collector rests for us alone
 
-local function profile(options, entry, has_target)
+-- Paths with their sizes, largest first, then by name.
+local function sorted_paths(t, sizes, min_size)
+  local list = {}
+  local function size_of(path)
+    local size = rawget(sizes, path)
+    if type(size) ~= "number" then size = rawget(t, path) end
+    return type(size) == "number" and size or 0
+  end
+  for path in next, t do
+    if size_of(path) >= min_size then list[#list + 1] = path end
+  end
+  sort(list, function(a, b)
+    local x, y = size_of(a), size_of(b)
+    if x ~= y then return x > y end
+    return a < b
+  end)
+  return list, size_of
+end
+
+local function profile(options, entry, has_target, is_printed)
   local target, total = options.target, lua_bytes()
   local bounded = options.depth <= 3 and options.lines <= 320
   local may_use = options.budget and options.budget + 0.0 + (total or 0) -- no sum of whole numbers, which may be too large
@@ -2088,14 +2107,24 @@ local function profile(options, entry, has_target)
   local walk = new_walk(options.depth, bounded, options.cycles, entry, may_use)
   if has_target then walk_target(walk, target, name) else walk_process(walk, true) end
   local stopped = walk.stopped()
-  local results = walk.results(options.children, options.lines, options.retained and function(held, own_bytes)
-    if stopped or not held then return own_bytes end -- a leaf
-    local before = lua_bytes()
-    local retained = retained_bytes(held, entry, may_use)
-    if may_collect then pay(before) end -- hundreds of lines would take the memory of hundreds of walks
-    stopped = not retained
-    return floor(retained or own_bytes)
-  end)
+  local held = options.retained and {}
+  local results = walk.results(options.children, options.lines, held or nil)
+  if held then -- each line takes a walk: of a report that is printed only those that it shows
+    local retained, sizes, totals = {}, results.sizes, results.totalSizes
+    local list = sorted_paths(sizes, totals, is_printed and options.min_size or 0)
+    for i, path in next, list do
+      if is_printed and i > options.top then break end
+      local bytes = totals[path] and sizes[path]
+      if bytes and held[path] and not stopped then -- no leaf
+        local before = lua_bytes()
+        local freed = retained_bytes(held[path], entry, may_use)
+        if may_collect then pay(before) end -- hundreds of lines would take the memory of hundreds of walks
+        stopped, bytes = not freed, freed or bytes
+      end
+      if bytes then retained[path] = floor(bytes) end
+    end
+    results.retained = retained
+  end
   local live = results.totalSize
   if has_target then
     local retained, all
@@ -2169,25 +2198,6 @@ local function check_paths(results, name, value_type)
     if value_type == "number" then sum = sum + value else check_path(name, what, value) end
   end
   return t, sum
-end
-
--- Paths with their sizes, largest first, then by name.
-local function sorted_paths(t, sizes, min_size)
-  local list = {}
-  local function size_of(path)
-    local size = rawget(sizes, path)
-    if type(size) ~= "number" then size = rawget(t, path) end
-    return type(size) == "number" and size or 0
-  end
-  for path in next, t do
-    if size_of(path) >= min_size then list[#list + 1] = path end
-  end
-  sort(list, function(a, b)
-    local x, y = size_of(a), size_of(b)
-    if x ~= y then return x > y end
-    return a < b
-  end)
-  return list, size_of
 end
 
 local function rest_text(count, what, bytes)
@@ -2324,7 +2334,7 @@ local function print_call(entry, given, more)
       refuse("the first argument is no results of profile(); accepted: results and options, or options alone")
     end
     options = read_options(given or {})
-    local results = profile(options, entry, options.target ~= nil)
+    local results = profile(options, entry, options.target ~= nil, true)
     lines, stopped = lines_of(results, options), results.stopped
   end
   local write = global("print")

@@ -222,6 +222,37 @@ for (const [name, file] of [["aos 2.0.6", specimen("aos2_0_6")], [ourImages[0].n
   });
 }
 
+test("what lines retain is asked only of those that a printed report shows", async () => {
+  const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
+  await loadPure(process);
+  const [shown, same, ofAll, ofShown] = (await process.eval(`
+    local membuddy, saved, text, shown, same = package.loaded.membuddy, print, {}, 0, 0
+    local function instructions(work, ...)
+      local count = 0
+      debug.sethook(function() count = count + 1 end, "", 1000)
+      local results = work(...)
+      debug.sethook()
+      return count, results
+    end
+    Kept = {}
+    for i = 1, 60 do Kept[i] = { ("k"):rep(100 + i) } end
+    local options = { target = Kept, retained = true, lines = 50, top = 6, min_size = 100, cycles = false }
+    local of_all, results = instructions(membuddy.profile, options)
+    print = function(line) text[#text + 1] = line:gsub("\\27%[%d+m", "") end
+    local of_shown = instructions(membuddy.print, options)
+    print = saved
+    for _, line in ipairs(text) do
+      local path, retained = line:match("^ +(%S+): .*, retained (.+)$")
+      if path then
+        shown = shown + 1
+        if membuddy.format_size(results.retained[path], false) == retained then same = same + 1 end
+      end
+    end
+    return table.concat({ shown, same, of_all, of_shown }, " ")`)).split(" ").map(Number);
+  assert.ok(shown >= 4 && same === shown, `${same} of ${shown} lines as in the results of all`);
+  assert.ok(ofShown < ofAll / 4, `${ofShown} thousand instructions, ${ofAll} for all lines`);
+});
+
 test("a target that a private entry or the metatable of a type holds is named after that", async () => {
   const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
   await loadPure(process);
