@@ -191,6 +191,8 @@ for (const image of ourImages) {
       const process = await spawn({ loader: { WeaveDrive } });
       assert.equal(await process.eval("return type(require('membuddy').profile)"), "function");
       assert.equal(await process.eval("return package.loaded.membuddy == require('membuddy')"), "true");
+      const again = "package.loaded.membuddy = nil local m = require('membuddy') return m.backend .. m.profile().unaccounted";
+      assert.equal(await process.eval(again), "native0", "also where it was taken out, as apm.uninstall does");
       assert.deepEqual(opened, []);
     });
 

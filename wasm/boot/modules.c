@@ -9,6 +9,8 @@
 #include "buffers.h"
 #include "bundle.h"
 
+int luaopen_membuddy(lua_State *L);
+
 /* Writes the source of a module; wasm-merge puts the function in its place. */
 __attribute__((import_module("bundle"), import_name("bundle_write"))) void
 bundle_write(void *to, uint32_t module);
@@ -45,10 +47,13 @@ void modules_load(lua_State *L, const char *name) {
   load_module(L, module, name);
 }
 
+/* The library as well: a program, or apm, may have taken it out of package.loaded. */
 static int search_modules(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct bundle_module *module = find_module(name);
-  if (module == NULL)
+  if (strcmp(name, "membuddy") == 0)
+    lua_pushcfunction(L, luaopen_membuddy);
+  else if (module == NULL)
     lua_pushfstring(L, "module %s not found", name);
   else
     load_module(L, module, name);
