@@ -376,8 +376,21 @@ describe("stacks", () => {
     const more = [{ kind: "string", bytes: 9, count: 3 }, { kind: "proto", bytes: 5, count: 1 }], source = { file: "f.lua", line: 7 };
     const found = [...stacks([branch(-1, { name: "[process]", own: 0 }), branch(0, { name: "", own: 4, more }), branch(1, { kind: "function", own: 2, source })])];
     assert.deepEqual(found.map(({ frames, bytes, count }) => `${frames.map(({ name }) => name).join(";")} ${bytes} ${count}`),
-      ['"";(table) 4 1', '"";[4 more];(string) 9 3', '"";[4 more];(proto) 5 1', '"";step;(function) 2 1']);
+      ['"";(table) 4 1', '"";[more];(string) 9 3', '"";[more];(proto) 5 1', '"";step;(function) 2 1']);
     assert.deepEqual(found[3].frames[1].source, source);
+  });
+
+  test("of what is summed up are those of the same in a later memory, so that two profiles compare", async () => {
+    const subject = await spawnProcess(ourImages[0].file);
+    /** @type {string[][]} */ const found = [];
+    for (const last of [2000, 2010]) {
+      await subject.eval(`Many = {} for i = 1, ${last} do Many["key " .. i] = {} end`);
+      const heap = await attach(/** @type {Uint8Array} */ (subject.memory).slice());
+      const paths = [...stacks(readBranches(heap, { minSize: 4096 }).branches)].map(({ frames }) => frames.map(({ name }) => name).join(";"));
+      found.push(paths.filter((path) => path.includes(";Many;")));
+    }
+    assert.equal(found[0].length, 3);
+    assert.deepEqual(found[1], found[0]);
   });
 
   test("are refused beyond so many frames, before the first", () => {

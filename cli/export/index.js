@@ -13,7 +13,7 @@ import { MembuddyError } from "../errors.js";
  * @typedef {{ write: (piece: string | Uint8Array) => void }} Sink  may keep the pieces; nothing waits for it
  *
  * @typedef {object} ExportOptions  of all formats but heapsnapshot, which is whole
- * @property {number} [minSize]  what retains fewer bytes is summed up in `[N more]`; default: a ten thousandth of all
+ * @property {number} [minSize]  what retains fewer bytes is summed up by kind; default: a ten thousandth of all
  * @property {number} [depth]  steps of the dominator tree; what is deeper is summed up; default 64
  * @property {string} [title]  of html: what the memory is called, else its file's name
  * @property {import("../diff.js").Summary} [older]  of html: an earlier memory, which the page tells the changes from
