@@ -39,7 +39,7 @@ class Pieces {
     const id = this.#locations.size + 1;
     const text = this.textId(name);
     const filename = source ? this.textId(source.file) : 0, line = source?.line ?? 0;
-    this.#piece.function.push(new PprofFunction({ id, name: text, systemName: text, filename, startLine: line }));
+    this.#piece.function.push(new PprofFunction({ id, name: text, filename, startLine: line })); // systemName: pprof would read names as C++'s
     this.#piece.location.push(new Location({ id, mappingId: 1, line: [new Line({ functionId: id, line })] }));
     this.#locations.set(key, id);
     return id;
