@@ -22,7 +22,7 @@ import { spawnProcess } from "./support/process.js";
 /** Everything that an edge or a name can be. */
 const hostile = String.raw`
   Plain = { one = {}, two = "a string that is longer than forty characters, and so is on its own", [1] = {}, [2] = {}, [7] = {},
-    ["a\u{2028}b"] = {}, ["c\u{2029}d"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, [0] = {}, [io.stdout] = {}, [coroutine.create(print)] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
+    ["a\u{2028}b"] = {}, ["c\u{2029}d"] = {}, ["e\u{FFFE}f\u{FFFF}g"] = {}, ["\u{FEFF}b"] = {}, [-3] = {}, [2^40|0] = {}, [4294967295] = {}, [4294967296] = {}, [0.5] = {}, [true] = {}, [false] = {}, [print] = {}, [0] = {}, [io.stdout] = {}, [coroutine.create(print)] = {}, ["a/b\\c\"d;e\n\0\255é"] = {} }
   Plain[Plain] = Plain
   Keys = { {}, {}, {} }
   Alike = { { 1, 2, 3 }, { {} }, ["1"] = {}, ["2"] = { 1 }, [2.5] = {}, ["2.5"] = { 1 }, [""] = { 1, 2 } }
@@ -262,6 +262,12 @@ describe("any format", () => {
     const text = new TextDecoder().decode(await (await open(anImage)).export("folded", { minSize: 0 }));
     assert.ok(text.includes("a\\xE2\\x80\\xA8b") && text.includes("c\\xE2\\x80\\xA9d"));
     for (const line of text.trimEnd().split(/[\n\u2028\u2029]/)) assert.match(line, /^[^;].* \d+$/);
+  });
+
+  test("folded: nothing in it is unknown to XML, which flamegraph.pl makes of it", async () => {
+    const text = new TextDecoder().decode(await (await open(anImage)).export("folded", { minSize: 0 }));
+    assert.ok(text.includes("e\\xEF\\xBF\\xBEf\\xEF\\xBF\\xBFg"));
+    assert.match(text, /^[\n\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u);
   });
 
   test("a sink that throws, or asks the heap, leaves the walker as it was", async () => {

@@ -4,8 +4,11 @@
 import { readBranches, stacks } from "./branches.js";
 import { makeBreath } from "./breath.js";
 
-/** A semicolon would end a frame, and to some readers these two end a line; nothing else of a label can (src/path.h). @param {string} name */
-const frame = (name) => name.replaceAll(";", "\\x3B").replaceAll("\u2028", "\\xE2\\x80\\xA8").replaceAll("\u2029", "\\xE2\\x80\\xA9");
+/**
+ * A semicolon would end a frame, to some readers two separators end a line, and XML, so the picture, has not the last two
+ * characters; nothing else of a label can do harm (src/path.h). @param {string} name
+ */
+const frame = (name) => name.replace(/[;\u2028\u2029\ufffe\uffff]/g, (character) => encodeURIComponent(character).replaceAll("%", "\\x"));
 
 /** @type {import("./index.js").Writer} */
 export async function write(heap, file, options) {
