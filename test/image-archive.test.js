@@ -4,6 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ourImages } from "./support/images.js";
@@ -31,6 +34,18 @@ for (const image of ourImages)
     assert.ok(defined.has("luaopen_membuddy"));
     const asked = symbolsOf(archive, "--undefined-only").filter((name) => !defined.has(name));
     assert.deepEqual(asked.filter((name) => ![isLua, isLibrary, isLinker, isOurs].some((kind) => kind.test(name))), []);
+  });
+
+// A builder that links for dynamic loading (-sMAIN_MODULE) refuses code that has a fixed place; so does a side module.
+for (const image of ourImages)
+  test(`libmembuddy of ${image.name} can be linked where addresses are not fixed`, async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "membuddy-"));
+    const flags = ["-sSIDE_MODULE=2", "-sEXPORTED_FUNCTIONS=_luaopen_membuddy", ...(image.name.endsWith("64") ? ["-sMEMORY64=1", "-Wno-experimental"] : [])];
+    try {
+      execFileSync(inRoot("build/toolchain/bin/emcc"), [...flags, inRoot(`dist/lib${image.name}.a`), "-o", path.join(folder, "side.wasm")], { stdio: "pipe" });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
 // The official builder's flags ask for SIMD, which the V8 of Node.js 18 can't compile with 64-bit addresses.

@@ -61,8 +61,9 @@ image_seed       := '-Dluai_makeseed(...)=0x61a05eedu'
 image_seed_lua53 := -DluaS_hash=image_hash_of_addresses
 image_pivot      := '-Dl_randomizePivot()=~0u'
 
-# Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own.
-archive_cflags   := -Oz -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror $(image_features)
+# Objects that every Emscripten from 3.1.59 on links: no link-time bitcode, no features newer than its own, and code
+# without a place of its own, which a builder wants that links for dynamic loading (-sMAIN_MODULE).
+archive_cflags   := -Oz -fPIC -DNDEBUG -std=c11 -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror $(image_features)
 
 # The profiler is one object, so that the compiler sees what is used once; but for its border.
 image_border     := $(MEMBUDDY_MAY_WAIT:%=src/%.c)
