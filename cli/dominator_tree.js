@@ -70,7 +70,7 @@ function pathsTo(graph, { none, below }) {
 function describe(graph, node, depth, path, name) {
   return {
     depth, path, name,
-    kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
+    kind: graph.kindName(node), text: graph.text(node), own: graph.ownBytes(node), retained: graph.retained[node],
     share: graph.retained[node] / graph.retained[0],
   };
 }

@@ -19,6 +19,8 @@ export const kindNames = Object.freeze([...resultKinds.map((name) => name.replac
 
 /** No such node. */
 export const noNode = 0xffffffff;
+/** So many own bytes, or more. */
+export const mostOwn = 0xffffffff;
 
 const longestText = 64;
 const remembered = 4096;
@@ -98,8 +100,13 @@ export class Graph {
   get successors() { return this.#view("successors"); }
   /** The nearest node without which a node would go: its immediate dominator. @returns {Uint32Array} */
   get dominators() { return this.#view("dominators"); }
-  /** Own bytes. @returns {Uint32Array} */
+  /** Own bytes; `mostOwn` where it is more. @returns {Uint32Array} */
   get own() { return this.#view("own"); }
+  /** Own bytes, however many. @param {number} node */
+  ownBytes(node) {
+    const own = this.own[this.#checked(node)];
+    return own < mostOwn ? own : this.#walker.call.attach_own_bytes(node);
+  }
   /** What would be freed if a node went: bytes of everything it dominates, and its own. @returns {Float64Array} */
   get retained() { return this.#view("retained"); }
   /** Numbers of kinds: see `kindNames`. @returns {Uint8Array} */

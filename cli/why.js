@@ -166,7 +166,7 @@ export function freedByCut(graph, from, to) {
 
 /** @param {Graph} graph @param {number} node */
 const describe = (graph, node) => ({
-  node, kind: graph.kindName(node), text: graph.text(node), own: graph.own[node], retained: graph.retained[node],
+  node, kind: graph.kindName(node), text: graph.text(node), own: graph.ownBytes(node), retained: graph.retained[node],
   references: keepersOf(graph, node).length,
 });
 

@@ -139,6 +139,8 @@ enum {
 uintptr_t attach_graph_array(int which);
 /* Puts the children of a node in order, largest first; their number, or -1 without memory. */
 double attach_sort_children(uint32_t node);
+/* Also where ATTACH_OWN has no room for them. */
+double attach_own_bytes(uint32_t node);
 uint32_t attach_node_of(uintptr_t object);
 uintptr_t attach_object_of(uint32_t node);
 /* What tells a node from others of its kind: the first ATTACH_LONGEST_STRING bytes of a string,

@@ -13,7 +13,9 @@ import { promisify } from "node:util";
 import { attach } from "../cli/attach.js";
 import { diff, summarize, tellingPaths } from "../cli/diff.js";
 import { treeLines } from "../cli/dominator_tree.js";
-import { noNode } from "../cli/graph.js";
+import { readBranches } from "../cli/export/branches.js";
+import { mostOwn, noNode } from "../cli/graph.js";
+import { treeData } from "../cli/html/tree-data.js";
 import { formatSize } from "../cli/print.js";
 import { freedByCut, why } from "../cli/why.js";
 import { ourImages, stockImage } from "./support/images.js";
@@ -252,6 +254,18 @@ for (const image of specimens)
       assert.equal(shown + (lines[0].others?.retained ?? 0) + lines[0].own, lines[0].retained);
       assert.equal(treeLines(graph, 0, { depth: 9, top: Infinity, minSize: 0, lines: 1e6 }).filter(({ others }) => !others || others.count === 0).length > 100, true);
       assert.deepEqual(treeLines(graph, 0, { minSize: graph.retained[0] + 1 }).length, 1);
+    });
+
+    test("the own bytes of what has more than 32 bits say are told as they are", () => {
+      const node = graph.find("Keys"), own = graph.own[node], told = () => [
+        graph.ownBytes(node), treeLines(graph, node)[0].own, why(graph, "Keys").own, treeData(graph).tree.own.reduce((sum, bytes) => sum + bytes, 0),
+        ...[{}, { depth: 1 }].map((options) => readBranches(heap, options).branches.reduce((sum, { own, more }) => more.reduce((all, { bytes }) => all + bytes, sum + own), 0))];
+      const asTheyAre = told();
+      assert.deepEqual([asTheyAre[0], asTheyAre[4]], [own, heap.books().luaSize]);
+      graph = heap.graph();
+      graph.own[node] = mostOwn; // which stands for as many, or more
+      assert.deepEqual(told(), asTheyAre);
+      graph.own[node] = own;
     });
 
     test("shapes add up to the graph; the same memory again is no change", async () => {

@@ -6,7 +6,7 @@
  * bytes and the blocks that are no objects make what Lua counts.
  */
 import { MembuddyError, grouped } from "../errors.js";
-import { kindNames, wholeName } from "../graph.js";
+import { kindNames, mostOwn, wholeName } from "../graph.js";
 import { readBooks, readKinds } from "../results.js";
 
 /** @typedef {import("../graph.js").Graph} Graph */
@@ -49,7 +49,7 @@ function choose(graph, minSize, depth) {
     } else {
       places[node] = 2 * branch + 1;
       const sum = (sums[branch] ??= new Float64Array(2 * kindCount));
-      sum[2 * kinds[node]] += own[node];
+      sum[2 * kinds[node]] += own[node] < mostOwn ? own[node] : graph.ownBytes(node);
       sum[2 * kinds[node] + 1]++;
     }
   };
@@ -119,7 +119,7 @@ function grow(graph, walker, options) {
   const { nodes, parents, sums } = choose(graph, minSize, depth);
   const names = branchNames(graph, nodes);
   const branches = nodes.map((node, index) => ({
-    parent: parents[index], name: names[index], kind: node === 0 ? "process" : graph.kindName(node), own: graph.own[node],
+    parent: parents[index], name: names[index], kind: node === 0 ? "process" : graph.kindName(node), own: graph.ownBytes(node),
     retained: node === 0 ? totalBytes : graph.retained[node], source: sourceOf(graph, node, walker), more: namedSums(sums[index]),
   }));
   return { totalBytes, objectCount: graph.nodeCount - 1, minSize, depth, branches: [...branches, ...blocks(walker)] };

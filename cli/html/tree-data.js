@@ -97,7 +97,7 @@ function writeRows(graph, chosen) {
     if (isRest) addRest(tree, parent, graph.children(node).subarray(rest), graph.retained, sizes);
     else {
       const { label, isRooted } = stepLabel(graph, node);
-      const row = addRow(tree, parent, label, graph.kindName(node), graph.own[node], 0, textOf(graph, node));
+      const row = addRow(tree, parent, label, graph.kindName(node), graph.ownBytes(node), 0, textOf(graph, node));
       if (isRooted) tree.rooted.push(row);
       rows.set(node, row);
     }
