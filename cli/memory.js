@@ -7,6 +7,8 @@ import { largeMaximumPages, makeMemory, pageBytes, walkerBytes } from "./module.
 
 /** @typedef {{ memory: import("./module.js").WasmMemory, bytes: number, isLarge: boolean }} Loaded  large: a 64-bit memory */
 
+/** Gzip promises the rest of a division by so many bytes. */
+const mostPromised = 2 ** 32;
 /** The other half of a 32-bit memory is room to walk this one. */
 const mostNarrowBytes = 2 ** 31;
 const engine = typeof process === "object" && process.versions?.node ? `Node.js ${process.versions.node}` : "this browser";
@@ -81,7 +83,7 @@ export async function loadMemory(source, onProgress) {
   let loaded = { memory: allocate(source.name, source.bytes, isLarge), bytes: 0, isLarge };
   await source.pour({
     room(wanted) {
-      // gzip promises the rest of a division by 4 GiB
+      // more than was promised
       if (!loaded.isLarge && needsLarge(loaded.bytes + wanted, hasLarge)) loaded = copyMemory(source.name, loaded, true);
       makeRoom(source.name, loaded, wanted);
       return new Uint8Array(loaded.memory.buffer, loaded.bytes, wanted);
@@ -90,7 +92,8 @@ export async function loadMemory(source, onProgress) {
       const isHead = loaded.bytes < kindBytes;
       loaded.bytes += bytes;
       if (isHead) checkKind(source.name, new Uint8Array(loaded.memory.buffer, 0, loaded.bytes)); // before all of it came, which may have no end
-      onProgress(loaded.bytes, source.bytes > 0 ? Math.max(loaded.bytes, source.bytes) : undefined);
+      const missed = Math.max(0, Math.ceil((loaded.bytes - source.bytes) / mostPromised)) * mostPromised;
+      onProgress(loaded.bytes, source.bytes > 0 ? source.bytes + missed : undefined);
     },
   });
   makeRoom(source.name, loaded, walkerBytes); // nobody may have known how much would come

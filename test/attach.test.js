@@ -172,6 +172,18 @@ describe("64-bit memories, for what does not fit into others", () => {
   });
 });
 
+test("of gzip that unpacks to more than it promised, 4 GiB more are expected", async () => {
+  const page = new Uint8Array(65536).fill(1);
+  /** @type {unknown[]} */ const told = [];
+  await loadMemory({ name: "it", bytes: 65536, async pour(sink) {
+    for (let i = 0; i < 2; i++) {
+      sink.room(65536).set(page);
+      sink.advance(65536);
+    }
+  } }, (done, total) => told.push([done, total]));
+  assert.deepEqual(told, [[65536, 65536], [131072, 65536 + 2 ** 32]]);
+});
+
 /** @param {import("../cli/input.js").Input} input @param {RegExp} message */
 async function assertRefused(input, message) {
   const steps = await stepsOf(() => assert.rejects(attach(input, { loadWalker }), (/** @type {any} */ error) => {
