@@ -56,6 +56,7 @@ local function with_example(text, words, example)
 end
 
 local function tally(counts, name)
+  if type(name) ~= "string" then name = clip(name) end
   if counts[name] or (counts[1] or 0) < most_names then
     if not counts[name] then counts[1] = (counts[1] or 0) + 1 end -- a name is a string: [1] is free
     counts[name] = (counts[name] or 0) + 1
@@ -76,6 +77,14 @@ local function top_of(counts)
     if name ~= 1 then list[#list + 1] = { name = name, count = count } end
   end
   return three_of(list, "count")
+end
+
+-- The same, clipped: before they are counted it would leave a string or two of each message, and `print` must do with what
+-- it found free.
+local function clipped_top_of(counts)
+  local list = top_of(counts)
+  for _, entry in next, list do entry.name = clip(entry.name) end
+  return list
 end
 
 local function top_text(list)
@@ -327,13 +336,13 @@ checks[1] = { "inbox", function()
   for i = 1, math.min(count, most_entries) do
     local message = get(inbox, i)
     if type(message) == "table" then
-      tally(senders, clip(get(message, "From")))
-      tally(actions, clip(get(message, "Action") or "no action"))
+      tally(senders, get(message, "From"))
+      tally(actions, get(message, "Action") or "no action")
     end
   end
   local bytes = count > 0 and held(inbox) or 0
   local cap = inbox_cap()
-  local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
+  local details = { senders = clipped_top_of(senders), actions = clipped_top_of(actions), cap = cap, room = cap - count }
   return count, bytes, count >= 20 or bytes >= 32768,
     with_example(with_example(format("messages that no handler took, %d %s the cap of %d", math.abs(cap - count),
       count > cap and "above" or "below", cap), of_first(most_entries, count, " actions "), top_text(details.actions)),

@@ -61,26 +61,39 @@ test("print() leaves the checks out where they would make the process grow, and 
   assert.match(wanted, /\nChecks:\n {4}inbox: /);
 });
 
+/** Bytes that the checks of a report take: the collector rests meanwhile. @param {import("./support/process.js").Process} process */
+const takenByChecks = async (process) => Number(await process.eval(`local membuddy, write, lines = require("membuddy"), print, 0
+  local function bytes_left_by(options)
+    collectgarbage() collectgarbage() collectgarbage("stop")
+    local before = collectgarbage("count")
+    membuddy.print(options)
+    local bytes = (collectgarbage("count") - before) * 1024
+    collectgarbage("restart")
+    return bytes
+  end
+  print = function() lines = lines + 1 end
+  local report, line_count = bytes_left_by({ checks = false }), lines
+  local both = bytes_left_by({ checks = true })
+  print = write
+  assert(lines > 2 * line_count, "no checks")
+  return math.floor(both - report)`));
+
 test("with however many waiting handlers, print's checks take less than what must be free for them", async () => {
   const process = await spawnProcess(image.file);
   for (let i = 0; i < 600; i++) await process.evalResult(`local answer = Handlers.receive({ Action = "Never" }) print(answer.Id)`);
-  const taken = Number(await process.eval(`local membuddy, write, lines = require("membuddy"), print, 0
-    local function bytes_left_by(options)
-      collectgarbage() collectgarbage() collectgarbage("stop")
-      local before = collectgarbage("count")
-      membuddy.print(options)
-      local bytes = (collectgarbage("count") - before) * 1024
-      collectgarbage("restart")
-      return bytes
-    end
-    print = function() lines = lines + 1 end
-    local report, line_count = bytes_left_by({ checks = false }), lines
-    local both = bytes_left_by({ checks = true })
-    print = write
-    assert(lines > 2 * line_count, "no checks")
-    return math.floor(both - report)`));
+  const taken = await takenByChecks(process);
   assert.ok(taken > 65536 && taken < 229376, `${taken} bytes`);
 });
+
+for (const { name, file } of ourImages)
+  test(`${name}: with however many messages of as many senders too`, async () => {
+    const process = await spawnProcess(file);
+    await process.eval(`for i = 1, 9000 do
+      Inbox[i] = { From = string.format("%043d", i), Action = string.format("%050d", i) }
+    end`);
+    const taken = await takenByChecks(process);
+    assert.ok(taken > 65536 && taken < 229376, `${taken} bytes`);
+  });
 
 test("checks that a program made impossible are one line of the report, which stands", async () => {
   const process = await spawnProcess(image.file);
