@@ -240,9 +240,7 @@ ATTACH_EXPORT uintptr_t attach_graph_array(int which) {
 
 /* ---- nodes ---- */
 
-ATTACH_EXPORT double attach_own_bytes(uint32_t node) {
-  return (double)graph_bytes(&whole.g, node);
-}
+ATTACH_EXPORT double attach_own_bytes(uint32_t node) { return (double)graph_bytes(&whole.g, node); }
 
 ATTACH_EXPORT uint32_t attach_node_of(uintptr_t object) {
   return graph_find(&whole.g, (GCObject *)object);

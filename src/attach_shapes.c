@@ -140,8 +140,7 @@ static int add_up(void) {
   for (uint32_t i = 0; i < all.count; i++) all.parents[i] = all.shapes[i].parent;
   for (uint32_t node = 1; node < all.whole->g.node_count; node++) {
     uint32_t own_bytes = all.whole->own[node]; /* as many as 32 bits say */
-    all.own[all.of_node[node]] +=
-        own_bytes < UINT32_MAX ? own_bytes : attach_own_bytes(node);
+    all.own[all.of_node[node]] += own_bytes < UINT32_MAX ? own_bytes : attach_own_bytes(node);
     all.objects[all.of_node[node]]++;
   }
   return 1;

@@ -21,7 +21,7 @@
 #define STACK_RESERVE_BYTES 32768u
 #define STACK_TREE_BYTES    TREE_MEMORY_BYTES(TREE_REPORT_NODES, TREE_REPORT_CYCLES)
 /* What the checks need, and the largest block of it: the string table, when it doubles. */
-#define CHECKS_NEED_BYTES       229376u
+#define CHECKS_NEED_BYTES       262144u
 #define CHECKS_NEED_BLOCK_BYTES 65536u
 #define LONGEST_CHAIN           16 /* steps of a target's name; each takes a walk */
 #define MOST_ARGUMENTS          3  /* that a function looks at; luaopen_membuddy's */
