@@ -10,8 +10,9 @@
  *
  * So they were written after the published sources and compared with them, point by point: aos's process/apm.lua (client
  * 2.0.6; blueprints/apm.lua fetches 2.0.7, which has the same protocol), the registry's apm.lua, the publisher's page, and,
- * for APM, aos 1's blueprints/apm.lua (1.0.2) and client 1.1.0. The published texts were run too, with the real messages, both
- * registries in the sqlite image, client 2.0.6 behind blueprints/apm.lua in aos 2.0.1 to 2.0.6, client 1.1.0 in aos 2.0.1:
+ * for APM, aos 1's blueprints/apm.lua (1.0.2) and client 1.1.0. The published texts were run too, with the real
+ * messages: both registries in the sqlite image, client 2.0.6 behind blueprints/apm.lua in aos 2.0.1 to 2.0.6, client
+ * 1.1.0 in aos 2.0.1:
  *
  *   publishing     tags Action = APM.Publish, Name, Vendor, Version, Description, Repository, License and, as JSON,
  *                  Dependencies, Warnings, Keywords, Authors; Data is JSON of source and readme, both plain
@@ -26,9 +27,10 @@
  *   uninstalling   clears installed[@vendor/name] and package.loaded[what was typed]: with "@apm/" before the name the
  *                  module stays loaded
  *   APM            publishing takes 10 of the registry's tokens, an update 1, in tag Quantity (each of 10^10 parts); a
- *                  refusal is printed, not answered; asks with the name as typed and its own Version; the answer is the id of the message that published,
- *                  which the client has assigned to itself; Data there is JSON of Name, Vendor, Version and PackageData
- *                  with Main and Items, plain; everything stands under the name without "@apm/"
+ *                  refusal is printed, not answered; asks with the name as typed and its own Version; the answer is the
+ *                  id of the message that published, which the client has assigned to itself; Data there is JSON of
+ *                  Name, Vendor, Version and PackageData with Main and Items, plain; everything stands under the name
+ *                  without "@apm/"
  *
  * Not as published: the registry's SQL for a version that is asked for does not parse, so that no package is ever found;
  * here it is. Nor are searches, information, updates of the client and vendors part of it.
