@@ -70,21 +70,13 @@ local function three_of(list, field)
   return list
 end
 
--- The three most frequent, as { name, count }.
-local function top_of(counts)
+-- The three most frequent, as { name, count }. Clipped here, not when each is counted, which would leave a string or two of
+-- every message; where they are made of parts, these were.
+local function top_of(counts, are_clipped)
   local list = {}
-  for name, count in next, counts do
-    if name ~= 1 then list[#list + 1] = { name = name, count = count } end
-  end
+  counts[1] = nil -- how many they are
+  for name, count in next, counts do list[#list + 1] = { name = are_clipped and name or clip(name), count = count } end
   return three_of(list, "count")
-end
-
--- The same, clipped: before they are counted it would leave a string or two of each message, and `print` must do with what
--- it found free.
-local function clipped_top_of(counts)
-  local list = top_of(counts)
-  for _, entry in next, list do entry.name = clip(entry.name) end
-  return list
 end
 
 local function top_text(list)
@@ -342,7 +334,7 @@ checks[1] = { "inbox", function()
   end
   local bytes = count > 0 and held(inbox) or 0
   local cap = inbox_cap()
-  local details = { senders = clipped_top_of(senders), actions = clipped_top_of(actions), cap = cap, room = cap - count }
+  local details = { senders = top_of(senders), actions = top_of(actions), cap = cap, room = cap - count }
   return count, bytes, count >= 20 or bytes >= 32768,
     with_example(with_example(format("messages that no handler took, %d %s the cap of %d", math.abs(cap - count),
       count > cap and "above" or "below", cap), of_first(most_entries, count, " actions "), top_text(details.actions)),
@@ -371,7 +363,7 @@ checks[2] = { "once_handlers", function()
     local kind = type(pattern)
     if kind == "string" or kind == "table" or kind == "function" then tally(patterns, pattern_text(pattern)) end
   end
-  local waits = top_of(patterns)
+  local waits = top_of(patterns, true)
   return #list, held_beside(list, handlers(false)), #list > 0,
     with_example("handlers for one message, tried on every other that comes", of_first(most_names, #list, " they wait for "), top_text(waits)),
     "An answer that never comes keeps them for ever: Handlers.remove(name), and out of Handlers.coroutines too",
@@ -420,11 +412,11 @@ checks[3] = { "coroutines", function()
   end
   local others = #list - of_aos
   if others > 0 then part[3] = part[3] or part[0] end
-  places = top_of(places)
+  places = top_of(places, true)
   return #list, held_beside(list, handlers(false)), of_aos > 0 or others >= 20,
     with_example(with_example("functions that wait, each with its stack", of_first(most_places, #list, " at "),
       top_text(places)), "; beside Handlers.coroutines " .. others .. ", one in ", holder),
-    "They end when what they wait for comes; drop lost ones where they are kept, their _once_ handlers too",
+    "They end when what they wait for comes; drop lost ones where they are kept, and their handlers",
     { places = places, dead = dead, others = others, holder = holder }
 end }
 
