@@ -21,7 +21,6 @@
 #include "image.h"
 #include "modules.h"
 
-int luaopen_membuddy(lua_State *L);
 const char *image_handle(const char *message, const char *environment);
 
 enum { failure_reason_bytes = 1024 };

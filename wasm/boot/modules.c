@@ -9,8 +9,6 @@
 #include "buffers.h"
 #include "bundle.h"
 
-int luaopen_membuddy(lua_State *L);
-
 /* Writes the source of a module; wasm-merge puts the function in its place. */
 __attribute__((import_module("bundle"), import_name("bundle_write"))) void
 bundle_write(void *to, uint32_t module);

@@ -10,7 +10,11 @@
 
 #include "lua.h"
 
-/* Puts the image's modules second among package.searchers, where the official images have them. */
+/* The library, in the archive that the image is linked from. */
+int luaopen_membuddy(lua_State *L);
+
+/* Puts the image's modules second among package.searchers, where the official images have them;
+** and the library, which a program may have taken out of package.loaded. */
 void modules_install_searcher(lua_State *L);
 
 /* Pushes the loaded chunk of the module, or raises an error that names it. */
