@@ -8,7 +8,7 @@
  * While a graph stands the walker can do nothing else: `end()` it before the next report.
  */
 
-import { checkText, shown } from "./check.js";
+import { checkText, described, shown } from "./check.js";
 import { MembuddyError } from "./errors.js";
 import { lineFigure, kindNames as resultKinds } from "./results.js";
 
@@ -162,6 +162,7 @@ export class Graph {
 
   /** The names of many nodes: each alone would be looked for in all of its table. @param {Iterable<number>} nodes @returns {Map<number, string>} */
   names(nodes) {
+    if (typeof nodes?.[Symbol.iterator] !== "function") throw new MembuddyError(`membuddy: the nodes are ${described(nodes)}; accepted: an array of them, or another iterable`);
     const { parents } = this;
     /** @type {Map<number, number[]>} */ const byParent = new Map();
     for (const node of nodes) {

@@ -48,6 +48,7 @@ export class Heap {
   /** @type {import("./module.js").Walker | undefined} */
   #walker;
   #onProgress;
+  #isTelling = false;
   /** @type {Graph | undefined} */
   #graph;
 
@@ -83,7 +84,18 @@ export class Heap {
 
   /** Says what takes time. @param {string} phase */
   progress(phase) {
-    this.#onProgress({ phase });
+    this.#refuseListener();
+    this.#isTelling = true;
+    try {
+      this.#onProgress({ phase });
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  /** Another question in the middle of one would take away what that one reads. */
+  #refuseListener() {
+    if (this.#isTelling) throw new MembuddyError("membuddy: onProgress asks the heap that is being read; ask it when the call has returned");
   }
 
   /** A graph and a walk write numbers into the same words. */
@@ -98,6 +110,7 @@ export class Heap {
    */
   #ask(question) {
     const walker = this.walker;
+    this.#refuseListener();
     try {
       this.#endGraph();
       return question(walker);

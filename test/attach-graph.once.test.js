@@ -295,6 +295,7 @@ for (const image of specimens)
       for (const node of [-1, 0.5, count, 2 ** 32, NaN, "1", null, undefined])
         for (const ask of /** @type {Function[]} */ ([graph.name, graph.text, graph.kindName, graph.depth, graph.path, graph.children, graph.references, graph.referrers]))
           assert.throws(() => ask.call(graph, node), { name: "MembuddyError", message: /^membuddy: the node is .+; accepted: whole numbers from 0 to \d+$/ });
+      assert.throws(() => graph.names(/** @type {any} */ (5)), { message: "membuddy: the nodes are a number; accepted: an array of them, or another iterable" });
       assert.throws(() => graph.label(0, count), { message: /^membuddy: the node is/ });
       assert.throws(() => graph.find(/** @type {any} */ (7)), { message: "membuddy: the path is 7; accepted: a string" });
       assert.throws(() => graph.follow(0, /** @type {any} */ (undefined)), { message: "membuddy: the label is undefined; accepted: a string" });

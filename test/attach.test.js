@@ -894,6 +894,28 @@ describe("what a program gives is looked at first", () => {
       return true;
     }));
 
+  test("an onProgress that asks the heap it is told of: what the call reads would be gone", async () => {
+    /** @type {unknown[]} */ const told = [];
+    let ask = () => {};
+    /** @type {any} */ const listened = await attach(memory, { onProgress: () => {
+      try { ask(); } catch (error) { told.push(error); }
+    } });
+    const questions = [() => listened.books(), () => listened.profile(), () => listened.graph()];
+    const calls = [() => listened.profile(), () => listened.retained("_G"), () => listened.account(), () => listened.graph(), () => summarize(listened).shapes, () => listened.export("heapsnapshot")];
+    for (const call of calls) {
+      ask = () => {};
+      const expected = await call();
+      for (const question of questions) {
+        ask = question;
+        if (call !== calls[3]) assert.deepEqual(await call(), expected);
+      }
+    }
+    assert.ok(told.length >= calls.length);
+    for (const error of told) assert.equal(/** @type {Error} */ (error).message, "membuddy: onProgress asks the heap that is being read; ask it when the call has returned");
+    ask = () => listened.image;
+    assert.equal(listened.profile().unaccounted, 0);
+  });
+
   test("a palette of what are no functions is refused", () => {
     const message = "membuddy: 'blue' of the palette is 5; accepted: a function";
     assert.throws(() => heap.print({ top: 1 }, undefined, { blue: 5 }), { name: "MembuddyError", message });
