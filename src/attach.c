@@ -16,6 +16,7 @@ static walk_books books;
 static const lua_State *books_of; /* whose books those are; NULL: nobody's */
 static checked_blocks blocks;
 static const lua_State *blocks_of; /* the same of the blocks */
+static graph standing;             /* in the place of links; nodes or none */
 
 static lua_State *state_at(uintptr_t address) { return (lua_State *)address; }
 static GCObject *object_at(uintptr_t address) { return (GCObject *)address; }
@@ -28,10 +29,12 @@ static uint32_t limit_of(double number) {
 ATTACH_EXPORT void attach_start(uintptr_t bytes, uintptr_t arena) {
   subject_bytes = bytes;
   books_of = blocks_of = NULL;
+  memset(&standing, 0, sizeof standing);
   arena_start(arena);
 }
 ATTACH_EXPORT uintptr_t attach_text(void) { return (uintptr_t)text; }
 ATTACH_EXPORT double attach_peak_bytes(void) { return arena_peak_bytes(); }
+void attach_settle(void) { graph_release(&standing); }
 
 /* ---- finding a state ---- */
 
@@ -39,6 +42,7 @@ ATTACH_EXPORT uintptr_t attach_find_state(uintptr_t from) {
   return check_find_state(from, subject_bytes);
 }
 ATTACH_EXPORT int attach_check(uintptr_t state) {
+  attach_settle();
   if (blocks_of) borrow_return(blocks.begins);
   blocks_of = NULL;
   check_state(state_at(state), subject_bytes, &problem, &blocks);
@@ -124,13 +128,14 @@ static walk_status walk_into(lua_State *L, GCObject *target) {
 
 static walk_status read_retained(lua_State *L) {
   const walk_books *all = attach_know_books(L);
-  return all ? retained_of_tree(L, all, &report.t, &report.retained) : WALK_NO_MEMORY;
+  return all ? retained_with_graph(L, all, &report.t, &standing, &report.retained) : WALK_NO_MEMORY;
 }
 
 ATTACH_EXPORT int attach_profile(uintptr_t state, uintptr_t object, double depth, double children,
                                  double lines, int cycles, int retained) {
   lua_State *L = state_at(state);
   attach_end_profile();
+  attach_settle();
   if (!make_tree(limit_of(depth), limit_of(lines), cycles)) return -1;
   walk_status status = walk_into(L, object ? object_at(object) : NULL);
   if (status == WALK_OK && retained) status = read_retained(L);
@@ -184,12 +189,14 @@ ATTACH_EXPORT double attach_met(int kind, int which) {
 
 ATTACH_EXPORT double attach_exclusive(uintptr_t state, uintptr_t object) {
   size_t bytes;
+  attach_settle();
   if (walk_exclusive(state_at(state), object_at(object), &bytes) != WALK_OK) return -1;
   return (double)bytes;
 }
 
 ATTACH_EXPORT double attach_retained(uintptr_t state, uintptr_t object) {
   size_t bytes;
+  attach_settle();
   if (walk_retained(state_at(state), object_at(object), &bytes, NULL) != WALK_OK) return -1;
   return (double)bytes;
 }

@@ -12,4 +12,8 @@
 const walk_books *attach_know_books(lua_State *L);
 const checked_blocks *attach_know_blocks(lua_State *L);
 
+/* Retained sizes leave numbers in the place of links: a copy that is thrown away then need not be
+** as it was. Whoever walks, or follows a link, calls this first. */
+void attach_settle(void);
+
 #endif

@@ -91,6 +91,7 @@ static int make_figures(void) {
 ATTACH_EXPORT double attach_graph(uintptr_t state) {
   lua_State *L = (lua_State *)state;
   attach_end_profile();
+  attach_settle();
   attach_end_graph();
   const walk_books *books = attach_know_books(L);
   if (books == NULL || graph_build(L, books, graph_find_last, &whole.g) != WALK_OK) return -1;

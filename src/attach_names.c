@@ -1,6 +1,7 @@
 /* What an object is called, and which object a name means: a target is named by its path
 ** outside, where inside a program gives the value itself. */
 #include "attach.h"
+#include "attach_books.h"
 #include "path.h"
 #include "walk.h"
 
@@ -29,6 +30,7 @@ ATTACH_EXPORT uintptr_t attach_parent(uintptr_t state, uintptr_t object) {
   GCObject *parent;
   const char *root;
   parent_label_bytes = 0;
+  attach_settle();
   if (walk_find_parent(state_at(state), object_at(object), &parent, &root) != WALK_OK) return 0;
   if (parent == NULL)
     parent_label_bytes = put(root ? root : "...");

@@ -1,8 +1,9 @@
 #include "retained.h"
 
+#include <string.h>
+
 #include "borrow.h"
 #include "dominators.h"
-#include "graph.h"
 #include "survivors.h"
 
 /* In the place of a figure. */
@@ -64,60 +65,67 @@ static int settle_doubts(graph *g, const tree *t, size_t *bytes) {
   return 1;
 }
 
-/* Releases the graph. */
-static walk_status read_sums(graph *g, const tree *t, size_t *bytes) {
+static int read_sums(graph *g, const tree *t, size_t *bytes) {
   dominators_graph input = {g->first, g->successors, g->node_count};
-  int is_done = dominators_sum(&input, g->bytes, NULL);
-  if (is_done) {
-    pick(g, t, bytes);
-    is_done = settle_doubts(g, t, bytes);
-  }
-  graph_release(g);
-  return is_done ? WALK_OK : WALK_NO_MEMORY;
+  if (!dominators_sum(&input, g->bytes, NULL)) return 0;
+  pick(g, t, bytes);
+  return settle_doubts(g, t, bytes);
 }
 
-/* What objects that are not in the graph hold is a walk each; while values are condemned, it need
-** not find them again. */
-static walk_status walk_dead(lua_State *L, const tree *t, size_t *bytes) {
+/* What objects that are not in the graph hold is a walk each, which the graph must make room for;
+** while values are condemned, it need not find them again. */
+static walk_status walk_dead(graph *g, lua_State *L, const tree *t, size_t *bytes) {
   walk_status status = WALK_OK;
-  for (uint32_t i = 0; i < t->used && status == WALK_OK; i++)
-    if (bytes[i] == NOT_LIVE)
-      status = walk_retained(L, (GCObject *)t->nodes[i].object, &bytes[i], NULL);
+  for (uint32_t i = 0; i < t->used && status == WALK_OK; i++) {
+    if (bytes[i] != NOT_LIVE) continue;
+    graph_release(g);
+    status = walk_retained(L, (GCObject *)t->nodes[i].object, &bytes[i], NULL);
+  }
   return status;
 }
 
-static walk_status read_condemned(lua_State *L, const walk_books *books, const tree *t,
+static walk_status read_figures(graph *g, lua_State *L, const tree *t, size_t *bytes) {
+  return read_sums(g, t, bytes) ? walk_dead(g, L, t, bytes) : WALK_NO_MEMORY;
+}
+
+static walk_status read_condemned(lua_State *L, const walk_books *books, const tree *t, graph *g,
                                   size_t *bytes) {
-  graph g;
   int unused;
   walk_status status = walk_condemn(L);
   if (status != WALK_OK) return status;
-  status = build(L, books, &g, &unused);
-  if (status == WALK_OK) status = read_sums(&g, t, bytes);
-  if (status == WALK_OK) status = walk_dead(L, t, bytes);
+  status = build(L, books, g, &unused);
+  if (status == WALK_OK) status = read_figures(g, L, t, bytes);
+  graph_release(g);
   walk_pardon(L);
   return status;
 }
 
-static walk_status read_graph(lua_State *L, const walk_books *books, const tree *t, size_t *bytes) {
-  graph g;
+static walk_status read_graph(lua_State *L, const walk_books *books, const tree *t, graph *g,
+                              size_t *bytes) {
   int frees_more;
-  walk_status status = build(L, books, &g, &frees_more);
+  walk_status status = build(L, books, g, &frees_more);
   if (status != WALK_OK) return status;
-  if (!frees_more) {
-    status = read_sums(&g, t, bytes);
-    return status == WALK_OK ? walk_dead(L, t, bytes) : status;
-  }
-  graph_release(&g);
-  return read_condemned(L, books, t, bytes);
+  if (!frees_more) return read_figures(g, L, t, bytes);
+  graph_release(g);
+  return read_condemned(L, books, t, g, bytes);
+}
+
+walk_status retained_with_graph(lua_State *L, const walk_books *books, const tree *t, graph *g,
+                                size_t **bytes) {
+  memset(g, 0, sizeof *g);
+  *bytes = borrow((t->used + (size_t)1) * sizeof **bytes);
+  if (*bytes == NULL) return WALK_NO_MEMORY;
+  walk_status status = read_graph(L, books, t, g, *bytes);
+  if (status == WALK_OK) return WALK_OK;
+  graph_release(g);
+  borrow_return(*bytes);
+  *bytes = NULL;
+  return status;
 }
 
 walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *t, size_t **bytes) {
-  *bytes = borrow((t->used + (size_t)1) * sizeof **bytes);
-  if (*bytes == NULL) return WALK_NO_MEMORY;
-  walk_status status = read_graph(L, books, t, *bytes);
-  if (status == WALK_OK) return WALK_OK;
-  borrow_return(*bytes);
-  *bytes = NULL;
+  graph g;
+  walk_status status = retained_with_graph(L, books, t, &g, bytes);
+  graph_release(&g);
   return status;
 }

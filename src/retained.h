@@ -17,6 +17,7 @@
 #ifndef MEMBUDDY_RETAINED_H
 #define MEMBUDDY_RETAINED_H
 
+#include "graph.h"
 #include "tree.h"
 #include "walk.h"
 
@@ -24,5 +25,11 @@
 ** of its own retains its own bytes. `*bytes` is a loan that the caller returns; NULL after a
 ** failure. Changes nothing. */
 walk_status retained_of_tree(lua_State *L, const walk_books *books, const tree *t, size_t **bytes);
+
+/* The same, but what it numbered the objects for stays in their links: `*g` is released before
+** anything else is walked, which whoever throws the heap away need not do. After a failure it is
+** released. */
+walk_status retained_with_graph(lua_State *L, const walk_books *books, const tree *t, graph *g,
+                                size_t **bytes);
 
 #endif

@@ -781,6 +781,47 @@ describe("targets by path", () => {
   });
 });
 
+describe("what retained sizes leave in the copy is taken back before anything else is read", () => {
+  /** @type {Record<string, (heap: Heap) => unknown>} */
+  const questions = {
+    "books()": (heap) => heap.books(),
+    "kinds(path)": (heap) => heap.kinds("_G/Handlers"),
+    "profile()": (heap) => heap.profile({ depth: Infinity, children: Infinity, lines: Infinity }),
+    "the same again": (heap) => heap.profile({ retained: true }),
+    "a target": (heap) => heap.profile({ target: "_G/Handlers", retained: true }),
+    "a target far below": (heap) => heap.profile({ target: "_G/package/loaded/.crypto.cipher.aes256" }),
+    "retained(path)": (heap) => heap.retained("_G/Handlers"),
+    "account()": (heap) => heap.account(),
+    "graph()": (heap) => [...heap.graph().retained],
+    "the check": ({ walker: { call }, state }) => call.attach_check(state),
+    "the search": ({ walker: { call } }) => call.attach_find_state(0),
+    "what others hold": ({ walker: { call }, state }) => call.attach_exclusive(state, call.attach_parent(state, state)),
+    "who holds": ({ walker: { call }, state }) => call.attach_parent(state, call.attach_parent(state, state)),
+  };
+  for (const { name, file } of ourImages)
+    test(name, async () => {
+      const process = await spawnProcess(file);
+      await process.eval("Waiting = setmetatable({}, { __gc = function() end }) Waiting = nil Weak = setmetatable({ [{}] = { {} } }, { __mode = 'k' })");
+      const subject = new Uint8Array(/** @type {Uint8Array} */ (process.memory));
+      for (const [what, ask] of Object.entries(questions)) {
+        const [untouched, asked] = [await attach(subject), await attach(subject)];
+        const expected = ask(untouched);
+        asked.profile({ retained: true });
+        assert.deepEqual(ask(asked), expected, what);
+        assert.equal(asked.profile().unaccounted, 0);
+        asked.close();
+        untouched.close();
+      }
+      const heap = await attach(subject), copy = () => Buffer.from(Buffer.from(heap.walker.buffer(), 0, subject.length));
+      heap.profile();
+      const walked = copy(); // with what every walk leaves (docs/numbers.md)
+      heap.profile({ retained: true });
+      assert.notEqual(Buffer.compare(copy(), walked), 0);
+      heap.retained("_G");
+      assert.equal(Buffer.compare(copy(), walked), 0, "the copy is as it was");
+    });
+});
+
 test("a heap that was closed, and a graph that has ended, keep no copy", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc");

@@ -43,7 +43,7 @@ typedef struct {
   int count;
   int has_weak;
   graph_kind kinds[MOST_OBJECTS + 1];
-} graph;
+} random_graph;
 
 /* `handles` holds all objects weakly, so that they can be found as long as they live. */
 static const char *const graph_code =
@@ -56,7 +56,7 @@ static int unused_function(lua_State *L) {
   return 0;
 }
 
-static void push_new(graph *g, graph_kind kind) {
+static void push_new(random_graph *g, graph_kind kind) {
   lua_State *L = g->h.L;
   switch (kind) {
   case LUA_FUNCTION:
@@ -88,7 +88,7 @@ static void push_new(graph *g, graph_kind kind) {
   }
 }
 
-static int push_object(graph *g, int object) {
+static int push_object(random_graph *g, int object) {
   lua_rawgeti(g->h.L, HANDLES, object);
   if (!lua_isnil(g->h.L, -1)) return 1;
   lua_pop(g->h.L, 1);
@@ -96,7 +96,7 @@ static int push_object(graph *g, int object) {
 }
 
 /* Puts the value on top into a slot of the object below it; pops the value. */
-static void set_slot(graph *g, graph_kind kind, int slot) {
+static void set_slot(random_graph *g, graph_kind kind, int slot) {
   lua_State *L = g->h.L;
   switch (kind) {
   case LUA_FUNCTION:
@@ -120,7 +120,7 @@ static void set_slot(graph *g, graph_kind kind, int slot) {
   }
 }
 
-static void push_slot(graph *g, graph_kind kind, int slot) {
+static void push_slot(random_graph *g, graph_kind kind, int slot) {
   lua_State *L = g->h.L;
   switch (kind) {
   case LUA_FUNCTION:
@@ -145,7 +145,7 @@ static void push_slot(graph *g, graph_kind kind, int slot) {
 }
 
 /* A text of its own, in a slot: what has no references is retained as well. */
-static void push_text(graph *g) {
+static void push_text(random_graph *g) {
   char text[128];
   memset(text, 'a' + (int)dice_roll(&g->d, 26), sizeof text);
   lua_pushfstring(g->h.L, "%d ", (int)dice_roll(&g->d, 1000000));
@@ -153,7 +153,7 @@ static void push_text(graph *g) {
   lua_concat(g->h.L, 2);
 }
 
-static void add_weak_entry(graph *g, int other) {
+static void add_weak_entry(random_graph *g, int other) {
   lua_State *L = g->h.L;
   if (!push_object(g, 1 + (int)dice_roll(&g->d, (unsigned long)g->count))) return;
   lua_rawgeti(L, HANDLES, other);
@@ -164,7 +164,7 @@ static void add_weak_entry(graph *g, int other) {
   lua_rawset(L, -3);
 }
 
-static void add_edge(graph *g, int object, int other) {
+static void add_edge(random_graph *g, int object, int other) {
   lua_State *L = g->h.L;
   graph_kind kind = g->kinds[object];
   if (!push_object(g, object)) return;
@@ -184,7 +184,7 @@ static void add_edge(graph *g, int object, int other) {
 }
 
 /* Two functions that share an upvalue. */
-static void join_upvalues(graph *g) {
+static void join_upvalues(random_graph *g) {
   int a = 1 + (int)dice_roll(&g->d, (unsigned long)g->count);
   int b = 1 + (int)dice_roll(&g->d, (unsigned long)g->count);
   if (g->kinds[a] != LUA_FUNCTION || g->kinds[b] != LUA_FUNCTION) return;
@@ -195,7 +195,7 @@ static void join_upvalues(graph *g) {
   lua_pop(g->h.L, 2);
 }
 
-static void open_graph(graph *g, unsigned long seed, int has_weak) {
+static void open_graph(random_graph *g, unsigned long seed, int has_weak) {
   heap_open(&g->h, (unsigned int)seed);
   lua_State *L = g->h.L;
   g->d = dice_of(seed);
@@ -224,7 +224,7 @@ static void open_graph(graph *g, unsigned long seed, int has_weak) {
 
 /* ---- removing ---- */
 
-static void remove_from_slots(graph *g, int holder, const void *object) {
+static void remove_from_slots(random_graph *g, int holder, const void *object) {
   lua_State *L = g->h.L;
   if (!push_object(g, holder)) return;
   for (int slot = 1; slot <= SLOTS; slot++) {
@@ -281,7 +281,7 @@ static void remove_from_entry(void *context, label_kind kind, uintptr_t place, G
   }
 }
 
-static void remove_from_entries(graph *g, int holder, const GCObject *object) {
+static void remove_from_entries(random_graph *g, int holder, const GCObject *object) {
   if (!push_object(g, holder)) return;
   Table *table = gco2t(layout_object_at(g->h.L, -1));
   removal r = {table, layout_weakness(G(g->h.L), table), object};
@@ -289,7 +289,7 @@ static void remove_from_entries(graph *g, int holder, const GCObject *object) {
   lua_pop(g->h.L, 1);
 }
 
-static void remove_everywhere(graph *g, const GCObject *removed, const void *object) {
+static void remove_everywhere(random_graph *g, const GCObject *removed, const void *object) {
   for (int i = 1; i <= 3; i++) {
     lua_rawgeti(g->h.L, ROOT, i);
     if (lua_topointer(g->h.L, -1) == object) {
@@ -306,7 +306,7 @@ static void remove_everywhere(graph *g, const GCObject *removed, const void *obj
 }
 
 /* Collects until nothing more goes. */
-static void settle(graph *g) {
+static void settle(random_graph *g) {
   size_t blocks;
   do {
     blocks = g->h.blocks.count;
@@ -315,7 +315,7 @@ static void settle(graph *g) {
 }
 
 /* Bytes that collections free; they may cut down the main thread besides. */
-static size_t collect_bytes(graph *g) {
+static size_t collect_bytes(random_graph *g) {
   recorder *blocks = &g->h.blocks;
   size_t freed = 0, infos = 0;
   for (const CallInfo *info = g->h.L->base_ci.next; info; info = info->next) infos++;
@@ -338,7 +338,7 @@ static size_t retained_bytes_of(heap *h, GCObject *object) {
   return bytes;
 }
 
-static void remove_one(graph *g) {
+static void remove_one(random_graph *g) {
   lua_State *L = g->h.L;
   int object = 1 + (int)dice_roll(&g->d, (unsigned long)g->count);
   lua_gc(L, LUA_GCCOLLECT, 0); /* after it, weak tables may keep what later ones free */
@@ -369,7 +369,7 @@ static void remove_in_graphs(unsigned long first, int has_weak) {
   unsigned long graphs = check_setting("PROGRAMS", 1000), seed = first + check_setting("SEED", 1);
   compared = bytes_compared = 0;
   for (unsigned long last = seed + graphs; seed < last && !check_failed(); seed++) {
-    graph g;
+    random_graph g;
     open_graph(&g, seed, has_weak);
     for (int i = 0; i < REMOVALS && !check_failed(); i++) remove_one(&g);
     if (check_failed()) check_note("the graph of seed %lu", seed);
@@ -415,7 +415,7 @@ static void compare_trees(unsigned long first, int has_weak) {
   unsigned long seed = first + check_setting("SEED", 1);
   nodes_compared = 0;
   for (unsigned long last = seed + graphs; seed < last && !check_failed(); seed++) {
-    graph g;
+    random_graph g;
     open_graph(&g, seed, has_weak);
     for (unsigned long collections = dice_roll(&g.d, 3); collections > 0; collections--)
       lua_gc(g.h.L, LUA_GCCOLLECT, 0);
