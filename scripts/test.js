@@ -18,6 +18,8 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const logDirectory = path.join(root, 'build/test');
 const suiteLimitMs = Number(process.env.TEST_LIMIT_S ?? 1800) * 1000;
 const jobs = Number(process.env.JOBS) || os.cpus().length || 1;
+/** Where each block was taken from, in so many frames: a fifth of the time of tests that take them by the million. */
+const environment = { ASAN_OPTIONS: 'malloc_context_size=4', ...process.env };
 const nodeFlags = ['--experimental-wasm-memory64', '--test-reporter=tap'];
 
 /**
@@ -107,7 +109,7 @@ function execute(suite) {
   const log = fs.openSync(path.join(logDirectory, suite.log), 'w');
   const started = Date.now();
   return new Promise((resolve) => {
-    const child = spawn(suite.program, suite.arguments, { cwd: root, stdio: ['ignore', log, log] });
+    const child = spawn(suite.program, suite.arguments, { cwd: root, env: environment, stdio: ['ignore', log, log] });
     const timer = setTimeout(() => child.kill('SIGKILL'), suiteLimitMs);
     let isOver = false; // what can't be started says so, and closes after that
     const finish = (/** @type {string} */ how) => {
