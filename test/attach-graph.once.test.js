@@ -293,7 +293,7 @@ for (const image of specimens)
     test("what is no node, no path and no label is refused with one sentence", () => {
       const graph = heap.graph(), count = graph.nodeCount;
       for (const node of [-1, 0.5, count, 2 ** 32, NaN, "1", null, undefined])
-        for (const ask of /** @type {Function[]} */ ([graph.name, graph.text, graph.kindName, graph.depth, graph.path, graph.children, graph.references, graph.referrers]))
+        for (const ask of /** @type {Function[]} */ ([graph.name, graph.text, graph.ownBytes, graph.kindName, graph.depth, graph.path, graph.children, graph.references, graph.referrers]))
           assert.throws(() => ask.call(graph, node), { name: "MembuddyError", message: /^membuddy: the node is .+; accepted: whole numbers from 0 to \d+$/ });
       assert.throws(() => graph.names(/** @type {any} */ (5)), { message: "membuddy: the nodes are a number; accepted: an array of them, or another iterable" });
       assert.throws(() => graph.label(0, count), { message: /^membuddy: the node is/ });

@@ -965,6 +965,13 @@ describe("what a program gives is looked at first", () => {
     for (const error of told) assert.equal(/** @type {Error} */ (error).message, "membuddy: onProgress asks the heap that is being read; ask it when the call has returned");
     ask = () => listened.image;
     assert.equal(listened.profile().unaccounted, 0);
+    const enough = new Error("enough");
+    let isEnough = false;
+    const broken = await attach(memory, { onProgress: () => { if (isEnough) throw enough; } });
+    isEnough = true;
+    assert.throws(() => broken.profile(), enough);
+    isEnough = false;
+    assert.equal(broken.profile().unaccounted, 0, "what broke off one call asks the next");
   });
 
   test("a palette of what are no functions is refused", () => {

@@ -192,6 +192,10 @@ test("a budget stops the walk, and the report says so", async () => {
     return tostring(r.stopped) .. " " .. table.concat(lines, "\\n")`);
   assert.match(text, /^true /);
   assert.match(text, /Stopped early/);
+  assert.equal(await process.eval(`
+    local profile, budget = package.loaded.membuddy.profile, 100000
+    while profile({ budget = budget }).stopped do budget = budget * 2 end
+    return tostring(profile({ budget = budget, retained = true }).stopped)`), "true", "in what a line retains too");
 });
 
 for (const [name, file] of [["aos 2.0.6", specimen("aos2_0_6")], [ourImages[0].name, ourImages[0].file]]) {
@@ -225,8 +229,8 @@ for (const [name, file] of [["aos 2.0.6", specimen("aos2_0_6")], [ourImages[0].n
 test("what lines retain is asked only of those that a printed report shows", async () => {
   const process = await spawnProcess(specimen("aos2_0_6"), { carryMemory: false });
   await loadPure(process);
-  const [shown, same, ofAll, ofShown] = (await process.eval(`
-    local membuddy, saved, text, shown, same = package.loaded.membuddy, print, {}, 0, 0
+  const [shown, same, ofAll, ofShown, ofLarge, others] = (await process.eval(`
+    local membuddy, saved, text, shown, same, others = package.loaded.membuddy, print, {}, 0, 0, 0
     local function instructions(work, ...)
       local count = 0
       debug.sethook(function() count = count + 1 end, "", 1000)
@@ -240,7 +244,13 @@ test("what lines retain is asked only of those that a printed report shows", asy
     local of_all, results = instructions(membuddy.profile, options)
     print = function(line) text[#text + 1] = line:gsub("\\27%[%d+m", "") end
     local of_shown = instructions(membuddy.print, options)
-    print = saved
+    local shown_text = text
+    text, options.top, options.min_size = {}, false, results.totalSizes[results.target .. "/57"]
+    local of_large = instructions(membuddy.print, options)
+    print, text = saved, shown_text
+    for path in pairs(results.retained) do
+      if not results.totalSizes[path] then others = others + 1 end
+    end
     for _, line in ipairs(text) do
       local path, retained = line:match("^ +(%S+): .*, retained (.+)$")
       if path then
@@ -248,8 +258,10 @@ test("what lines retain is asked only of those that a printed report shows", asy
         if membuddy.format_size(results.retained[path], false) == retained then same = same + 1 end
       end
     end
-    return table.concat({ shown, same, of_all, of_shown }, " ")`)).split(" ").map(Number);
-  assert.ok(shown >= 4 && same === shown, `${same} of ${shown} lines as in the results of all`);
+    return table.concat({ shown, same, of_all, of_shown, of_large, others }, " ")`)).split(" ").map(Number);
+  assert.deepEqual([shown, same], [5, 5], "one of the six sums up others");
+  assert.equal(others, 0, "what is summed up has no object that retains");
+  assert.ok(ofLarge < ofAll / 4, `${ofLarge} thousand instructions for the largest lines, ${ofAll} for all`);
   assert.ok(ofShown < ofAll / 4, `${ofShown} thousand instructions, ${ofAll} for all lines`);
 });
 
