@@ -338,18 +338,26 @@ test("coroutines that wait elsewhere count too: in tables and closures, each onc
   const few = await checkOf(process, "coroutines");
   assert.deepEqual([few.count, few.others, few.dead, few.found], [19, 19, 1, false]);
   assert.ok(few.bytes > 19 * 1000 && few.bytes < 19 * 2000, `${few.bytes} bytes`);
-  await process.eval(`Keeper, Generator = nil, nil for i = 20, 22 do Jobs[i] = Waiting() end`);
-  const more = await checkOf(process, "coroutines");
+  await process.eval(`Keeper, Generator = nil, nil for i = 20, 21 do Jobs[i] = Waiting() end
+    Ended, Deep = coroutine.create(function() end), { { Waiting() } } coroutine.resume(Ended)`);
+  const more = await checkOf(process, "coroutines"); // the holder is that of the first which waits, breadth first
   assert.deepEqual([more.count, more.others, more.holder, more.found, more.partial], [20, 20, "Jobs", true, undefined]);
   assert.match(more.text, /; beside Handlers\.coroutines 20, one in Jobs$/);
   const known = JSON.parse(await process.eval(`
+    Deep = nil
     table.move(Jobs, 1, 5, 1, Handlers.coroutines)
     Handlers.coroutines[6] = 0/0
     local check = require("membuddy").checks()[3]
     Handlers.coroutines = {}
     return require("json").encode(check)`));
-  assert.deepEqual([known.count, known.others, known.found], [20, 15, true], "what aos waits for is told as before");
-  await process.eval(`for i = 1, 250 do Jobs[i] = Waiting() end`);
+  assert.deepEqual([known.count, known.others, known.found], [19, 14, true], "what aos waits for is told as before");
+  const ofAos = JSON.parse(await process.eval(`
+    for i = 1, 250 do Handlers.coroutines[i] = Waiting() end
+    local check = require("membuddy").checks()[3]
+    Handlers.coroutines = {}
+    return require("json").encode(check)`));
+  assert.deepEqual([ofAos.count, ofAos.others, ofAos.partial], [269, 19, undefined], "and takes no place of what is kept elsewhere");
+  await process.eval(`Ended = nil for i = 1, 250 do Jobs[i] = Waiting() end`);
   const many = await checkOf(process, "coroutines");
   assert.deepEqual([many.count, many.partial], [200, true]);
   const part = JSON.parse(await process.eval(`Jobs = { Jobs[1] } return require("json").encode(require("membuddy").checks({ objects = 20 })[3])`));
