@@ -35,6 +35,9 @@ ATTACH_EXPORT void attach_start(uintptr_t bytes, uintptr_t arena) {
 ATTACH_EXPORT uintptr_t attach_text(void) { return (uintptr_t)text; }
 ATTACH_EXPORT double attach_peak_bytes(void) { return arena_peak_bytes(); }
 void attach_settle(void) { graph_release(&standing); }
+void attach_settle_list(GCObject *list) {
+  for (; list; list = list->next) graph_restore(&standing, list);
+}
 
 /* ---- finding a state ---- */
 

@@ -236,7 +236,8 @@ ATTACH_EXPORT int attach_account(uintptr_t state, double memory_bytes, double al
                                  double heap_begin, double heap_end, double stack_low,
                                  double stack_high, double static_begin, double static_end) {
   lua_State *L = (lua_State *)state;
-  attach_settle();
+  attach_settle_list(G(L)->finobj); /* these two have the boxes of buffers */
+  attach_settle_list(G(L)->tobefnz);
   memset(&subject, 0, sizeof subject);
   subject.memory.memory_bytes = (size_t)memory_bytes;
   find_chunks(allocator_state, state);

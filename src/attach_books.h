@@ -15,5 +15,7 @@ const checked_blocks *attach_know_blocks(lua_State *L);
 /* Retained sizes leave numbers in the place of links: a copy that is thrown away then need not be
 ** as it was. Whoever walks, or follows a link, calls this first. */
 void attach_settle(void);
+/* For whoever follows one list alone. */
+void attach_settle_list(GCObject *list);
 
 #endif

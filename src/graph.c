@@ -105,16 +105,19 @@ static uint32_t node_of_cell(graph *g, UpVal *cell, uint32_t parent) {
   return node;
 }
 
-static void restore(graph *g, uint32_t node) {
-  UpVal *cell = graph_cell(g, node);
-  if (cell) {
-    layout_release_cell(cell);
-    layout_set_cell_word(cell, saved_of(g, layout_cell_word(cell)));
-    return;
-  }
-  GCObject *object = graph_object(g, node);
+void graph_restore(const graph *g, GCObject *object) {
   object->next = graph_next(g, object);
   object->marked &= (lu_byte)~LAYOUT_MARK_BIT;
+}
+
+static void restore(graph *g, uint32_t node) {
+  UpVal *cell = graph_cell(g, node);
+  if (cell == NULL) {
+    graph_restore(g, graph_object(g, node));
+    return;
+  }
+  layout_release_cell(cell);
+  layout_set_cell_word(cell, saved_of(g, layout_cell_word(cell)));
 }
 
 /* ---- edges ---- */

@@ -59,6 +59,8 @@ typedef struct {
 typedef void (*graph_finder)(graph *g);
 walk_status graph_build(lua_State *L, const walk_books *books, graph_finder find_last, graph *g);
 void graph_release(graph *g);
+/* Puts the link of one object back, as often as is liked: nobody finds its node any more. */
+void graph_restore(const graph *g, GCObject *object);
 
 /* The node of an object; GRAPH_NONE when it does not live. */
 uint32_t graph_find(const graph *g, const GCObject *object);

@@ -18,6 +18,7 @@ import { readOptions } from "../cli/options.js";
 import { formatSize } from "../cli/print.js";
 import { otherHeapsNote } from "../cli/report.js";
 import { ourImages } from "./support/images.js";
+import { askAtInstant, spawnWatched } from "./support/instant.js";
 import { spawnProcess } from "./support/process.js";
 import { loadWalker, stepsOf } from "./support/steps.js";
 import { image, twoHeaps } from "./support/two_heaps.js";
@@ -800,7 +801,7 @@ describe("what retained sizes leave in the copy is taken back before anything el
   };
   for (const { name, file } of ourImages)
     test(name, async () => {
-      const process = await spawnProcess(file);
+      const process = await spawnWatched(file);
       await process.eval("Waiting = setmetatable({}, { __gc = function() end }) Waiting = nil Weak = setmetatable({ [{}] = { {} } }, { __mode = 'k' })");
       await process.eval(`local text, count = ("x"):rep(1e5), 0 -- of a text broken off Lua 5.3 keeps the buffer, as long as its box
         pcall(text.gsub, text, "x", function()
@@ -829,6 +830,16 @@ describe("what retained sizes leave in the copy is taken back before anything el
       assert.notEqual(Buffer.compare(copy(), walked), 0);
       heap.retained("_G");
       assert.equal(Buffer.compare(copy(), walked), 0, "the copy is as it was");
+
+      const { memory: finalizing } = await askAtInstant(process, "account", "nil", `collectgarbage("stop") -- the box waits for its finalizer, behind others
+        local begun
+        for _ = 1, 20000 do setmetatable({}, { __gc = function() begun = true end }) end
+        Box = nil
+        repeat collectgarbage("step", 0) until begun`);
+      const [untouched, asked] = [await attach(finalizing), await attach(finalizing)], { parts } = untouched.account();
+      asked.profile({ retained: true });
+      assert.deepEqual(asked.account().parts, parts);
+      if (asked.image.lua === "5.3") assert.ok(/** @type {number} */ (parts.buffers) > 1e5, String(parts.buffers)); // 5.4 closes it where it broke off
     });
 });
 
