@@ -292,8 +292,9 @@ static void add_checks(lua_State *L, int lines, int are_wanted) {
                        "makes them");
     lua_rawseti(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
   }
-  lua_pushboolean(L, are_wanted);
-  lua_rawseti(L, lines, PRINT_WANTS_CHECKS);
+  if (!are_wanted) return;
+  lua_pushliteral(L, "lines");
+  lua_rawseti(L, lines, PRINT_REQUEST);
 }
 
 int function_print_lines(lua_State *L) {
@@ -319,6 +320,29 @@ int function_print_lines(lua_State *L) {
   add_print(L, lua_gettop(L));
   add_checks(L, lua_gettop(L), whole_process ? options.checks : 0);
   return 1;
+}
+
+/* ---- checks ---- */
+
+int function_without_checks(lua_State *L) {
+  int is_no_memory = support_is_no_memory(L), is_text = lua_type(L, 3) == LUA_TSTRING;
+  if (support_is_text(L, 2, "lines")) { /* no memory, or a changed Lua */
+    const char *why = lua_tostring(L, 3);
+    lua_createtable(L, 1, 0);
+    lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
+    lua_rawseti(L, -2, 1);
+    return 1;
+  }
+  if (is_no_memory && support_is_text(L, 2, "checks")) {
+    lua_newtable(L);
+    return 1;
+  }
+  if (is_text && !is_no_memory) { /* what is no text is a hook's, say */
+    luaL_where(L, CALLER_LEVEL);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
 }
 
 /* ---- figures ---- */

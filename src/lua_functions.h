@@ -25,9 +25,13 @@ int function_open(lua_State *L);
 /* profile([target,] [options]) -> results */
 int function_profile(lua_State *L);
 /* print([results or options] [, options]) -> an array of the lines that are to be printed; beside
-** them the program's print, and whether the checks shall follow */
+** them the program's print, and what the checks are asked for (nil: they shall not follow) */
 int function_print_lines(lua_State *L);
-enum { PRINT_FUNCTION = 0, PRINT_WANTS_CHECKS = -1 };
+enum { PRINT_FUNCTION = 0, PRINT_REQUEST = -1 };
+/* What stands for the result of the checks where they failed; its arguments are what they were asked
+** about, the request, and the error. Without memory `checks` gives an empty list, and print a line
+** that says why. All else is raised. */
+int function_without_checks(lua_State *L);
 /* format_size(bytes [, colours]) -> string */
 int function_format_size(lua_State *L);
 /* sizeof(value) -> own bytes; 0 for a value that has none */

@@ -5,8 +5,6 @@
 */
 #include "membuddy.h"
 
-#include <string.h>
-
 #include "lauxlib.h"
 
 #include "checks_source.h" /* made of checks.lua by scripts/pack-lua.js */
@@ -15,16 +13,18 @@
 
 /* Lua's collector works where something is made, and finalizers with it. */
 static int make_something(lua_State *L) {
-  lua_pushliteral(L, "");
-  return 0;
+  lua_concat(L, 0);
+  return 1;
 }
 
 /* Leaves the result of a function on top. The collector works then for what the function made; a
-** finalizer that fails, of which 5.3 tells whoever makes something, costs no result. */
+** finalizer that fails, of which 5.3 tells whoever makes something, costs no result: its error lies
+** below that, where otherwise something lies. */
 static void call_function(lua_State *L, lua_CFunction function) {
   if (function_call_at_rest(L, function) != LUA_OK) lua_error(L);
   lua_pushcfunction(L, make_something);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  lua_pcall(L, 0, 1, 0);
+  lua_insert(L, -2);
 }
 
 /* Every function but `print`: its upvalue says which. */
@@ -59,66 +59,55 @@ static const char *read_piece(lua_State *L, void *data, size_t *length) {
   return u->piece;
 }
 
-/* Runs the program with this library (the first upvalue), a request, the value at `argument`, and
-** Lua's libraries. Leaves its result, or the error; returns the status. */
-static int run_checks(lua_State *L, const char *request, int argument) {
-  unpacking u = {0, {0}};
+/* Runs the program with this library (the first upvalue), the request and what it is about (at 2 and
+** 1), and Lua's libraries. Leaves the result on top. Returns 1 if it is one for want of another: the
+** error is at 3 then. */
+static int run_checks(lua_State *L) {
+  unpacking u;
+  u.next = 0;
   int status = lua_load(L, read_piece, &u, "=membuddy.checks", "t");
-  if (status != LUA_OK) return status;
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushstring(L, request);
-  lua_pushvalue(L, argument);
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  return lua_pcall(L, 4, 1, 0);
+  if (status == LUA_OK) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    status = lua_pcall(L, 4, 1, 0);
+  }
+  if (status == LUA_OK) return 0;
+  lua_insert(L, 3);
+  call_function(L, function_without_checks);
+  return 1;
 }
 
-/* The second upvalue is the request. Without the memory for `checks`: an empty list, and the error;
-** wrong options are refused. */
+/* The second upvalue is the request. */
 static int border_checks(lua_State *L) {
-  const char *request = lua_tostring(L, lua_upvalueindex(2));
   lua_settop(L, 1);
-  if (run_checks(L, request, 1) == LUA_OK) return 1;
-  int is_no_memory = support_is_no_memory(L);
-  if (is_no_memory && strcmp(request, "checks") == 0) {
-    lua_newtable(L);
-    lua_insert(L, -2);
-    return 2;
-  }
-  if (is_no_memory || lua_type(L, -1) != LUA_TSTRING) return lua_error(L); /* a hook's, say */
-  luaL_where(L, 1);
-  lua_insert(L, -2);
-  lua_concat(L, 2);
-  return lua_error(L);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  int failed = run_checks(L);
+  if (failed) lua_pushvalue(L, 3);
+  return 1 + failed;
 }
 
 /* ---- print ---- */
 
-/* The program's `print` is called in the open: it may do anything. */
-static void print_lines(lua_State *L, int lines, int print) {
-  lua_Integer count = (lua_Integer)lua_rawlen(L, lines);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_pushvalue(L, print);
-    lua_rawgeti(L, lines, i);
-    lua_call(L, 1, 0);
-  }
-}
-
 static int border_print(lua_State *L) {
   call_function(L, function_print_lines);
-  int lines = lua_gettop(L);
-  lua_rawgeti(L, lines, PRINT_WANTS_CHECKS);
-  int are_wanted = lua_toboolean(L, -1);
+  lua_insert(L, 1);
   /* Before a line is written: aos keeps what it prints, which is no growth of the program's. */
-  if (are_wanted && run_checks(L, "lines", lines) != LUA_OK) { /* no memory, or a changed Lua */
-    lua_createtable(L, 1, 0);
-    const char *why = lua_tostring(L, -2);
-    lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
-    lua_rawseti(L, -2, 1);
+  if (lua_rawgeti(L, 1, PRINT_REQUEST) != LUA_TNIL) {
+    lua_insert(L, 2);
+    run_checks(L);
   }
-  int findings = lua_gettop(L), print = findings + 1;
-  lua_rawgeti(L, lines, PRINT_FUNCTION);
-  print_lines(L, lines, print);
-  if (are_wanted) print_lines(L, findings, print);
+  lua_copy(L, -1, 2); /* what was found, or nil */
+  lua_rawgeti(L, 1, PRINT_FUNCTION);
+  int print = lua_gettop(L);
+  for (int lines = 1; lines <= 2; lines++) {
+    for (unsigned i = 1; i <= lua_rawlen(L, lines); i++) {
+      lua_pushvalue(L, print);
+      lua_rawgeti(L, lines, i);
+      lua_call(L, 1, 0); /* in the open: it may do anything */
+    }
+  }
   return 0;
 }
 

@@ -30,6 +30,10 @@ int support_refuse_argument(lua_State *L, const char *function, const char *form
   return lua_error(L);
 }
 
+int support_is_text(lua_State *L, int index, const char *text) {
+  return lua_type(L, index) == LUA_TSTRING && strcmp(lua_tostring(L, index), text) == 0;
+}
+
 #define NO_MEMORY "not enough memory" /* Lua's own words */
 
 int support_raise_no_memory(lua_State *L) {
@@ -37,9 +41,7 @@ int support_raise_no_memory(lua_State *L) {
   return lua_error(L);
 }
 
-int support_is_no_memory(lua_State *L) {
-  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), NO_MEMORY) == 0;
-}
+int support_is_no_memory(lua_State *L) { return support_is_text(L, -1, NO_MEMORY); }
 
 void support_check_stack(lua_State *L, int slots) {
   if (!lua_checkstack(L, slots)) support_raise_no_memory(L);

@@ -19,6 +19,9 @@ int support_refuse(lua_State *L, const char *format, ...);
 /* The same of the first argument of a function, in the words of Lua's own. */
 int support_refuse_argument(lua_State *L, const char *function, const char *format, ...);
 
+/* Whether the value at `index` is this string. Makes nothing. */
+int support_is_text(lua_State *L, int index, const char *text);
+
 /* Raises what Lua raises when its allocator has nothing left. */
 int support_raise_no_memory(lua_State *L);
 /* Whether the error on top is that one. */

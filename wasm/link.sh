@@ -76,7 +76,8 @@ if [ -n "$twins" ]; then
   echo "link.sh: functions of the profiler share names with others of the image: $twins; rename them" >&2
   exit 1
 fi
-apart=(--no-inline='luaM_*')
+# What the profiler's border calls is no part of it: inlined, Asyncify would take it for one.
+apart=(--no-inline='luaM_*' --no-inline='function_*')
 "$WASM_OPT" "${features[@]}" -g "$work/linked.wasm" "${apart[@]}" -O3 \
   --asyncify --pass-arg=asyncify-imports@"$(listed "${waits[@]}")" \
   --pass-arg=asyncify-removelist@"$(listed "${never_wait[@]}" "${core[@]}")" \
