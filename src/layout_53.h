@@ -9,6 +9,8 @@
 /* The registry's name for the metatable of luaL_Buffer's boxes. */
 #define LAYOUT_BUFFER_BOX  "LUABOX"
 #define LAYOUT_LUA_VERSION 503
+/* A userdata has one value, wanted or not. */
+#define lua_newuserdatauv(L, bytes, values) lua_newuserdata(L, bytes)
 
 #define LAYOUT_ASSERT(type, bytes64, bytes32)                                                      \
   _Static_assert(sizeof(type) == (sizeof(void *) == 8 ? (bytes64) : (bytes32)),                    \

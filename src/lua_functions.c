@@ -279,7 +279,7 @@ static void add_print(lua_State *L, int lines) {
   if (support_push_global(L, "print") != LUA_TFUNCTION)
     support_refuse(L, "the global 'print' is a %s value; a function is needed",
                    luaL_typename(L, -1));
-  lua_rawseti(L, lines, PRINT_FUNCTION);
+  support_set_entry(L, lines, PRINT_FUNCTION);
 }
 
 /* Reading the checks takes memory; a report that does not ask for them shall not make the process
@@ -290,11 +290,11 @@ static void add_checks(lua_State *L, int lines, int are_wanted) {
     are_wanted = 0;
     lua_pushliteral(L, "Checks: left out, so that the process need not grow; option checks = true "
                        "makes them");
-    lua_rawseti(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
+    support_set_entry(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
   }
   if (!are_wanted) return;
   lua_pushliteral(L, "lines");
-  lua_rawseti(L, lines, PRINT_REQUEST);
+  support_set_entry(L, lines, PRINT_REQUEST);
 }
 
 int function_print_lines(lua_State *L) {
@@ -330,7 +330,7 @@ int function_without_checks(lua_State *L) {
     const char *why = lua_tostring(L, 3);
     lua_createtable(L, 1, 0);
     lua_pushfstring(L, "Checks: none, since %s", why ? why : "of an error that is no text");
-    lua_rawseti(L, -2, 1);
+    support_set_entry(L, 4, 1);
     return 1;
   }
   if (is_no_memory && support_is_text(L, 2, "checks")) {
@@ -351,7 +351,8 @@ int function_format_size(lua_State *L) {
   int is_number;
   lua_Number bytes = lua_tonumberx(L, 1, &is_number);
   if (!is_number)
-    support_refuse_argument(L, "format_size", "number expected, got %s", luaL_typename(L, 1));
+    support_refuse_argument(L, "format_size",
+                            lua_pushfstring(L, "number expected, got %s", luaL_typename(L, 1)));
   print_push_size(L, bytes, lua_toboolean(L, 2));
   return 1;
 }

@@ -53,7 +53,7 @@ void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
 
 /* Makes the string on top the next line, and pops it. */
 static void print_top(lua_State *L) {
-  lua_rawseti(L, LINES, (lua_Integer)lua_rawlen(L, LINES) + 1);
+  support_set_entry(L, LINES, (lua_Integer)lua_rawlen(L, LINES) + 1);
 }
 
 static void print_coloured(lua_State *L, const char *text, const char *colour) {
@@ -167,7 +167,7 @@ static const line *take_first(line_heap *lines) {
 ** else their own) are at least `min_size`. A path that refers to another has no size. */
 static line_heap push_lines(lua_State *L, int paths, int totals, size_t count,
                             lua_Number min_size) {
-  line_heap lines = {lua_newuserdata(L, (count + 1) * (sizeof(line) + sizeof(line *))), 0};
+  line_heap lines = {lua_newuserdatauv(L, (count + 1) * (sizeof(line) + sizeof(line *)), 0), 0};
   line *l = (line *)(lines.heap + count + 1);
   for (lua_pushnil(L); lua_next(L, paths); lua_pop(L, 2)) {
     l->path = lua_tostring(L, -2);

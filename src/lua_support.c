@@ -1,33 +1,22 @@
 #include "lua_support.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #include "lauxlib.h"
 
 #define LONGEST_SHOWN 64
 
-int support_refuse(lua_State *L, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
+int support_raise(lua_State *L, const char *before) {
   luaL_where(L, CALLER_LEVEL);
-  lua_pushliteral(L, "membuddy: ");
-  lua_pushvfstring(L, format, arguments);
-  va_end(arguments);
+  lua_pushstring(L, before);
+  lua_rotate(L, -3, -1);
   lua_concat(L, 3);
   return lua_error(L);
 }
 
-int support_refuse_argument(lua_State *L, const char *function, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  luaL_where(L, CALLER_LEVEL);
-  lua_pushfstring(L, "bad argument #1 to '%s' (", function);
-  lua_pushvfstring(L, format, arguments);
-  va_end(arguments);
-  lua_pushliteral(L, ")");
-  lua_concat(L, 4);
-  return lua_error(L);
+int support_refuse_argument(lua_State *L, const char *function, const char *problem) {
+  lua_pushfstring(L, "bad argument #1 to '%s' (%s)", function, problem);
+  return support_raise(L, "");
 }
 
 int support_is_text(lua_State *L, int index, const char *text) {
@@ -82,6 +71,12 @@ const char *support_show(lua_State *L, int index) {
 
 const char *support_show_name(lua_State *L, int index) {
   return lua_type(L, index) == LUA_TSTRING ? shown_text(L, index) : support_show(L, index);
+}
+
+void support_set_entry(lua_State *L, int index, lua_Integer number) {
+  lua_pushinteger(L, number);
+  lua_insert(L, -2);
+  lua_rawset(L, index);
 }
 
 void support_push_number(lua_State *L, size_t number) { lua_pushinteger(L, (lua_Integer)number); }

@@ -12,12 +12,15 @@
 /* Where the program stands on the stack of calls; between stands the border (lua_membuddy.c). */
 #define CALLER_LEVEL 2
 
-/* Raises the error that the format and its arguments tell (those of `lua_pushfstring`), with our
-** name before it, and before that where in the program it came from. Does not return. */
-int support_refuse(lua_State *L, const char *format, ...);
+/* Raises the text on top with this before it, and before that where in the program it came from.
+** Does not return. */
+int support_raise(lua_State *L, const char *before);
+
+/* The same with our name, and a text that a format and its arguments tell. */
+#define support_refuse(L, ...) (lua_pushfstring(L, __VA_ARGS__), support_raise(L, "membuddy: "))
 
 /* The same of the first argument of a function, in the words of Lua's own. */
-int support_refuse_argument(lua_State *L, const char *function, const char *format, ...);
+int support_refuse_argument(lua_State *L, const char *function, const char *problem);
 
 /* Whether the value at `index` is this string. Makes nothing. */
 int support_is_text(lua_State *L, int index, const char *text);
@@ -40,6 +43,10 @@ int support_push_global(lua_State *L, const char *name);
 const char *support_show(lua_State *L, int index);
 /* The same of a name, which has its quotes already. */
 const char *support_show_name(lua_State *L, int index);
+
+/* Sets t[number] of the table at `index`, which is none from the top, to the value on top, and pops
+** that. The image's Lua calls `lua_rawseti` for the registry alone, and has it without the rest. */
+void support_set_entry(lua_State *L, int index, lua_Integer number);
 
 /* Pushes a count or a number of bytes. */
 void support_push_number(lua_State *L, size_t number);
