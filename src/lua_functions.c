@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "lauxlib.h"
-
 #include "account.h"
 #include "borrow.h"
 #include "lua_options.h"
@@ -24,7 +22,7 @@
 #define CHECKS_NEED_BYTES       262144u
 #define CHECKS_NEED_BLOCK_BYTES 65536u
 #define LONGEST_CHAIN           16 /* steps of a target's name; each takes a walk */
-#define MOST_ARGUMENTS          3  /* that a function looks at; luaopen_membuddy's */
+#define MOST_ARGUMENTS          3  /* that a function looks at: function_without_checks */
 
 static int call_at_rest(lua_State *L, lua_CFunction function, int arguments) {
   path_forget_frames();
@@ -437,33 +435,34 @@ int function_account(lua_State *L) {
 
 /* ---- the library ---- */
 
-enum { BORDER = 1, BORDER_PRINT, BORDER_CHECKS };
+const luaL_Reg function_table[FUNCTION_COUNT] = {
+    {"profile", function_profile},
+    {"sizeof", function_sizeof},
+    {"format_size", function_format_size},
+    {"account", function_account},
+    {"kinds", function_kinds},
+    {"retained", function_retained},
+};
 
 /* A function with the library on top, and a request, as upvalues. */
 static void set_checks(lua_State *L, const char *name) {
   lua_pushvalue(L, -1);
   lua_pushstring(L, name);
-  lua_pushcclosure(L, lua_tocfunction(L, BORDER_CHECKS), 2);
+  lua_pushcclosure(L, border_checks, 2);
   lua_setfield(L, -2, name);
 }
 
 int function_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"profile", function_profile},
-                                       {"sizeof", function_sizeof},
-                                       {"format_size", function_format_size},
-                                       {"account", function_account},
-                                       {"kinds", function_kinds},
-                                       {"retained", function_retained}};
   lua_createtable(L, 0, 14); /* one place for the mark */
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    lua_pushcfunction(L, functions[i].func);
-    lua_pushcclosure(L, lua_tocfunction(L, BORDER), 1);
-    lua_setfield(L, -2, functions[i].name);
+  for (int i = 0; i < FUNCTION_COUNT; i++) {
+    lua_pushinteger(L, i);
+    lua_pushcclosure(L, border_function, 1);
+    lua_setfield(L, -2, function_table[i].name);
   }
   set_checks(L, "checks");
   set_checks(L, "mark");
   lua_pushvalue(L, -1);
-  lua_pushcclosure(L, lua_tocfunction(L, BORDER_PRINT), 1);
+  lua_pushcclosure(L, border_print, 1);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "print");
   lua_setfield(L, -2, "print_results");

@@ -12,14 +12,25 @@
 
 #include "lua.h"
 
+#include "lauxlib.h"
+
 /* Calls a function with the arguments on the stack (the first three) while the collector rests;
 ** what is allocated meanwhile counts for its pace afterwards. Leaves the one result, or the error,
 ** on top; returns the status. Nothing of the program runs meanwhile: no finalizer, and no handler
 ** of errors. Where Lua's memory runs out garbage is collected, and the function called again. */
 int function_call_at_rest(lua_State *L, lua_CFunction function);
 
-/* The library, a table; its arguments are the border's function, whose upvalue says what it calls,
-** the border's print and its checks. */
+/* The border (lua_membuddy.c), which is what a program calls. Upvalues: of `border_function` the
+** place in `function_table` of what it calls; of `border_print` the library; of `border_checks` the
+** library and the request. */
+int border_function(lua_State *L);
+int border_print(lua_State *L);
+int border_checks(lua_State *L);
+
+enum { FUNCTION_COUNT = 6 };
+extern const luaL_Reg function_table[FUNCTION_COUNT];
+
+/* The library, a table. */
 int function_open(lua_State *L);
 
 /* profile([target,] [options]) -> results */
@@ -28,9 +39,9 @@ int function_profile(lua_State *L);
 ** them the program's print, and what the checks are asked for (nil: they shall not follow) */
 int function_print_lines(lua_State *L);
 enum { PRINT_FUNCTION = 0, PRINT_REQUEST = -1 };
-/* What stands for the result of the checks where they failed; its arguments are what they were asked
-** about, the request, and the error. Without memory `checks` gives an empty list, and print a line
-** that says why. All else is raised. */
+/* What stands for the result of the checks where they failed; its arguments are what they were
+** asked about, the request, and the error. Without memory `checks` gives an empty list; print has a
+** line that says why. All else is raised. */
 int function_without_checks(lua_State *L);
 /* format_size(bytes [, colours]) -> string */
 int function_format_size(lua_State *L);

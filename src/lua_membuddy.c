@@ -27,9 +27,10 @@ static void call_function(lua_State *L, lua_CFunction function) {
   lua_insert(L, -2);
 }
 
-/* Every function but `print`: its upvalue says which. */
-static int border(lua_State *L) {
-  call_function(L, lua_tocfunction(L, lua_upvalueindex(1)));
+/* A program can reach the upvalue, and no more by it than another function. */
+int border_function(lua_State *L) {
+  size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1)) % FUNCTION_COUNT;
+  call_function(L, function_table[number].func);
   return 1;
 }
 
@@ -59,9 +60,9 @@ static const char *read_piece(lua_State *L, void *data, size_t *length) {
   return u->piece;
 }
 
-/* Runs the program with this library (the first upvalue), the request and what it is about (at 2 and
-** 1), and Lua's libraries. Leaves the result on top. Returns 1 if it is one for want of another: the
-** error is at 3 then. */
+/* Runs the program with this library (the first upvalue), the request and what it is about (at 2
+** and 1), and Lua's libraries. Leaves the result on top. Returns 1 if it is one for want of
+** another: the error is at 3 then. */
 static int run_checks(lua_State *L) {
   unpacking u;
   u.next = 0;
@@ -79,8 +80,7 @@ static int run_checks(lua_State *L) {
   return 1;
 }
 
-/* The second upvalue is the request. */
-static int border_checks(lua_State *L) {
+int border_checks(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   int failed = run_checks(L);
@@ -90,7 +90,7 @@ static int border_checks(lua_State *L) {
 
 /* ---- print ---- */
 
-static int border_print(lua_State *L) {
+int border_print(lua_State *L) {
   call_function(L, function_print_lines);
   lua_insert(L, 1);
   /* Before a line is written: aos keeps what it prints, which is no growth of the program's. */
@@ -112,10 +112,6 @@ static int border_print(lua_State *L) {
 }
 
 LUAMOD_API int luaopen_membuddy(lua_State *L) {
-  lua_settop(L, 0);
-  lua_pushcfunction(L, border);
-  lua_pushcfunction(L, border_print);
-  lua_pushcfunction(L, border_checks);
   call_function(L, function_open);
   return 1;
 }
