@@ -1,6 +1,7 @@
 /**
  * Makes Lua small without changing what it does: comments and white space go, local variables get short names, and
  * where it is kept as data, frequent pairs of bytes become one byte (from 0x80 on), again and again.
+ * In the header the bytes below a space stand for pairs, too: they come behind 0xFF.
  *
  *   node scripts/pack-lua.js INPUT.lua OUTPUT.h    a header with the packed text and its table of pairs
  *
@@ -247,8 +248,12 @@ export function minified(source, keepsLines = false) {
 }
 
 const firstPair = 0x80;
-const mostPairs = 128;
+const mostPairs = 128; // bytes that are no ASCII
+const mostPairsOfHeader = mostPairs + 0x20; // and those below a space
 const longestPiece = 64;
+
+/** The byte that stands for a pair. @param {number} index */
+const symbolOf = (index) => (firstPair + index) % 256;
 
 /**
  * The text in as few bytes as these pairs allow: joined in their order, some stood in the way of longer ones.
@@ -256,7 +261,7 @@ const longestPiece = 64;
  */
 function shortest(text, pairs) {
   const pieces = Array.from({ length: firstPair }, (_, code) => String.fromCharCode(code));
-  for (const [one, other] of pairs) pieces.push(pieces[one] + pieces[other]);
+  pairs.forEach(([one, other], index) => (pieces[symbolOf(index)] = pieces[one] + pieces[other]));
   /** @type {number[][]} */
   const beginningWith = Array.from({ length: firstPair }, () => []);
   pieces.forEach((piece, symbol) => beginningWith[piece.charCodeAt(0)].push(symbol));
@@ -276,14 +281,17 @@ function shortest(text, pairs) {
 
 /**
  * @param {string} text ASCII
+ * @param {number} [most] pairs
  * @returns {{ packed: number[], pairs: [number, number][] }}
  */
-export function packed(text) {
+export function packed(text, most = mostPairs) {
+  const taken = new Set(Array.from({ length: most }, (_, index) => String.fromCharCode(symbolOf(index))));
+  if ([...text].some((character) => taken.has(character))) throw new Error("this text has characters that stand for pairs");
   let bytes = [...Buffer.from(text, "ascii")];
   /** @type {[number, number][]} */
   const pairs = [];
   const lengths = Array.from({ length: 256 }, () => 1);
-  while (pairs.length < mostPairs) {
+  while (pairs.length < most) {
     /** @type {Map<number, number>} */
     const counts = new Map();
     let previous = -1;
@@ -295,7 +303,7 @@ export function packed(text) {
     const fitting = [...counts].filter(([pair]) => lengths[pair >> 8] + lengths[pair & 255] <= longestPiece);
     const [pair, count] = fitting.reduce((best, one) => (one[1] > best[1] ? one : best), [0, 0]);
     if (count < 4) break;
-    const symbol = firstPair + pairs.length;
+    const symbol = symbolOf(pairs.length);
     pairs.push([pair >> 8, pair & 255]);
     lengths[symbol] = lengths[pair >> 8] + lengths[pair & 255];
     const next = [];
@@ -315,7 +323,7 @@ const rows = (bytes) => bytes.reduce((text, byte, i) => text + (i % 24 === 0 ? "
 
 /** @param {string} source @param {string} name */
 function header(source, name) {
-  const { packed: bytes, pairs } = packed(minified(source));
+  const { packed: bytes, pairs } = packed(minified(source).trimEnd(), mostPairsOfHeader);
   return `/* Made of ${name} by scripts/pack-lua.js. */
 #define PACKED_LONGEST_PIECE ${longestPiece}
 static const unsigned char packed_pairs[][2] = {${rows(pairs.flat())}

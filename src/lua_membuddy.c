@@ -41,13 +41,14 @@ typedef struct {
   char piece[PACKED_LONGEST_PIECE];
 } unpacking;
 
-/* A byte from 0x80 on stands for a pair of bytes. Returns the length of what it stands for. */
+/* A byte from 0x80 on, or below a space (these come behind 0xFF), stands for a pair of bytes.
+** Returns the length of what it stands for. */
 static size_t unpack(char *to, unsigned char byte) {
-  if (byte < 0x80) {
+  if (byte >= 0x20 && byte < 0x80) {
     *to = (char)byte;
     return 1;
   }
-  const unsigned char *pair = packed_pairs[byte - 0x80];
+  const unsigned char *pair = packed_pairs[(unsigned char)(byte - 0x80)];
   size_t length = unpack(to, pair[0]);
   return length + unpack(to + length, pair[1]);
 }
