@@ -163,11 +163,11 @@ static const char *push_target_name(lua_State *L, int index, const GCObject *obj
 /* ---- profile ---- */
 
 typedef struct {
-  report r;
-  tree t;
   GCObject *target; /* NULL: the whole process */
-  walk_books met;   /* of a target */
   size_t *retained; /* a loan */
+  report r;
+  walk_books met; /* of a target */
+  tree t;
 } job;
 
 static walk_status walk_job(lua_State *L, job *j) {
@@ -265,9 +265,9 @@ int function_profile(lua_State *L) {
 /* ---- print ---- */
 
 static int are_results(lua_State *L, int index) {
-  int is_named = support_push_field(L, index, "type") == LUA_TSTRING &&
-                 strcmp(lua_tostring(L, -1), RESULTS_TYPE) == 0;
   int has_sizes = support_push_field(L, index, "sizes") == LUA_TTABLE;
+  support_push_field(L, index, "type");
+  int is_named = support_is_text(L, -1, RESULTS_TYPE);
   lua_pop(L, 2);
   return is_named || has_sizes;
 }

@@ -59,9 +59,7 @@ static int read_all(uint32_t *count) {
 }
 
 static int is_infinite(lua_State *L) {
-  if (lua_type(L, -1) != LUA_TSTRING) return 0;
-  const char *text = lua_tostring(L, -1);
-  return strcmp(text, "inf") == 0 || strcmp(text, "infinity") == 0;
+  return support_is_text(L, -1, "inf") || support_is_text(L, -1, "infinity");
 }
 
 /* Reads the value on top into an option; 0 when it is not accepted. */

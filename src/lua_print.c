@@ -288,8 +288,8 @@ static void print_header(lua_State *L, int results) {
 }
 
 static void check_type(lua_State *L, int results) {
-  if (support_push_field(L, results, "type") != LUA_TSTRING ||
-      strcmp(lua_tostring(L, -1), RESULTS_TYPE) != 0)
+  support_push_field(L, results, "type");
+  if (!support_is_text(L, -1, RESULTS_TYPE))
     refuse_results(L, "type", support_show(L, -1), "'" RESULTS_TYPE "'");
   lua_pop(L, 1);
 }
