@@ -68,9 +68,12 @@ static GCObject *check_target(lua_State *L, int index) {
   return object;
 }
 
-static void check_table(lua_State *L, int index, const char *what) {
+/* Whether there is a table at `index`; all but that and nil is refused. */
+static int has_table(lua_State *L, int index, const char *what) {
+  if (lua_isnil(L, index)) return 0;
   if (!lua_istable(L, index))
     support_refuse(L, "the %s are %s; accepted: a table", what, value_name(L, index));
+  return 1;
 }
 
 static const char *global_name(lua_State *L, const GCObject *object, char text[PATH_LABEL_BYTES]) {
@@ -220,9 +223,10 @@ static void run_on_stack(lua_State *L, job *j) {
   run_job(L, j);
 }
 
-/* Reports on the target at `index`; 0: on the whole process. Pushes the results. */
-static void profile(lua_State *L, const report_options *options, int index) {
+/* Pushes the results. */
+static void profile(lua_State *L, const report_options *options) {
   job j;
+  int index = options->target;
   memset(&j, 0, sizeof j);
   j.r.options = *options;
   options_settle(&j.r.options);
@@ -244,21 +248,17 @@ int function_profile(lua_State *L) {
   report_options options;
   options_default(&options);
   lua_settop(L, lua_gettop(L) > 2 ? 2 : lua_gettop(L));
-  int count = lua_gettop(L), target = 0;
+  int count = lua_gettop(L);
   if (count == 1 && lua_istable(L, 1) && options_are(L, 1)) {
     options_read(L, 1, &options);
-    target = options.has_target ? lua_gettop(L) : 0;
   } else if (count > 0) {
-    target = 1;
-    if (count == 2 && !lua_isnil(L, 2)) {
-      check_table(L, 2, "options");
-      options_read(L, 2, &options);
-      if (options.has_target)
-        support_refuse(L, "two targets, the first argument and option 'target'; accepted: one of "
-                          "them");
-    }
+    if (count == 2 && has_table(L, 2, "options")) options_read(L, 2, &options);
+    if (options.target)
+      support_refuse(L, "two targets, the first argument and option 'target'; accepted: one of "
+                        "them");
+    options.target = 1;
   }
-  profile(L, &options, target);
+  profile(L, &options);
   return 1;
 }
 
@@ -273,26 +273,26 @@ static int are_results(lua_State *L, int index) {
 }
 
 /* Puts the program's `print` before the lines: what it does is not our business. */
-static void add_print(lua_State *L, int lines) {
+static void add_print(lua_State *L) {
   if (support_push_global(L, "print") != LUA_TFUNCTION)
     support_refuse(L, "the global 'print' is a %s value; a function is needed",
                    luaL_typename(L, -1));
-  support_set_entry(L, lines, PRINT_FUNCTION);
+  support_set_entry(L, PRINT_LINES, PRINT_FUNCTION);
 }
 
 /* Reading the checks takes memory; a report that does not ask for them shall not make the process
 ** grow. */
-static void add_checks(lua_State *L, int lines, int are_wanted) {
+static void add_checks(lua_State *L, int are_wanted) {
   if (are_wanted == OPTION_IF_ROOM &&
       !account_has_room(CHECKS_NEED_BYTES, CHECKS_NEED_BLOCK_BYTES)) {
     are_wanted = 0;
     lua_pushliteral(L, "Checks: left out, so that the process need not grow; option checks = true "
                        "makes them");
-    support_set_entry(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
+    support_set_entry(L, PRINT_LINES, (lua_Integer)lua_rawlen(L, PRINT_LINES) + 1);
   }
   if (!are_wanted) return;
   lua_pushliteral(L, "lines");
-  support_set_entry(L, lines, PRINT_REQUEST);
+  support_set_entry(L, PRINT_LINES, PRINT_REQUEST);
 }
 
 int function_print_lines(lua_State *L) {
@@ -300,23 +300,21 @@ int function_print_lines(lua_State *L) {
   options_default(&options);
   int whole_process = 0;
   lua_settop(L, 2);
-  if (!lua_isnil(L, 1)) check_table(L, 1, "results or options");
-  if (!lua_isnil(L, 2)) check_table(L, 2, "options");
-  if (lua_istable(L, 1) && are_results(L, 1)) {
-    if (lua_istable(L, 2)) options_read(L, 2, &options);
+  int has_first = has_table(L, 1, "results or options"), has_second = has_table(L, 2, "options");
+  if (has_first && are_results(L, 1)) {
+    if (has_second) options_read(L, 2, &options);
     lua_pushvalue(L, 1);
   } else {
-    if (lua_istable(L, 1) && lua_istable(L, 2))
+    if (has_first && has_second)
       support_refuse(L, "the first argument is no results of profile(); accepted: results and "
                         "options, or options alone");
-    int index = lua_istable(L, 2) ? 2 : 1;
-    if (lua_istable(L, index)) options_read(L, index, &options);
-    whole_process = !options.has_target;
-    profile(L, &options, options.has_target ? lua_gettop(L) : 0);
+    if (has_first || has_second) options_read(L, has_second ? 2 : 1, &options);
+    whole_process = options.target == 0;
+    profile(L, &options);
   }
-  print_push_lines(L, lua_gettop(L), &options);
-  add_print(L, lua_gettop(L));
-  add_checks(L, lua_gettop(L), whole_process ? options.checks : 0);
+  print_push_lines(L, &options);
+  add_print(L);
+  add_checks(L, whole_process ? options.checks : 0);
   return 1;
 }
 

@@ -132,8 +132,10 @@ void options_read(lua_State *L, int index, report_options *options) {
                      support_show(L, -1), accepted[type]);
     lua_pop(L, 1);
   }
-  options->has_target = support_push_field(L, index, "target") != LUA_TNIL;
-  if (!options->has_target) lua_pop(L, 1);
+  if (support_push_field(L, index, "target") != LUA_TNIL)
+    options->target = lua_gettop(L);
+  else
+    lua_pop(L, 1);
 }
 
 void options_settle(report_options *options) {

@@ -28,8 +28,8 @@ typedef struct {
   int cycles;
   int no_header;
   int retained;
-  int checks;     /* 0, 1, or OPTION_IF_ROOM */
-  int has_target; /* then the target is on top of the stack */
+  int checks; /* 0, 1, or OPTION_IF_ROOM */
+  int target; /* its place on the stack; 0: none */
 } report_options;
 
 /* How many lines a report has unless somebody asks for more. */
@@ -43,8 +43,8 @@ void options_default(report_options *options);
 /* True if every key of the table at `index` is the name of an option. */
 int options_are(lua_State *L, int index);
 
-/* Reads the table at `index`; pushes the target if it names one. Raises a Lua error. Indices count
-** from the bottom of the stack. */
+/* Reads the table at `index`; pushes the target if it names one, and says where it stands. Raises a
+** Lua error. Indices count from the bottom of the stack. */
 void options_read(lua_State *L, int index, report_options *options);
 
 /* Settles what depends on several options: how many lines the report may have. */

@@ -48,12 +48,12 @@ void print_push_size(lua_State *L, lua_Number bytes, int coloured) {
 
 /* ---- lines ---- */
 
-/* Where the array of lines stands. */
-#define LINES 1
+/* Places on the stack, of what the lines are made from. */
+enum { AT_RESULTS = PRINT_LINES + 1, AT_SIZES, AT_TOTALS, AT_CYCLES, AT_RETAINED };
 
 /* Makes the string on top the next line, and pops it. */
 static void print_top(lua_State *L) {
-  support_set_entry(L, LINES, (lua_Integer)lua_rawlen(L, LINES) + 1);
+  support_set_entry(L, PRINT_LINES, (lua_Integer)lua_rawlen(L, PRINT_LINES) + 1);
 }
 
 static void print_coloured(lua_State *L, const char *text, const char *colour) {
@@ -69,18 +69,17 @@ static void refuse_results(lua_State *L, const char *field, const char *found,
   support_refuse(L, "these results were changed: '%s' is %s; expected %s", field, found, expected);
 }
 
-static void push_typed_field(lua_State *L, int results, const char *name, int type,
-                             const char *expected) {
-  if (support_push_field(L, results, name) != type)
+static void push_typed_field(lua_State *L, const char *name, int type, const char *expected) {
+  if (support_push_field(L, AT_RESULTS, name) != type)
     refuse_results(L, name, luaL_typename(L, -1), expected);
 }
 
-static void push_table_field(lua_State *L, int results, const char *name) {
-  push_typed_field(L, results, name, LUA_TTABLE, "a table");
+static void push_table_field(lua_State *L, const char *name) {
+  push_typed_field(L, name, LUA_TTABLE, "a table");
 }
 
-static lua_Number number_field(lua_State *L, int results, const char *name) {
-  push_typed_field(L, results, name, LUA_TNUMBER, "a number");
+static lua_Number number_field(lua_State *L, const char *name) {
+  push_typed_field(L, name, LUA_TNUMBER, "a number");
   lua_Number number = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return number;
@@ -194,10 +193,10 @@ static void push_coloured_path(lua_State *L, const char *path) {
   lua_concat(L, 2);
 }
 
-/* Adds to the line on top what its path retains, if the table at `retained` (0: none) says so. */
-static void add_retained(lua_State *L, const line *l, int retained) {
-  if (retained == 0) return;
-  int is_known = support_push_field(L, retained, l->path) == LUA_TNUMBER;
+/* Adds to the line on top what its path retains, if the results say so. */
+static void add_retained(lua_State *L, const line *l) {
+  if (l->target || !lua_istable(L, AT_RETAINED)) return;
+  int is_known = support_push_field(L, AT_RETAINED, l->path) == LUA_TNUMBER;
   lua_Number bytes = lua_tonumber(L, -1);
   lua_pop(L, 1);
   if (!is_known) return;
@@ -206,7 +205,7 @@ static void add_retained(lua_State *L, const line *l, int retained) {
   lua_concat(L, 3);
 }
 
-static void print_line(lua_State *L, const line *l, int retained) {
+static void print_line(lua_State *L, const line *l) {
   lua_pushliteral(L, "    ");
   push_coloured_path(L, l->path);
   lua_pushliteral(L, ": ");
@@ -215,7 +214,7 @@ static void print_line(lua_State *L, const line *l, int retained) {
   else
     print_push_size(L, l->shown_bytes, 1);
   lua_concat(L, 4);
-  add_retained(L, l, retained);
+  add_retained(L, l);
   print_top(L);
 }
 
@@ -231,26 +230,24 @@ static void print_rest(lua_State *L, size_t count, const char *what, lua_Number 
   print_top(L);
 }
 
-/* A part of the report: indices of the tables that it is made from. */
+/* A part of the report, and where the tables stand that it is made from. */
 typedef struct {
   const char *title;
   const char *what; /* its lines are, when some are left out */
   int paths, totals;
-  int retained;  /* 0: none */
-  size_t count;  /* of paths */
-  size_t others; /* that have none */
-  lua_Number min_size;
   int has_sizes;
 } section;
 
-static void print_section(lua_State *L, const section *s, size_t room) {
-  line_heap lines = push_lines(L, s->paths, s->totals, s->count, s->min_size);
+/* `others` are paths that have no line. */
+static void print_section(lua_State *L, const section *s, size_t count, size_t others,
+                          lua_Number min_size, size_t room) {
+  line_heap lines = push_lines(L, s->paths, s->totals, count, min_size);
   print_coloured(L, s->title, "gray");
-  for (; lines.count > 0 && room > 0; room--) print_line(L, take_first(&lines), s->retained);
+  for (; lines.count > 0 && room > 0; room--) print_line(L, take_first(&lines));
   lua_Number rest = 0; /* own bytes: totals would count what lies below twice */
   for (size_t i = 0; i < lines.count; i++) rest += lines.heap[i]->own_bytes;
-  if (lines.count + s->others > 0)
-    print_rest(L, lines.count + s->others, s->what, s->has_sizes ? rest : -1);
+  others += lines.count;
+  if (others > 0) print_rest(L, others, s->what, s->has_sizes ? rest : -1);
   lua_pop(L, 1);
 }
 
@@ -264,22 +261,22 @@ static void print_amount(lua_State *L, const char *what, lua_Number bytes, const
   lua_concat(L, 3);
 }
 
-static void print_header(lua_State *L, int results) {
+static void print_header(lua_State *L) {
   print_coloured(L, "MemBuddy " MEMBUDDY_VERSION, "blue");
-  lua_Number lua_bytes = number_field(L, results, "luaSize");
-  lua_Number garbage = number_field(L, results, "garbage");
-  lua_Number unaccounted = number_field(L, results, "unaccounted");
+  lua_Number lua_bytes = number_field(L, "luaSize");
+  lua_Number garbage = number_field(L, "garbage");
+  lua_Number unaccounted = number_field(L, "unaccounted");
   print_amount(L, "Lua memory: ", lua_bytes, " = ");
   print_amount(L, "live ", lua_bytes - garbage - unaccounted, " + ");
   print_amount(L, "garbage ", garbage, "; ");
   print_amount(L, "unaccounted: ", unaccounted, "");
   lua_concat(L, 4);
   print_top(L);
-  if (support_push_field(L, results, "target") == LUA_TSTRING) {
+  if (support_push_field(L, AT_RESULTS, "target") == LUA_TSTRING) {
     check_path(L, "target", "a path with control characters", -1);
     lua_pushliteral(L, "Held by ");
     lua_insert(L, -2);
-    print_amount(L, "; others hold as well: ", number_field(L, results, "shared"), "");
+    print_amount(L, "; others hold as well: ", number_field(L, "shared"), "");
     lua_concat(L, 3);
     print_top(L);
   } else {
@@ -287,16 +284,16 @@ static void print_header(lua_State *L, int results) {
   }
 }
 
-static void check_type(lua_State *L, int results) {
-  support_push_field(L, results, "type");
+static void check_type(lua_State *L) {
+  support_push_field(L, AT_RESULTS, "type");
   if (!support_is_text(L, -1, RESULTS_TYPE))
     refuse_results(L, "type", support_show(L, -1), "'" RESULTS_TYPE "'");
   lua_pop(L, 1);
 }
 
 /* 0 where there is none. */
-static size_t optional_count(lua_State *L, int results, const char *name) {
-  support_push_field(L, results, name);
+static size_t optional_count(lua_State *L, const char *name) {
+  support_push_field(L, AT_RESULTS, name);
   lua_Integer count = lua_tointeger(L, -1);
   lua_pop(L, 1);
   return count > 0 ? (size_t)count : 0;
@@ -309,40 +306,32 @@ static void refuse_sum(lua_State *L, lua_Number sum, lua_Number total) {
   support_refuse(L, "these results were changed: their sizes add up to %s", text);
 }
 
-void print_push_lines(lua_State *L, int index, const report_options *options) {
-  int results = 2, retained = 0;
+void print_push_lines(lua_State *L, const report_options *options) {
+  static const section sizes = {"Sizes:", "references", AT_SIZES, AT_TOTALS, 1};
+  static const section cycles = {"Circular references:", "circular references", AT_CYCLES,
+                                 AT_CYCLES, 0};
   lua_Number sum, unused, total;
   support_check_stack(L, 24);
-  lua_pushvalue(L, index);
-  lua_replace(L, results);
-  lua_settop(L, results);
+  lua_insert(L, 1);
   lua_newtable(L);
-  lua_replace(L, LINES);
-  check_type(L, results);
-  push_table_field(L, results, "sizes");
-  push_table_field(L, results, "totalSizes");
-  push_table_field(L, results, "circular");
-  int cycles = lua_gettop(L), totals = cycles - 1, sizes = cycles - 2;
-  size_t count = check_paths(L, sizes, "sizes", LUA_TNUMBER, &sum);
-  check_paths(L, totals, "totalSizes", LUA_TNUMBER, &unused);
-  size_t cycle_count = check_paths(L, cycles, "circular", LUA_TSTRING, &unused);
-  total = number_field(L, results, "totalSize");
+  lua_insert(L, PRINT_LINES);
+  lua_settop(L, AT_RESULTS);
+  check_type(L);
+  push_table_field(L, "sizes");
+  push_table_field(L, "totalSizes");
+  push_table_field(L, "circular");
+  size_t count = check_paths(L, AT_SIZES, "sizes", LUA_TNUMBER, &sum);
+  check_paths(L, AT_TOTALS, "totalSizes", LUA_TNUMBER, &unused);
+  size_t cycle_count = check_paths(L, AT_CYCLES, "circular", LUA_TSTRING, &unused);
+  total = number_field(L, "totalSize");
   if (sum != total) refuse_sum(L, sum, total);
-  if (support_push_field(L, results, "retained") == LUA_TTABLE) retained = lua_gettop(L);
-  if (!options->no_header) print_header(L, results);
+  support_push_field(L, AT_RESULTS, "retained");
+  if (!options->no_header) print_header(L);
   print_amount(L, "Total size: ", total, "");
   print_top(L);
-  section part = {"Sizes:", "references", sizes, totals, retained, count, 0, options->min_size, 1};
-  print_section(L, &part, options->top);
-  section loops = {"Circular references:",
-                   "circular references",
-                   cycles,
-                   cycles,
-                   0,
-                   cycle_count,
-                   optional_count(L, results, "otherCycles"),
-                   0,
-                   0};
-  if (options->cycles && cycle_count > 0) print_section(L, &loops, options->top);
-  lua_settop(L, LINES);
+  print_section(L, &sizes, count, 0, options->min_size, options->top);
+  size_t other_cycles = optional_count(L, "otherCycles");
+  if (options->cycles && cycle_count > 0)
+    print_section(L, &cycles, cycle_count, other_cycles, 0, options->top);
+  lua_settop(L, PRINT_LINES);
 }

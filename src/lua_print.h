@@ -14,8 +14,9 @@
 /* Pushes a number of bytes in words: "0 bytes", "1.23 KB", "4.00 MB", "1.50 GB". */
 void print_push_size(lua_State *L, lua_Number bytes, int coloured);
 
-/* Pushes an array of the lines that tell the results at `index`. Raises an error when they are no
-** longer what `profile` gave. */
-void print_push_lines(lua_State *L, int index, const report_options *options);
+/* Makes an array of the lines that tell the results on top, and leaves nothing else on the stack.
+** Raises an error when they are no longer what `profile` gave. */
+enum { PRINT_LINES = 1 };
+void print_push_lines(lua_State *L, const report_options *options);
 
 #endif
