@@ -6,7 +6,7 @@
 #include "path.h"
 
 /* Places of the tables on the stack while results are built. */
-enum { NAMESAKES = 1, RESULTS, SIZES, TOTALS, RETAINED, CYCLES };
+enum { NAMESAKES = 1, RESULTS, SIZES, TOTALS, RETAINED, CIRCULAR, CYCLES };
 
 static void set_number(lua_State *L, const char *name, size_t number) {
   support_push_number(L, number);
@@ -125,6 +125,9 @@ static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
   label place = make_label((label_kind)cycle->label_kind, cycle->place);
   push_path(L, from->path, text, path_label(text, place, from->object));
   lua_pushstring(L, getstr((const TString *)t->nodes[cycle->to].path));
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, CIRCULAR);
   lua_rawset(L, CYCLES);
 }
 
@@ -132,17 +135,6 @@ static void add_cycle(lua_State *L, const tree *t, const tree_cycle *cycle) {
 
 static void set_value(lua_State *L, const char *name, int index) {
   lua_pushvalue(L, index);
-  lua_setfield(L, RESULTS, name);
-}
-
-/* A table of its own: aos shows what holds one table twice as a circular reference, and no more. */
-static void set_copy(lua_State *L, const char *name, int index, int count) {
-  lua_createtable(L, 0, count);
-  for (lua_pushnil(L); lua_next(L, index);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4);
-  }
   lua_setfield(L, RESULTS, name);
 }
 
@@ -176,8 +168,8 @@ static void add_fields(lua_State *L, const report *r) {
   set_value(L, "sizes", SIZES);
   set_value(L, "totalSizes", TOTALS);
   if (r->retained_bytes) set_value(L, "retained", RETAINED);
-  set_value(L, "circular", CYCLES);
-  set_copy(L, "cycles", CYCLES, (int)r->t->cycle_count);
+  set_value(L, "circular", CIRCULAR);
+  set_value(L, "cycles", CYCLES);
 }
 
 void results_push(lua_State *L, report *r) {
@@ -196,6 +188,8 @@ void results_push(lua_State *L, report *r) {
   lua_createtable(L, 0, lines);
   lua_createtable(L, 0, (int)t->count);
   lua_createtable(L, 0, r->retained_bytes ? (int)t->count : 0);
+  /* Two tables of them: aos shows what holds one twice as a circular reference, and no more. */
+  lua_createtable(L, 0, (int)t->cycle_count);
   lua_createtable(L, 0, (int)t->cycle_count);
   for (uint32_t i = 0; i < t->count; i++) add_lines(L, r, order[i]);
   for (uint32_t i = 0; i < t->cycle_count; i++) add_cycle(L, t, &t->cycles[i]);
