@@ -91,21 +91,24 @@ int border_checks(lua_State *L) {
 
 /* ---- print ---- */
 
+/* Places on the stack while it prints; the request stands in that of the findings at first. */
+enum { LINES = 1, FINDINGS, PRINT };
+
 int border_print(lua_State *L) {
   call_function(L, function_print_lines);
-  lua_insert(L, 1);
+  lua_insert(L, LINES);
   /* Before a line is written: aos keeps what it prints, which is no growth of the program's. */
-  if (lua_rawgeti(L, 1, PRINT_REQUEST) != LUA_TNIL) {
-    lua_insert(L, 2);
+  if (lua_rawgeti(L, LINES, PRINT_REQUEST) != LUA_TNIL) {
+    lua_insert(L, FINDINGS);
     run_checks(L);
   }
-  lua_copy(L, -1, 2); /* what was found, or nil */
-  lua_rawgeti(L, 1, PRINT_FUNCTION);
-  int print = lua_gettop(L);
-  for (int lines = 1; lines <= 2; lines++) {
-    for (unsigned i = 1; i <= lua_rawlen(L, lines); i++) {
-      lua_pushvalue(L, print);
-      lua_rawgeti(L, lines, i);
+  lua_copy(L, -1, FINDINGS); /* or nil */
+  lua_rawgeti(L, LINES, PRINT_FUNCTION);
+  lua_insert(L, PRINT);
+  for (int list = LINES; list <= FINDINGS; list++) {
+    for (unsigned i = 1; i <= lua_rawlen(L, list); i++) {
+      lua_pushvalue(L, PRINT);
+      lua_rawgeti(L, list, i);
       lua_call(L, 1, 0); /* in the open: it may do anything */
     }
   }

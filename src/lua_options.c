@@ -112,17 +112,17 @@ int options_are(lua_State *L, int index) {
 
 /* The key on top is none of an option. */
 static void refuse_unknown(lua_State *L) {
-  lua_pushstring(L, known_options[0].name);
-  for (size_t i = 1; i < KNOWN_COUNT; i++) {
-    lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), known_options[i].name);
-    lua_remove(L, -2);
+  for (size_t i = 0; i < KNOWN_COUNT; i++) {
+    lua_pushstring(L, i == 0 ? "" : ", ");
+    lua_pushstring(L, known_options[i].name);
   }
+  lua_concat(L, 2 * KNOWN_COUNT);
   const char *all = lua_tostring(L, -1); /* showing the name pushes */
   support_refuse(L, "unknown option '%s'; accepted: %s", support_show_name(L, -2), all);
 }
 
 void options_read(lua_State *L, int index, report_options *options) {
-  support_check_stack(L, 6);
+  support_check_stack(L, 2 * KNOWN_COUNT + 6);
   if (push_unknown(L, index)) refuse_unknown(L);
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
     option_type type = (option_type)known_options[i].type;
