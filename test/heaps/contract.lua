@@ -2099,6 +2099,18 @@ test("a report below many frames counts the stack and what the oldest frame hold
   check(bytes > 60 and bytes < 320, "the stack has %.1f bytes a frame", bytes)
 end)
 
+test("a program that changes what a function of the library keeps calls another of them, or gets an error", function()
+  if membuddy.backend ~= "native" then return end
+  local sizeof = membuddy.sizeof
+  local _, kept = debug.getupvalue(sizeof, 1)
+  for _, value in ipairs({ -1, 6, 1 << 40, 1e300, "x", false, {}, print }) do
+    debug.setupvalue(sizeof, 1, value)
+    pcall(sizeof, {})
+  end
+  debug.setupvalue(sizeof, 1, kept)
+  equal(sizeof(""), membuddy.sizeof("x") - 1, "the size of an empty string")
+end)
+
 -- The last one: it leaves room for many names in `_G`, which the checks tell of.
 test("many closures, or many globals beside a target, make no report large", function()
   local closures, chunks, names = {}, {}, {}
