@@ -94,6 +94,13 @@ typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
 #define LAYOUT_APART
 #endif
 
+/* A loop for each visitor, with what that does in it; where size counts, one loop for all. */
+#if defined(__OPTIMIZE_SIZE__)
+#define LAYOUT_LOOP static __attribute__((noinline, unused))
+#else
+#define LAYOUT_LOOP LAYOUT_INLINE
+#endif
+
 /* Bit 7 of `marked` belongs to nobody in a release build of any supported version. */
 #define LAYOUT_MARK_BIT 0x80u
 /* An object's own `tt` never uses these bits: variants stop at bit 5, and only strings use bit 4.
@@ -249,8 +256,8 @@ LAYOUT_INLINE void layout_each_metatable(const Table *metatable, reference_visit
 }
 
 /* The values of an array that are objects; it may be NULL when it has none. */
-LAYOUT_INLINE void layout_each_value(const TValue *values, size_t count, label_kind kind,
-                                     reference_visitor visit, void *context) {
+LAYOUT_LOOP void layout_each_value(const TValue *values, size_t count, label_kind kind,
+                                   reference_visitor visit, void *context) {
   for (size_t i = 0; i < count; i++) {
     GCObject *value = object_of(values + i);
     if (value) visit(context, kind, (uintptr_t)i + 1, NULL, value);
@@ -281,9 +288,8 @@ LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_v
 
 /* The strings that stand `offset` bytes into each item of an array, which may be NULL when it has
 ** none. */
-LAYOUT_INLINE void layout_each_string(const void *items, int count, size_t item_bytes,
-                                      size_t offset, label_kind kind, reference_visitor visit,
-                                      void *context) {
+LAYOUT_LOOP void layout_each_string(const void *items, int count, size_t item_bytes, size_t offset,
+                                    label_kind kind, reference_visitor visit, void *context) {
   for (const char *item = items; count > 0; count--, item += item_bytes) {
     TString *string = *(TString *const *)(const void *)(item + offset);
     if (string) visit(context, kind, 0, NULL, obj2gco(string));
