@@ -11,10 +11,17 @@
 
 /* ---- one object ---- */
 
-/* Without calls whatever the build: every object of a heap is asked for its bytes. */
+OVER_BLOCKS void each_block(const global_State *g, GCObject *object, block_visitor visit,
+                            void *context) {
+  layout_each_block(g, object, visit, context);
+}
+
+/* Tables and strings, most of a heap, without calls whatever the build: every object is asked. */
 size_t walk_object_bytes(const global_State *g, GCObject *object) {
   size_t bytes = 0;
-  layout_each_block(g, object, layout_add_block, &bytes);
+  if (layout_is_table(object)) return layout_table_bytes(gco2t(object));
+  if (layout_is_string(object)) return layout_string_bytes(gco2ts(object));
+  each_block(g, object, layout_add_block, &bytes);
   return bytes;
 }
 
@@ -238,7 +245,7 @@ static void visit_cell_block(void *context, label_kind kind, uintptr_t place, GC
 
 OVER_BLOCKS void visit_blocks_of(void *context, GCObject *object) {
   const all_blocks *blocks = context;
-  layout_each_block(blocks->g, object, blocks->visit, blocks->context);
+  each_block(blocks->g, object, blocks->visit, blocks->context);
   if (holds_cells(object)) each_cell(object, visit_cell_block, context);
 }
 

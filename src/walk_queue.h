@@ -147,11 +147,8 @@ LAYOUT_INLINE size_t claim_new_string(walker *w, GCObject *object) {
   return claim_of_kind(w, object, KIND_STRING, layout_string_bytes(gco2ts(object)));
 }
 static size_t claim_new(walker *w, GCObject *object) {
-  object_kind kind = layout_kind(object);
   if (object == w->watched) note_holder(w);
-  return claim_of_kind(w, object, kind,
-                       kind == KIND_STRING ? layout_string_bytes(gco2ts(object))
-                                           : walk_object_bytes(w->g, object));
+  return claim_of_kind(w, object, layout_kind(object), walk_object_bytes(w->g, object));
 }
 /* The same of any object, 0 when it was seen before. */
 static size_t claim(walker *w, GCObject *object) {
