@@ -264,21 +264,27 @@ LAYOUT_LOOP void layout_each_value(const TValue *values, size_t count, label_kin
   }
 }
 
-/* The entries of its other part that have an object. */
-LAYOUT_INLINE void layout_each_in_nodes(const Table *table, reference_visitor visit,
-                                        void *context) {
-  if (layout_has_no_nodes(table)) return;
-  for (const Node *node = gnode(table, 0), *end = node + sizenode(table); node < end; node++) {
-    if (layout_is_empty(gval(node))) continue;
-    GCObject *key = layout_node_key(node), *value = object_of(gval(node));
-    if (key || value) visit(context, LABEL_NODE, (uintptr_t)node, key, value);
-  }
+/* A table's slots: those of its array, then its nodes. */
+LAYOUT_INLINE size_t layout_slot_count(const Table *table) {
+  return layout_array_count(table) + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
+}
+/* NULL for a slot of the array, which has `array_count`. */
+LAYOUT_INLINE const Node *layout_slot_node(const Table *table, size_t array_count, size_t slot) {
+  return slot < array_count ? NULL : gnode(table, slot - array_count);
 }
 
 /* Every entry of a table but those without any object. */
 LAYOUT_INLINE void layout_each_entry(const Table *table, reference_visitor visit, void *context) {
-  layout_each_value(table->array, layout_array_count(table), LABEL_INDEX, visit, context);
-  layout_each_in_nodes(table, visit, context);
+  size_t array_count = layout_array_count(table), slot_count = layout_slot_count(table);
+  for (size_t slot = 0; slot < slot_count; slot++) {
+    const Node *node = layout_slot_node(table, array_count, slot);
+    const TValue *value = node ? gval(node) : &table->array[slot];
+    GCObject *key = node && !layout_is_empty(value) ? layout_node_key(node) : NULL;
+    GCObject *object = object_of(value);
+    if (key || object)
+      visit(context, node ? LABEL_NODE : LABEL_INDEX, node ? (uintptr_t)node : slot + 1, key,
+            object);
+  }
 }
 
 LAYOUT_INLINE void layout_each_in_c_closure(const CClosure *closure, reference_visitor visit,

@@ -107,13 +107,13 @@ static void visit_with_node(walker *w, GCObject *object, uint32_t node) {
 ** given up for what the table does not hold itself, as a userdata's. LABEL_UNKNOWN then. */
 static label label_of_folded(walker *w, const Table *table, const GCObject *child) {
   size_t array_count = layout_array_count(table);
-  size_t slot_count = array_count + (layout_has_no_nodes(table) ? 0 : (size_t)sizenode(table));
+  size_t slot_count = layout_slot_count(table);
   if (w->folded_in != table) w->folded_slot = w->folded_looks = 0;
   w->folded_in = table;
   if (table->metatable && obj2gco(table->metatable) == child) return make_label(LABEL_METATABLE, 0);
   for (size_t left = slot_count; left > 0 && w->folded_looks < MANY_LOOKS * slot_count; left--) {
     size_t slot = w->folded_slot;
-    const Node *node = slot < array_count ? NULL : gnode(table, slot - array_count);
+    const Node *node = layout_slot_node(table, array_count, slot);
     const TValue *value = node ? gval(node) : &table->array[slot];
     if (object_of(value) == child || (node && layout_node_key(node) == child))
       return node ? make_label(LABEL_NODE, (uintptr_t)node) : make_label(LABEL_INDEX, slot + 1);
