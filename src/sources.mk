@@ -6,7 +6,7 @@ MEMBUDDY_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_wasm.c
 MEMBUDDY_NATIVE_SOURCES := $(MEMBUDDY_CORE) src/linear_memory.c src/platform_native.c
 
 # Compiled for speed, where it does not say otherwise itself; the rest for size.
-MEMBUDDY_HOT := src/tree.c src/walk.c
+MEMBUDDY_HOT := src/walk.c
 
 # May be on the stack while the process waits for the host (by object); all others never are.
 MEMBUDDY_MAY_WAIT := lua_membuddy
