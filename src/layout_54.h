@@ -39,16 +39,23 @@ typedef struct {
 LAYOUT_INLINE size_t layout_state_bytes(void) { return sizeof(layout_state_block); }
 
 LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
-  switch (object->tt & 0x0F) {
-  case LUA_TTABLE: return KIND_TABLE;
-  case LUA_TSTRING: return KIND_STRING;
-  case LUA_TFUNCTION: return KIND_FUNCTION;
-  case LUA_TPROTO: return KIND_PROTO;
-  case LUA_TUPVAL: return KIND_UPVALUE;
-  case LUA_TTHREAD: return KIND_THREAD;
-  case LUA_TUSERDATA: return KIND_USERDATA;
-  default: return KIND_UNKNOWN;
-  }
+  static const lu_byte kinds[16] = {KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    [LUA_TSTRING] = KIND_STRING,
+                                    [LUA_TTABLE] = KIND_TABLE,
+                                    [LUA_TFUNCTION] = KIND_FUNCTION,
+                                    [LUA_TUSERDATA] = KIND_USERDATA,
+                                    [LUA_TTHREAD] = KIND_THREAD,
+                                    [LUA_TUPVAL] = KIND_UPVALUE,
+                                    [LUA_TPROTO] = KIND_PROTO,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN};
+  return (object_kind)kinds[object->tt & 0x0F];
 }
 
 #define LAYOUT_SHORT_STRING LUA_VSHRSTR
