@@ -4,7 +4,8 @@
 
 #include "borrow.h"
 
-#define CELL 1u
+/* Of the place of a cell, where that is no object. */
+#define CELL (LAYOUT_CELLS_ARE_OBJECTS ? 0u : 1u)
 
 /* Where size counts, one loop over tables serves all, through a pointer; elsewhere the graph has
 ** its own. */
@@ -211,43 +212,50 @@ static void visit_reference(void *context, label_kind kind, uintptr_t place, GCO
     visit_object(e, kind, place, 0, value);
 }
 
-static void each_root(edges *e) {
-  global_State *g = G(e->g->L);
-  visit_object(e, LABEL_ROOT, (uintptr_t)"[main thread]", 0, obj2gco(g->mainthread));
-  visit_object(e, LABEL_ROOT, (uintptr_t)"[registry]", 0, object_of(&g->l_registry));
-  visit_object(e, LABEL_ROOT, (uintptr_t)"[running coroutine]", 0, obj2gco(e->g->L));
-  for (int i = 0; i < LUA_NUMTAGS; i++)
-    if (g->mt[i]) visit_object(e, LABEL_ROOT, (uintptr_t)"[type metatables]", 0, obj2gco(g->mt[i]));
-  for (GCObject *o = g->tobefnz, *next; o; o = next) {
+static void visit_root(edges *e, const char *name, GCObject *object) {
+  visit_object(e, LABEL_ROOT, (uintptr_t)name, 0, object);
+}
+
+static void visit_root_list(edges *e, const char *name, GCObject *list) {
+  for (GCObject *o = list, *next; o; o = next) {
     next = graph_next(e->g, o);
-    visit_object(e, LABEL_ROOT, (uintptr_t)"[finalizers]", 0, o);
-  }
-  for (GCObject *o = g->fixedgc, *next; o; o = next) {
-    next = graph_next(e->g, o);
-    visit_object(e, LABEL_ROOT, (uintptr_t)"[state]", 0, o);
+    visit_root(e, name, o);
   }
 }
 
+static void each_root(edges *e) {
+  global_State *g = G(e->g->L);
+  visit_root(e, "[main thread]", obj2gco(g->mainthread));
+  visit_root(e, "[registry]", object_of(&g->l_registry));
+  visit_root(e, "[running coroutine]", obj2gco(e->g->L));
+  for (int i = 0; i < LUA_NUMTAGS; i++)
+    if (g->mt[i]) visit_root(e, "[type metatables]", obj2gco(g->mt[i]));
+  visit_root_list(e, "[finalizers]", g->tobefnz);
+  visit_root_list(e, "[state]", g->fixedgc);
+}
+
 /* Of what is no table. */
-static LAYOUT_APART void each_other_edge(edges e) {
-  UpVal *cell = e.from ? graph_cell(e.g, e.from) : NULL;
-  if (e.from == 0)
+static LAYOUT_APART void each_other_edge(graph *g, uint32_t node, graph_visitor visit,
+                                         void *context) {
+  edges e = {g, node, 0, visit, context};
+  UpVal *cell = graph_cell(g, node);
+  if (node == 0)
     each_root(&e);
   else if (cell)
     visit_object(&e, LABEL_UPVALUE, 0, 0, layout_cell_value(cell));
   else
-    walk_each_reference(graph_object(e.g, e.from), visit_reference, &e);
+    walk_each_reference(graph_object(g, node), visit_reference, &e);
 }
 
 /* All but those of ephemerons. Most nodes are tables and strings: one loop for the former. */
 IN_LOOP void each_own_edge(graph *g, uint32_t node, graph_visitor visit, void *context) {
-  GCObject *object = node == 0 ? NULL : graph_object(g, node);
-  edges e = {g, node, 0, visit, context};
+  GCObject *object = graph_object(g, node);
   if (object && layout_is_string(object)) return;
   if (object == NULL || !layout_is_table(object)) {
-    each_other_edge(e);
+    each_other_edge(g, node, visit, context);
     return;
   }
+  edges e = {g, node, 0, visit, context};
   const Table *table = gco2t(object);
   if (table->metatable) {
     e.weakness = layout_weakness(G(g->L), table);
@@ -351,7 +359,7 @@ static void place_late_edge(graph *g, uint32_t from, uint32_t to, uint32_t *ends
 static LAYOUT_APART uint32_t visit_some(graph *g, uint32_t visited) {
   uint32_t end = g->node_count - visited < NODES_A_CALL ? g->node_count : visited + NODES_A_CALL;
   for (; visited < end && !g->failed; visited++) {
-    GCObject *object = visited == 0 ? NULL : graph_object(g, visited);
+    GCObject *object = graph_object(g, visited);
     g->first[visited] = g->edge_count;
     if (g->bytes) g->bytes[visited] = graph_bytes(g, visited); /* while it is in the cache */
     each_own_edge(g, visited, NULL, NULL);
@@ -456,7 +464,7 @@ void graph_release(graph *g) {
 /* ---- reading ---- */
 
 size_t graph_bytes(const graph *g, uint32_t node) {
-  GCObject *object = node == 0 ? NULL : graph_object(g, node);
+  GCObject *object = graph_object(g, node);
   if (object) return walk_object_bytes(G(g->L), object);
   return node == 0 ? 0 : sizeof(UpVal);
 }
