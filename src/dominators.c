@@ -11,15 +11,20 @@
 */
 typedef struct {
   const dominators_graph *graph;
-  uint32_t *number;   /* of a node; DOMINATORS_UNREACHED */
-  uint32_t *node;     /* of a number */
-  uint32_t *parent;   /* in the search; later the immediate dominator */
-  uint32_t *ancestor; /* parent, compressed */
-  uint32_t *lowest;   /* smallest semidominator on the way up to the ancestor */
-  uint32_t *first;    /* where its predecessors begin; node_count + 1 places */
-  uint32_t *semi;     /* stands where its predecessors ended, once they were read */
+  uint32_t *number; /* of a node; DOMINATORS_UNREACHED */
+  uint32_t *node;   /* of a number */
+  uint32_t *parent; /* in the search; later the immediate dominator */
+  union {
+    uint32_t *ancestor; /* parent, compressed */
+    uint32_t *far;      /* later, of a dominator found: one above it */
+  };
+  union {
+    uint32_t *lowest; /* smallest semidominator on the way up to the ancestor */
+    uint32_t *level;  /* later, of a dominator found: steps from the root */
+  };
+  uint32_t *first; /* where its predecessors begin; node_count + 1 places */
+  uint32_t *semi;  /* stands where its predecessors ended, once they were read */
   uint32_t *predecessors;
-  uint32_t *far, *level; /* of a dominator found: one above it, steps from the root */
   uint32_t reached;
 } search;
 
@@ -88,27 +93,22 @@ static void number_nodes(search *s) {
   while (number_some(s, &at)) continue;
 }
 
+/* `first` becomes where they end. */
 static uint32_t sum_counts(uint32_t *first, uint32_t count) {
   uint32_t sum = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t here = first[i];
-    first[i] = sum;
-    sum += here;
-  }
+  for (uint32_t i = 0; i < count; i++) first[i] = sum += first[i];
   return first[count] = sum;
 }
 
 static int list_predecessors(search *s) {
   const dominators_graph *g = s->graph;
-  uint32_t *next = s->ancestor; /* not needed yet */
   uint32_t count = sum_counts(s->first, s->reached);
   s->predecessors = borrow((count + (size_t)1) * sizeof(uint32_t));
   if (s->predecessors == NULL) return 0;
-  memcpy(next, s->first, s->reached * sizeof(uint32_t));
-  for (uint32_t from = 0; count > 0 && from < s->reached; from++)
+  for (uint32_t from = s->reached; count > 0 && from-- > 0;) /* placed from the end on */
     for (uint32_t e = g->first[s->node[from]]; e < g->first[s->node[from] + 1]; e++) {
       uint32_t to = s->number[g->successors[e]];
-      if (to < from) s->predecessors[next[to]++] = from;
+      if (to < from) s->predecessors[--s->first[to]] = from;
     }
   return 1;
 }
@@ -211,7 +211,6 @@ static int search_graph(search *s) {
   number_nodes(s);
   if (!list_predecessors(s)) return 0;
   find_semidominators(s);
-  s->far = s->ancestor, s->level = s->lowest; /* not needed any more */
   find_dominators(s);
   borrow_return(s->predecessors);
   return 1;
