@@ -172,7 +172,7 @@ LAYOUT_INLINE void visit_plain_folded(walker *w, GCObject *object, uint32_t pare
 
 /* True when the level to come begins with the owners in hand, as in a list: nobody else queued
 ** anything meanwhile, so what is known of them still holds. */
-static int stays_with_owners(const walker *w) {
+static LAYOUT_APART int stays_with_owners(const walker *w) {
   if (w->parked > 0 || w->first_depth != w->depth) return 0;
   for (int depth = 0; depth <= w->depth; depth++)
     if (w->first[depth] != w->owners[depth].object) return 0;

@@ -52,7 +52,7 @@ static void visit_references(walker *w, GCObject *object, int is_owner) {
 
 /* What the visit found without giving it a node goes to the owner in hand. One that was folded may
 ** turn out to be large. */
-static void charge_found(walker *w) {
+static LAYOUT_APART void charge_found(walker *w) {
   const owner *innermost = &w->owners[w->depth];
   if (w->found_bytes) {
     tree_charge(w->t, innermost->node, w->found_bytes);
