@@ -88,17 +88,12 @@ typedef void (*block_visitor)(void *context, const void *block, size_t bytes);
 #define LAYOUT_INLINE static inline __attribute__((always_inline, unused))
 #define LAYOUT_HELPER static inline __attribute__((unused))
 #define LAYOUT_APART  __attribute__((noinline))
+#define LAYOUT_LOOP   static __attribute__((noinline, unused)) /* stands once in a unit */
 #else
 #define LAYOUT_INLINE static inline
 #define LAYOUT_HELPER static inline
 #define LAYOUT_APART
-#endif
-
-/* A loop for each visitor, with what that does in it; where size counts, one loop for all. */
-#if defined(__OPTIMIZE_SIZE__)
-#define LAYOUT_LOOP static __attribute__((noinline, unused))
-#else
-#define LAYOUT_LOOP LAYOUT_INLINE
+#define LAYOUT_LOOP static
 #endif
 
 /* Bit 7 of `marked` belongs to nobody in a release build of any supported version. */
