@@ -39,17 +39,18 @@ LAYOUT_INLINE void discover_deep(walker *w, GCObject *object) {
   }
 }
 
-static LAYOUT_APART void discover_key(walker *w, GCObject *key, const GCObject *value) {
-  if (layout_is_string(key))
-    found_name(w, claim_new_string(w, key), value);
+/* `value`: that of the entry whose key the object is; else NULL. */
+static LAYOUT_APART void discover_part(walker *w, GCObject *object, const GCObject *value) {
+  if (layout_is_string(object))
+    found_name(w, claim_new_string(w, object), value);
   else
-    discover_other(w, key);
+    discover_other(w, object);
 }
 
 LAYOUT_INLINE void visit_entry_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                                     GCObject *value) {
   (void)kind, (void)place;
-  if (key && !is_marked(key)) discover_key(context, key, value);
+  if (key && !is_marked(key)) discover_part(context, key, value);
   if (value) discover_deep(context, value);
 }
 
@@ -58,18 +59,11 @@ static LAYOUT_APART void visit_entries_deep(walker *w, const Table *table) {
   layout_each_entry(table, visit_entry_deep, w);
 }
 
-static LAYOUT_APART void discover_part(walker *w, GCObject *object) {
-  if (layout_is_string(object))
-    found_new(w, claim_new_string(w, object));
-  else
-    discover_other(w, object);
-}
-
 /* Most of what a prototype refers to are names that others have as well. */
 LAYOUT_INLINE void visit_part_deep(void *context, label_kind kind, uintptr_t place, GCObject *key,
                                    GCObject *value) {
   (void)kind, (void)place, (void)key;
-  if (!is_marked(value)) discover_part(context, value);
+  if (!is_marked(value)) discover_part(context, value, NULL);
 }
 
 static LAYOUT_APART void visit_proto_deep(walker *w, const Proto *proto) {
@@ -82,7 +76,7 @@ LAYOUT_INLINE void visit_captured_deep(void *context, label_kind kind, uintptr_t
   walker *w = context;
   (void)kind, (void)place;
   if (key) found_name(w, claim_cell(w, key), value);
-  if (value && !is_marked(value)) discover_part(w, value);
+  if (value && !is_marked(value)) discover_part(w, value, NULL);
 }
 
 static LAYOUT_APART void visit_closure_deep(walker *w, const LClosure *closure) {
