@@ -41,10 +41,8 @@ static LAYOUT_APART void add_boxes(box_search *search, const GCObject *list) {
 }
 
 static size_t box_bytes(lua_State *L) {
-  GCObject *registry = walk_registry(L);
-  const TValue *entry = registry ? layout_field(gco2t(registry), LAYOUT_BUFFER_BOX) : NULL;
-  GCObject *metatable = entry ? object_of(entry) : NULL;
-  if (metatable == NULL || layout_kind(metatable) != KIND_TABLE) return 0;
+  GCObject *metatable = walk_table_field(walk_registry(L), LAYOUT_BUFFER_BOX);
+  if (metatable == NULL) return 0;
   box_search search = {gco2t(metatable), 0};
   add_boxes(&search, G(L)->finobj);
   add_boxes(&search, G(L)->tobefnz);

@@ -269,18 +269,12 @@ static void block_value(void *context, label_kind kind, uintptr_t place, GCObjec
   if (value && !layout_is_string(value)) block(context, value);
 }
 
-static GCObject *table_field(GCObject *table, const char *name) {
-  const TValue *value = table ? layout_field(gco2t(table), name) : NULL;
-  GCObject *object = value ? object_of(value) : NULL;
-  return object && layout_kind(object) == KIND_TABLE ? object : NULL;
-}
-
 /* What has a name of its own is not part of what the target holds; but where the target is what
 ** gives the names, that is all it holds. */
 static void block_named(walker *w, const GCObject *target, lu_byte mark) {
   blocking b = {target, mark};
   GCObject *globals = walk_globals(w->L), *registry = walk_registry(w->L);
-  GCObject *loaded = table_field(table_field(globals, "package"), "loaded");
+  GCObject *loaded = walk_table_field(walk_table_field(globals, "package"), "loaded");
   if (globals && target != globals) {
     walk_each_entry(gco2t(globals), block_value, &b);
     if (loaded && target != loaded) walk_each_entry(gco2t(loaded), block_value, &b);

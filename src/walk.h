@@ -110,5 +110,7 @@ label walk_find_label(GCObject *from, const GCObject *to);
 ** something else. Borrowed. */
 GCObject *walk_globals(lua_State *L);
 GCObject *walk_registry(lua_State *L);
+/* The table in a field of a table, which may be NULL; NULL where there is none. Borrowed. */
+GCObject *walk_table_field(GCObject *table, const char *name);
 
 #endif

@@ -73,6 +73,12 @@ GCObject *walk_globals(lua_State *L) {
   return globals && layout_is_table(globals) ? globals : NULL;
 }
 
+GCObject *walk_table_field(GCObject *table, const char *name) {
+  const TValue *value = table ? layout_field(gco2t(table), name) : NULL;
+  GCObject *object = value ? object_of(value) : NULL;
+  return object && layout_is_table(object) ? object : NULL;
+}
+
 /* ---- all objects ---- */
 
 LAYOUT_INLINE void each_object(global_State *g, object_visitor visit, void *context) {
