@@ -126,6 +126,25 @@ _Static_assert(sizeof(lua_Integer) == 8 && sizeof(lua_Number) == 8,
 
 /* The parts that read the same in both versions. */
 
+LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
+  static const lu_byte kinds[16] = {KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    [LUA_TSTRING] = KIND_STRING,
+                                    [LUA_TTABLE] = KIND_TABLE,
+                                    [LUA_TFUNCTION] = KIND_FUNCTION,
+                                    [LUA_TUSERDATA] = KIND_USERDATA,
+                                    [LUA_TTHREAD] = KIND_THREAD,
+                                    LAYOUT_LATER_KINDS,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN,
+                                    KIND_UNKNOWN};
+  return (object_kind)kinds[object->tt & 0x0F];
+}
+
 LAYOUT_INLINE int layout_is_table(const GCObject *object) {
   return (object->tt & 0x0F) == LUA_TTABLE;
 }

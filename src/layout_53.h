@@ -39,25 +39,8 @@ typedef struct {
 
 LAYOUT_INLINE size_t layout_state_bytes(void) { return sizeof(layout_state_block); }
 
-LAYOUT_HELPER object_kind layout_kind(const GCObject *object) {
-  static const lu_byte kinds[16] = {KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    [LUA_TSTRING] = KIND_STRING,
-                                    [LUA_TTABLE] = KIND_TABLE,
-                                    [LUA_TFUNCTION] = KIND_FUNCTION,
-                                    [LUA_TUSERDATA] = KIND_USERDATA,
-                                    [LUA_TTHREAD] = KIND_THREAD,
-                                    [LUA_TPROTO] = KIND_PROTO,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN,
-                                    KIND_UNKNOWN};
-  return (object_kind)kinds[object->tt & 0x0F];
-}
+/* By tag: the two behind the thread. */
+#define LAYOUT_LATER_KINDS [LUA_TPROTO] = KIND_PROTO, KIND_UNKNOWN
 
 #define LAYOUT_SHORT_STRING LUA_TSHRSTR
 #define LAYOUT_LUA_FUNCTION LUA_TLCL
